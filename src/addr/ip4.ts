@@ -1,0 +1,43 @@
+import { IPv4 } from "ip-num";
+import { kind, refuse } from "./kind.ts";
+import type { Mac } from "./mac.ts";
+
+/** An IPv4 address as an unsigned 32-bit integer. */
+export type Ip4 = number & { readonly [kind]: "Ip4" };
+
+/** 0.0.0.0: no address, or all of a host's. */
+export const ANY_IP4: Ip4 = 0 as Ip4;
+/** 255.255.255.255: everyone on the link (RFC 919). */
+export const BROADCAST_IP4: Ip4 = 0xffff_ffff as Ip4;
+
+/** Reads four decimal octets without leading zeros; undefined for anything else. */
+export function parseIp4(text: string): Ip4 | undefined {
+	// The package accepts white space around some parts; an address has none.
+	if (!/^[0-9.]{7,15}$/.test(text)) return undefined;
+	try {
+		return Number(new IPv4(text).getValue()) as Ip4;
+	} catch {
+		return undefined;
+	}
+}
+
+/** `10.0.1.6`. */
+export function formatIp4(ip: Ip4): string {
+	return `${String(ip >>> 24)}.${String((ip >>> 16) & 255)}.${String((ip >>> 8) & 255)}.${String(ip & 255)}`;
+}
+
+/** An Ip4 from text or number. Throws RangeError or TypeError that names `argument`. */
+export function toIp4(value: Ip4 | string | number, argument: string): Ip4 {
+	if (typeof value === "string") return parseIp4(value) ?? refuse(argument, value, "an IPv4 address such as 10.0.1.6");
+	if (Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff) return value as Ip4;
+	return refuse(argument, value, "an IPv4 address such as 10.0.1.6 or a whole number below 2^32");
+}
+
+/** 224.0.0.0/4 (RFC 5771). */
+export const isMulticastIp4 = (ip: Ip4): boolean => ip >>> 28 === 0xe;
+
+/** 127.0.0.0/8 (RFC 1122 §3.2.1.3). */
+export const isLoopbackIp4 = (ip: Ip4): boolean => ip >>> 24 === 127;
+
+/** The Ethernet group address of an IPv4 group: 01:00:5e and its low 23 bits (RFC 1112 §6.4). */
+export const multicastMacOf = (group: Ip4): Mac => (0x0100_5e00_0000 + (group & 0x7f_ffff)) as Mac;

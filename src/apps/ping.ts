@@ -1,0 +1,337 @@
+import { formatIp4, type Ip4, toIp4 } from "../addr/index.ts";
+import { NetError } from "../errors.ts";
+import { type Duration, type Operation, parseDuration, Timer } from "../sim/index.ts";
+import type { EchoReply, IcmpError, MtuDiscovery, Namespace, PingSocket } from "../stack/index.ts";
+import { icmp } from "../wire/index.ts";
+
+/** The options of ping(8), by their long meaning. */
+export interface PingOptions {
+	/** Echo requests to send (`-c`); 4 unless said. */
+	readonly count?: number;
+	/** Time between them (`-i`); a second unless said. */
+	readonly interval?: Duration;
+	/** Octets of data (`-s`); 56 unless said. */
+	readonly size?: number;
+	/** `-t`. */
+	readonly ttl?: number;
+	/** `-Q`. */
+	readonly tos?: number;
+	/** How long to wait for the last answer (`-W`); ten seconds unless said. */
+	readonly timeout?: Duration;
+	/** `-M`. */
+	readonly mtuDiscovery?: MtuDiscovery;
+	/** Source address (`-I`). */
+	readonly from?: Ip4 | string;
+	/** May ping a broadcast address (`-b`). */
+	readonly broadcast?: boolean;
+}
+
+/** One answer. */
+export interface PingReply {
+	readonly sequence: number;
+	readonly from: string;
+	readonly ttl: number;
+	/** Octets of the ICMP message. */
+	readonly octets: number;
+	/** Milliseconds from request to reply. */
+	readonly time: number;
+}
+
+/** One error, as it is printed. */
+export interface PingError {
+	readonly sequence: number;
+	/** Who said so; undefined for this host itself. */
+	readonly from: string | undefined;
+	readonly text: string;
+}
+
+/** What came of it. */
+export interface PingResult {
+	readonly destination: string;
+	readonly sent: number;
+	readonly received: number;
+	readonly replies: readonly PingReply[];
+	readonly errors: readonly PingError[];
+	/** Journey of each request, for `lab.explain`. */
+	readonly packets: readonly number[];
+	/** What ping(8) prints. */
+	text(): string;
+}
+
+const TIMESTAMP = 16; // struct timeval: seconds and microseconds, 8 octets each, little-endian
+const MAXWAIT = "10s"; // iputils: MAXWAIT
+
+/**
+ * Pings a host as iputils' ping does. Rejects with NetError where ping ends at once: no route at all
+ * (ENETUNREACH), a broadcast address without `broadcast` (EACCES).
+ */
+export function ping(ns: Namespace, destination: Ip4 | string, options: PingOptions = {}): Operation<PingResult> {
+	const to = toIp4(destination, "destination");
+	const run = new Run(ns, to, options);
+	return ns.kernel.driver.operation<PingResult>(
+		(settle) => {
+			run.start(
+				() => settle.resolve(run.result()),
+				(error) => settle.reject(error),
+			);
+		},
+		{ what: `ping ${formatIp4(to)} from ${ns.name}` },
+	);
+}
+
+class Run {
+	readonly #ns: Namespace;
+	readonly #to: Ip4;
+	readonly #count: number;
+	readonly #interval: number;
+	readonly #timeout: number;
+	readonly #size: number;
+	readonly #options: PingOptions;
+	readonly #from: Ip4;
+	readonly #socket: PingSocket;
+	readonly #sentAt: number[] = [];
+	readonly #packets: number[] = [];
+	readonly #replies: PingReply[] = [];
+	readonly #errors: PingError[] = [];
+	readonly #timer: Timer;
+	#finished: () => void = () => undefined;
+	#began = 0;
+	#ended = 0;
+	#done = false;
+
+	constructor(ns: Namespace, to: Ip4, options: PingOptions) {
+		this.#ns = ns;
+		this.#to = to;
+		this.#options = options;
+		this.#count = checkCount(options.count ?? 4);
+		this.#interval = parseDuration(options.interval ?? "1s", "interval");
+		this.#timeout = parseDuration(options.timeout ?? MAXWAIT, "timeout");
+		this.#size = checkSize(options.size ?? 56);
+		this.#from = options.from === undefined ? (0 as Ip4) : toIp4(options.from, "from");
+		this.#socket = ns.pings.open();
+		this.#socket.ttl = options.ttl ?? 64;
+		this.#socket.tos = options.tos ?? 0;
+		this.#socket.mtuDiscovery = options.mtuDiscovery ?? (ns.isBroadcast(to) ? "do" : "want");
+		this.#socket.onReply = (reply) => {
+			this.#replied(reply);
+		};
+		this.#socket.onError = (error, sequence) => {
+			this.#failed(error, sequence);
+		};
+		this.#timer = new Timer(() => {
+			this.#next();
+		});
+	}
+
+	start(finished: () => void, failed: (error: NetError) => void): void {
+		const refusal = this.#refusal();
+		if (refusal !== undefined) {
+			this.#socket.close();
+			return failed(refusal);
+		}
+		this.#finished = finished;
+		this.#began = this.#now;
+		this.#next();
+	}
+
+	/** ping connects a socket first, to see whether there is a way at all. */
+	#refusal(): NetError | undefined {
+		const route = this.#ns.route(this.#to);
+		if (route === undefined) return new NetError("ENETUNREACH", "ping: connect: Network is unreachable");
+		if (route.type === "unreachable") return new NetError("EHOSTUNREACH", "ping: connect: No route to host");
+		if (route.type === "prohibit") return new NetError("EACCES", "ping: connect: Permission denied");
+		if (route.type === "blackhole") return new NetError("EINVAL", "ping: connect: Invalid argument");
+		if (this.#ns.isBroadcast(this.#to) && this.#options.broadcast !== true) {
+			return new NetError("EACCES", "ping: Do you want to ping broadcast? Then -b. If not, check your local firewall rules", {
+				remedy: "Set broadcast: true.",
+			});
+		}
+		return undefined;
+	}
+
+	get #now(): number {
+		return this.#ns.kernel.world.scheduler.now;
+	}
+
+	/** Time for the next request, or to stop waiting for answers. */
+	#next(): void {
+		if (this.#sentAt.length >= this.#count) return this.#finish();
+		this.#send();
+		if (this.#done) return;
+		const last = this.#sentAt.length >= this.#count;
+		this.#ns.kernel.world.scheduler.after(last ? this.#patience() : this.#interval, this.#timer);
+	}
+
+	/** After the last request: twice the longest round trip if answers came, else the whole timeout. */
+	#patience(): number {
+		const longest = Math.max(0, ...this.#replies.map((reply) => reply.time * 1e6));
+		return longest > 0 ? Math.max(2 * longest, this.#interval) : this.#timeout;
+	}
+
+	#send(): void {
+		const sequence = this.#sentAt.length + 1;
+		this.#sentAt.push(this.#now);
+		try {
+			const confirm = this.#replies.length > 0;
+			this.#packets.push(this.#socket.send(this.#to, sequence, this.#payload(), confirm, this.#from));
+		} catch (error) {
+			if (!(error instanceof NetError)) throw error;
+			const text = error.code === "EMSGSIZE" ? `local error: ${error.message}` : `sendmsg: ${error.message}`;
+			this.#errors.push({ sequence, from: undefined, text });
+			this.#check();
+		}
+	}
+
+	/** The time of day, then 0x10, 0x11 … */
+	#payload(): Uint8Array {
+		const data = new Uint8Array(this.#size);
+		for (let i = 0; i < data.length; i++) data[i] = i & 0xff;
+		if (data.length < TIMESTAMP) return data;
+		const view = new DataView(data.buffer);
+		const now = this.#ns.kernel.epoch + BigInt(this.#now);
+		view.setBigUint64(0, now / 1_000_000_000n, true);
+		view.setBigUint64(8, (now % 1_000_000_000n) / 1000n, true);
+		return data;
+	}
+
+	#replied(reply: EchoReply): void {
+		const sent = this.#sentAt[reply.sequence - 1];
+		if (sent === undefined) return;
+		this.#replies.push({
+			sequence: reply.sequence,
+			from: formatIp4(reply.from),
+			ttl: reply.ttl,
+			octets: reply.data.length + icmp.OCTETS,
+			time: (this.#now - sent) / 1e6,
+		});
+		this.#check();
+	}
+
+	#failed(error: IcmpError, sequence: number): void {
+		const text = errorText(error);
+		if (error.type === icmp.REDIRECT) {
+			this.#errors.push({ sequence, from: formatIp4(error.from), text });
+			return;
+		}
+		this.#errors.push({ sequence, from: formatIp4(error.from), text });
+		this.#check();
+	}
+
+	/** Advice is no failure: redirects do not count. */
+	get #failures(): number {
+		return this.#errors.filter((error) => !error.text.startsWith("Redirect")).length;
+	}
+
+	/** Ends when every request has an answer or an error. */
+	#check(): void {
+		if (this.#sentAt.length >= this.#count && this.#replies.length + this.#failures >= this.#count) this.#finish();
+	}
+
+	#finish(): void {
+		if (this.#done) return;
+		this.#done = true;
+		this.#ended = this.#now;
+		this.#timer.cancel();
+		this.#socket.close();
+		this.#finished();
+	}
+
+	result(): PingResult {
+		const destination = formatIp4(this.#to);
+		const [replies, errors, sent, size] = [this.#replies, this.#errors, this.#sentAt.length, this.#size];
+		const failures = this.#failures;
+		const elapsed = (this.#ended - this.#began) / 1e6;
+		return {
+			destination,
+			sent,
+			received: replies.length,
+			replies,
+			errors,
+			packets: this.#packets,
+			text: () => report(destination, size, sent, replies, errors, failures, elapsed),
+		};
+	}
+}
+
+const UNREACHABLE: readonly string[] = [
+	"Destination Net Unreachable",
+	"Destination Host Unreachable",
+	"Destination Protocol Unreachable",
+	"Destination Port Unreachable",
+];
+
+/** The words of iputils for an ICMP error (`pr_icmph`). */
+function errorText(error: IcmpError): string {
+	switch (error.type) {
+		case icmp.UNREACHABLE:
+			if (error.code === icmp.FRAG_NEEDED) return `Frag needed and DF set (mtu = ${String(icmp.nextHopMtu(error.info))})`;
+			if (error.code === icmp.ADMIN_PROHIBITED) return "Packet filtered";
+			return UNREACHABLE[error.code] ?? `Dest Unreachable, Bad Code: ${String(error.code)}`;
+		case icmp.TIME_EXCEEDED:
+			return error.code === icmp.TTL_EXCEEDED ? "Time to live exceeded" : "Frag reassembly time exceeded";
+		case icmp.REDIRECT:
+			return `Redirect Host(New nexthop: ${formatIp4(error.info as Ip4)})`;
+		case icmp.SOURCE_QUENCH:
+			return "Source Quench";
+		default:
+			return `Parameter problem: pointer = ${String(error.info >>> 24)}`;
+	}
+}
+
+function report(
+	destination: string,
+	size: number,
+	sent: number,
+	replies: readonly PingReply[],
+	errors: readonly PingError[],
+	failures: number,
+	elapsed: number,
+): string {
+	const lines = [`PING ${destination} (${destination}) ${String(size)}(${String(size + 28)}) bytes of data.`];
+	const events = [
+		...replies.map((reply) => ({
+			sequence: reply.sequence,
+			text: `${String(reply.octets)} bytes from ${reply.from}: icmp_seq=${String(reply.sequence)} ttl=${String(reply.ttl)} time=${milliseconds(reply.time)} ms`,
+		})),
+		...errors.map((error) => ({
+			sequence: error.sequence,
+			text:
+				error.from === undefined
+					? `ping: ${error.text}`
+					: `From ${error.from} icmp_seq=${String(error.sequence)} ${error.text}`,
+		})),
+	].sort((a, b) => a.sequence - b.sequence);
+	lines.push(...events.map((event) => event.text), "", `--- ${destination} ping statistics ---`);
+	const loss = sent === 0 ? 0 : Math.floor(((sent - replies.length) * 100) / sent);
+	const errorPart = failures > 0 ? `, +${String(failures)} errors` : "";
+	lines.push(
+		`${String(sent)} packets transmitted, ${String(replies.length)} received${errorPart}, ${String(loss)}% packet loss, time ${String(Math.floor(elapsed))}ms`,
+	);
+	if (replies.length > 0) {
+		const times = replies.map((reply) => reply.time);
+		const average = times.reduce((a, b) => a + b, 0) / times.length;
+		const square = times.reduce((a, b) => a + b * b, 0) / times.length;
+		const deviation = Math.sqrt(Math.max(0, square - average * average));
+		const numbers = [Math.min(...times), average, Math.max(...times), deviation].map((time) => time.toFixed(3));
+		lines.push(`rtt min/avg/max/mdev = ${numbers.join("/")} ms`);
+	}
+	return lines.join("\n");
+}
+
+/** Three significant digits as iputils prints round-trip times. */
+function milliseconds(time: number): string {
+	if (time >= 100) return time.toFixed(0);
+	if (time >= 10) return time.toFixed(1);
+	if (time >= 1) return time.toFixed(2);
+	return time.toFixed(3);
+}
+
+function checkCount(count: number): number {
+	if (Number.isInteger(count) && count >= 1) return count;
+	throw new RangeError(`count is ${String(count)}, expected a whole number from 1`);
+}
+
+function checkSize(size: number): number {
+	if (Number.isInteger(size) && size >= 0 && size <= 65_507) return size;
+	throw new RangeError(`size is ${String(size)}, expected a whole number from 0 to 65507`);
+}

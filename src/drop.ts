@@ -1,0 +1,95 @@
+/**
+ * Every way a packet can end other than by arriving. Named as Linux names it in `enum skb_drop_reason`
+ * where it does (6.1 and later), in the field's words otherwise. The sentence is what `lab.explain` prints.
+ */
+export const DROPS = {
+	// The bytes are not what they should be.
+	"ethernet-truncated": "shorter than an Ethernet header",
+	"llc-truncated": "802.3 length field or LLC header beyond the end of the frame",
+	"vlan-truncated": "shorter than an 802.1Q tag",
+	"arp-truncated": "shorter than an ARP packet for Ethernet and IPv4",
+	"arp-unsupported": "ARP for another hardware or protocol type, or an unknown operation",
+	"ip-truncated": "shorter than the IPv4 header or than the total length it announces",
+	"ip-version": "the version field is not 4",
+	"ip-inhdr": "IPv4 header length field below 5 or a total length below the header",
+	"ip-csum": "IPv4 header checksum is wrong",
+	"ip-options": "malformed or refused IPv4 option",
+	"ipv6-truncated": "shorter than the IPv6 header or than the payload length it announces",
+	"icmp-truncated": "shorter than an ICMP header",
+	"icmp-csum": "ICMP checksum is wrong",
+	"udp-truncated": "shorter than a UDP header or than the length it announces",
+	"udp-csum": "UDP checksum is wrong",
+	"tcp-truncated": "shorter than a TCP header or than its data offset announces",
+	"tcp-options": "malformed TCP options",
+	"tcp-csum": "TCP checksum is wrong",
+	"vxlan-truncated": "shorter than a VXLAN header and an inner Ethernet header",
+	"vxlan-invalid-hdr": "VXLAN header without the I flag, or with flags the device does not know",
+	"pkt-too-small": "too short for what its header announces",
+
+	// A device refuses it.
+	"dev-down": "the device is down",
+	"no-carrier": "the device has no carrier: its peer is down or nothing is attached",
+	"mtu-exceeded": "longer than the device may send",
+	"rx-length": "longer than the receiving device accepts",
+	"full-ring": "the queue of the cable or device is full",
+	"netem-loss": "lost on the cable, as its impairment asks",
+	"unicast-filter": "not for the MAC addresses this NIC accepts, and not promiscuous",
+	"unhandled-proto": "no handler for this EtherType",
+	otherhost: "addressed to another host's MAC",
+	"dev-noarp": "ARP on a device that does not use it",
+	"source-is-own-mac": "came back with the receiving device's own source address",
+	"device-gone": "the device was deleted or moved while the frame was on its way",
+
+	// Bridge and switch.
+	"bridge-port-state": "the bridge port does not forward in its state",
+	"bridge-hairpin": "would leave by the port it came in on",
+	"bridge-isolated": "both ports are isolated",
+	"bridge-no-flood": "unknown destination and no port floods it",
+	"bridge-link-local": "link-local group address, never forwarded by a bridge",
+	"bridge-no-port": "the bridge has no other port in forwarding state",
+	"vlan-ingress": "the port does not accept frames of this VLAN",
+	"vlan-unknown": "no VLAN device for this tag",
+
+	// VXLAN.
+	"vxlan-vni-not-found": "no VXLAN device of this VNI on this socket",
+	"vxlan-no-remote": "no forwarding entry and no default destination for this MAC (l2miss)",
+	"vxlan-arp-proxied": "an ARP request on a proxy VXLAN device ends here (l3miss when the target is unknown)",
+	"vxlan-entry-exists": "source MAC is pinned to another VTEP by a permanent entry",
+	"vxlan-loop": "the remote is this host itself and no device of that VNI is here",
+	"tunnel-recursion": "the route to the remote leads back into the tunnel",
+
+	// IPv4 and ARP.
+	"ip-no-route": "no route to the destination",
+	"ip-unreachable-route": "an unreachable, prohibit or blackhole route",
+	"ip-martian-source": "a source address that may not come from this interface",
+	"ip-rpfilter": "reverse path filter: the route back leaves by another interface",
+	"ip-forwarding-off": "not for this host and forwarding is off",
+	"ip-ttl-exceeded": "TTL ran out",
+	"ip-frag-needed": "longer than the next MTU and Don't Fragment is set",
+	"ip-nomcast": "multicast group that nobody joined here",
+	"ip-broadcast": "broadcast that may not be routed or answered",
+	"frag-timeout": "reassembly timed out",
+	"frag-overlap": "fragments overlap",
+	"frag-too-big": "fragments add up to more than 65,535 octets",
+	"frag-memory": "reassembly memory is used up",
+	"neigh-failed": "the neighbour did not answer",
+	"neigh-queuefull": "too many packets wait for the neighbour's address",
+	"neigh-dead": "the neighbour entry was removed while packets waited",
+	"arp-not-for-us": "an ARP request for an address that is not ours and not proxied",
+	"arp-ignored": "an ARP request that arp_ignore or the source address forbids to answer",
+	"arp-proxy-queuefull": "too many ARP requests wait for their proxy answer",
+
+	// Above IP.
+	"ip-noproto": "no handler for this IP protocol",
+	"no-socket": "no socket on this port",
+	"socket-rcvbuff": "the socket's receive buffer is full",
+	"icmp-unwanted": "an ICMP message nothing here waits for",
+	"icmp-echo-ignored": "echo requests to broadcast addresses are ignored",
+	"packet-socket-closed": "the socket was closed while the packet was on its way",
+} as const;
+
+/** Why a packet ended. A value, never an exception: it is counted on the device and emitted as an event. */
+export type DropReason = keyof typeof DROPS;
+
+/** Tells a drop reason from what `read` gives for a good header. */
+export const isDrop = (result: unknown): result is DropReason => typeof result === "string";

@@ -1,0 +1,76 @@
+import type { Ip4, Mac, Prefix4 } from "../addr/index.ts";
+import { NetError } from "../errors.ts";
+import { Cable, type CableOptions, type Nic, type PhysicalSwitch } from "../link/index.ts";
+import type { Kernel } from "../stack/index.ts";
+import { Netns } from "./netns.ts";
+
+/** One network card of a host. */
+export interface NicOptions {
+	/** `172.31.1.5/24`; several if need be. */
+	readonly address?: string | Prefix4 | readonly (string | Prefix4)[];
+	/** Default gateway. */
+	readonly gateway?: Ip4 | string;
+	/** The switch its cable goes to. */
+	readonly attach?: PhysicalSwitch;
+	readonly mac?: Mac | string;
+	readonly mtu?: number;
+	readonly cable?: CableOptions;
+}
+
+/** What a host is made of. */
+export interface HostOptions {
+	readonly nics?: Readonly<Record<string, NicOptions>>;
+}
+
+/** A machine: a kernel of its own, the namespace it boots with, and those added to it. */
+export class Host {
+	readonly name: string;
+	readonly kernel: Kernel;
+	/** The namespace the machine boots with. */
+	readonly netns: Netns;
+	readonly #namespaces = new Map<string, Netns>();
+	readonly #register: (ns: Netns) => void;
+
+	constructor(name: string, kernel: Kernel, register: (ns: Netns) => void) {
+		this.name = name;
+		this.kernel = kernel;
+		this.#register = register;
+		this.netns = new Netns(kernel, name);
+		register(this.netns);
+	}
+
+	/** Adds a network card, plugs it in, gives it its addresses and sets it up. Throws `NetError`. */
+	addNic(name: string, options: NicOptions = {}): Nic {
+		const nic = this.netns.addNic(name, options.mac === undefined ? {} : { mac: options.mac });
+		try {
+			if (options.mtu !== undefined) nic.setMtu(options.mtu);
+			if (options.attach !== undefined) new Cable(this.kernel.world, nic, options.attach.addPort(), options.cable);
+			const addresses = options.address ?? [];
+			for (const address of Array.isArray(addresses) ? addresses : [addresses]) nic.addAddress(address);
+			nic.up();
+			if (options.gateway !== undefined) this.netns.routes.add("default", { via: options.gateway });
+		} catch (error) {
+			nic.delete();
+			throw error;
+		}
+		return nic;
+	}
+
+	/** `ip netns add NAME` on this machine; in captures it is `host/name`. Throws `NetError` EEXIST. */
+	addNetns(name: string): Netns {
+		if (this.#namespaces.has(name)) {
+			throw new NetError("EEXIST", `Cannot create namespace file "/var/run/netns/${name}": File exists`, {
+				context: { host: this.name, name },
+			});
+		}
+		const ns = new Netns(this.kernel, `${this.name}/${name}`);
+		this.#namespaces.set(name, ns);
+		this.#register(ns);
+		return ns;
+	}
+
+	/** The namespaces added to this machine, by name. */
+	get namespaces(): ReadonlyMap<string, Netns> {
+		return this.#namespaces;
+	}
+}

@@ -1,0 +1,327 @@
+import type { Ip4, Mac, Prefix4 } from "../addr/index.ts";
+import { formatMac, toMac } from "../addr/index.ts";
+import type { DropReason } from "../drop.ts";
+import { NetError } from "../errors.ts";
+import type { Frame } from "../wire/index.ts";
+import { ethernet, vlan } from "../wire/index.ts";
+import { IN, OUT, type Tap, tapFor } from "./tap.ts";
+import type { World } from "./world.ts";
+
+/** `ip -s link`: frames and octets seen, refused and spoilt at one device. */
+export class DeviceCounters {
+	rxPackets = 0;
+	rxBytes = 0;
+	rxDropped = 0;
+	rxErrors = 0;
+	txPackets = 0;
+	txBytes = 0;
+	txDropped = 0;
+	txErrors = 0;
+}
+
+/** The neighbour's address is not in the table. */
+export const NO_NEIGHBOUR = -1;
+/** The neighbour is in the table, without an address that may be used now. */
+export const NEIGHBOUR_NOT_VALID = -2;
+
+/** What a device needs of the network namespace it lives in. Declared here, implemented by `stack`. */
+export interface DeviceOwner {
+	/** The namespace's name in captures and messages. */
+	readonly name: string;
+	/** A frame came up that no bridge, VLAN or other upper device took. Takes the frame. */
+	receive(frame: Frame, device: Device): void;
+	/** Up, down, carrier, MAC or MTU of the device changed. */
+	deviceChanged(device: Device): void;
+	/** `ip link del`: the device leaves the namespace. */
+	deviceGone(device: Device): void;
+	/** `ip address add … dev …`. */
+	addAddress(device: Device, address: string | Prefix4): void;
+	/** `ip address del … dev …`. */
+	removeAddress(device: Device, address: string | Prefix4): void;
+	/** `ip neigh show … dev …`: the MAC as a number, `NO_NEIGHBOUR` or `NEIGHBOUR_NOT_VALID`. */
+	neighbourMac(device: Device, address: Ip4): number;
+}
+
+/** A bridge port, a macvlan parent: takes what comes up from a device in place of its namespace (`rx_handler`). */
+export interface Upper {
+	/** Takes the frame, or hands it on to `device.owner`. */
+	receive(frame: Frame, device: Device): void;
+	/** The lower device went up or down, or changed MAC or MTU. */
+	lowerChanged(device: Device): void;
+	/** The lower device is being deleted. */
+	lowerGone(device: Device): void;
+	/** The device that `ip link show` names as `master`. */
+	readonly master: Device;
+}
+
+/** A VLAN device on this one: takes frames with its tag. */
+export interface TagTaker {
+	receiveTagged(frame: Frame): void;
+	lowerChanged(device: Device): void;
+	lowerGone(): void;
+}
+
+/** Longest device name Linux keeps (`IFNAMSIZ` less the final zero). */
+const LONGEST_NAME = 15;
+/** Smallest MTU that can carry IPv4 (RFC 791). */
+const ETH_MIN_MTU = 68;
+const MAX_MTU = 65_535;
+/** What a bridge or veth accepts beyond the MTU: the Ethernet header and one VLAN tag (`is_skb_forwardable`). */
+export const FORWARDABLE_EXTRA = ethernet.OCTETS + vlan.OCTETS;
+
+/**
+ * A network device: frames in here, frames out there.
+ *
+ *     transmit(frame)   from above, out to the medium     tap (out) → send
+ *     receive(frame)    from the medium, up               tap (in) → VLAN device → upper → namespace
+ *
+ * Both take the frame. Subclasses give `send`, the medium. Reference: `__dev_queue_xmit` and
+ * `__netif_receive_skb_core` in net/core/dev.c.
+ */
+export abstract class Device {
+	readonly world: World;
+	/** The word after `type` in `ip -d link`: "veth", "bridge", "vxlan" … */
+	abstract readonly kind: string;
+	readonly counters: DeviceCounters = new DeviceCounters();
+	/** Interface number, unique in the namespace. */
+	index = 0;
+	isUp = false;
+	/** True when something answers at the other end. Devices without a medium always have it. */
+	carrier = true;
+	/** What takes frames here before the namespace does. */
+	upper: Upper | null = null;
+	/** VLAN devices on this one, by `tpid << 12 | vid`. */
+	vlans: Map<number, TagTaker> | null = null;
+	/** Neighbour resolution is not used (`IFF_NOARP`). */
+	noArp = false;
+	/** The address in the two parts in which it is written into headers. */
+	macHigh = 0;
+	macLow = 0;
+	/** True once deleted: frames still on their way to it are dropped. */
+	gone = false;
+
+	#name: string;
+	#owner: DeviceOwner;
+	#mac: Mac;
+	#mtu: number;
+	#promiscuity = 0;
+	#taps: readonly Tap[] = [];
+	/** All taps as one, or none: one test on the path of a frame. */
+	protected tap: Tap | null = null;
+
+	constructor(world: World, owner: DeviceOwner, name: string, mac: Mac, mtu: number) {
+		checkName(name);
+		this.world = world;
+		this.#owner = owner;
+		this.#name = name;
+		this.#mac = mac;
+		this.#mtu = mtu;
+		this.#splitMac();
+	}
+
+	#splitMac(): void {
+		this.macHigh = Math.floor(this.#mac / 0x1_0000_0000);
+		this.macLow = this.#mac % 0x1_0000_0000;
+	}
+
+	get name(): string {
+		return this.#name;
+	}
+
+	/** The namespace the device is in. */
+	get owner(): DeviceOwner {
+		return this.#owner;
+	}
+
+	/** `namespace:device`, the name of the interface in captures and drop messages. */
+	get place(): string {
+		return `${this.#owner.name}:${this.#name}`;
+	}
+
+	get mac(): Mac {
+		return this.#mac;
+	}
+
+	get mtu(): number {
+		return this.#mtu;
+	}
+
+	/** True while somebody wants all frames, also those for other MACs (`IFF_PROMISC`). */
+	get promiscuous(): boolean {
+		return this.#promiscuity > 0;
+	}
+
+	/** Down from the namespace: taps, then the medium. Takes the frame. */
+	transmit(frame: Frame): void {
+		if (!this.isUp) return this.dropOut(frame, "dev-down");
+		if (this.tap !== null) this.tap.see(frame, this, OUT);
+		this.send(frame);
+	}
+
+	/** Out to the medium. Takes the frame; counts it or drops it. */
+	protected abstract send(frame: Frame): void;
+
+	/** Up from the medium: taps, VLAN device, upper, namespace. Takes the frame. */
+	receive(frame: Frame): void {
+		if (!this.isUp) return this.dropIn(frame, this.gone ? "device-gone" : "dev-down");
+		if (frame.end - frame.start < ethernet.OCTETS) return this.dropIn(frame, "ethernet-truncated");
+		this.counters.rxPackets++;
+		this.counters.rxBytes += frame.end - frame.start;
+		if (this.tap !== null) this.tap.see(frame, this, IN);
+		if (this.vlans !== null && this.#takenByVlan(frame, this.vlans)) return;
+		const upper = this.upper;
+		if (upper !== null) upper.receive(frame, this);
+		else this.#owner.receive(frame, this);
+	}
+
+	#takenByVlan(frame: Frame, vlans: Map<number, TagTaker>): boolean {
+		const type = ethernet.type(frame.view, frame.start);
+		if (type !== vlan.TPID_CUSTOMER && type !== vlan.TPID_SERVICE) return false;
+		if (frame.end - frame.start < ethernet.OCTETS + vlan.OCTETS) return false;
+		const taker = vlans.get((type << 12) | vlan.vid(frame.view, frame.start + ethernet.OCTETS));
+		if (taker === undefined) return false;
+		taker.receiveTagged(frame);
+		return true;
+	}
+
+	/** True for a destination that means this device, broadcast and multicast aside (`PACKET_HOST`). */
+	isOwnAddress(mac: Mac): boolean {
+		return mac === this.#mac;
+	}
+
+	/** Ends a frame that came in. Takes the frame. */
+	dropIn(frame: Frame, reason: DropReason, detail?: string): void {
+		this.counters.rxDropped++;
+		this.world.drop(frame, reason, this, detail);
+	}
+
+	/** Ends a frame that was to go out. Takes the frame. */
+	dropOut(frame: Frame, reason: DropReason, detail?: string): void {
+		this.counters.txDropped++;
+		this.world.drop(frame, reason, this, detail);
+	}
+
+	/** `ip link set … up`. */
+	up(): void {
+		if (this.isUp) return;
+		this.isUp = true;
+		this.changed();
+	}
+
+	/** `ip link set … down`. */
+	down(): void {
+		if (!this.isUp) return;
+		this.isUp = false;
+		this.changed();
+	}
+
+	/** `ip link set … mtu …`, octets. Throws `NetError` EINVAL outside what the device can do. */
+	setMtu(mtu: number): void {
+		if (!Number.isInteger(mtu) || mtu < ETH_MIN_MTU) {
+			throw new NetError("EINVAL", "Error: mtu less than device minimum.", {
+				remedy: `An MTU is a whole number from ${String(ETH_MIN_MTU)} to ${String(MAX_MTU)}.`,
+				context: { device: this.place, mtu },
+			});
+		}
+		if (mtu > MAX_MTU) {
+			throw new NetError("EINVAL", "Error: mtu greater than device maximum.", {
+				context: { device: this.place, mtu },
+			});
+		}
+		if (mtu === this.#mtu) return;
+		this.#mtu = mtu;
+		this.changed();
+	}
+
+	/** `ip link set … address …`. Throws `NetError` EADDRNOTAVAIL for a multicast or zero address. */
+	setMac(mac: Mac | string): void {
+		const wanted = toMac(mac, "address");
+		checkMac(wanted);
+		if (wanted === this.#mac) return;
+		this.#mac = wanted;
+		this.#splitMac();
+		this.changed();
+	}
+
+	/** `ip address add … dev …`: "10.0.0.1/24". */
+	addAddress(address: string | Prefix4): void {
+		this.#owner.addAddress(this, address);
+	}
+
+	/** `ip address del … dev …`. */
+	removeAddress(address: string | Prefix4): void {
+		this.#owner.removeAddress(this, address);
+	}
+
+	/** `ip link del …`. The peer of a veth goes with it. */
+	delete(): void {
+		if (this.gone) return;
+		this.down();
+		this.gone = true;
+		this.upper?.lowerGone(this);
+		for (const taker of [...(this.vlans?.values() ?? [])]) taker.lowerGone();
+		this.#owner.deviceGone(this);
+	}
+
+	/** Called by the namespace that takes the device over or renames it; users call the namespace. */
+	placeIn(owner: DeviceOwner, name: string, index: number): void {
+		checkName(name);
+		this.#owner = owner;
+		this.#name = name;
+		this.index = index;
+	}
+
+	/** Adds a tap and switches promiscuous mode on, as tcpdump does. Returns what takes both away. */
+	addTap(tap: Tap): () => void {
+		this.#taps = [...this.#taps, tap];
+		this.tap = tapFor(this.#taps);
+		this.#promiscuity++;
+		return () => {
+			if (!this.#taps.includes(tap)) return;
+			this.#taps = this.#taps.filter((each) => each !== tap);
+			this.tap = tapFor(this.#taps);
+			this.#promiscuity--;
+		};
+	}
+
+	/** `ip link set … promisc on`; returns what takes it back. */
+	promisc(): () => void {
+		this.#promiscuity++;
+		let on = true;
+		return () => {
+			if (on) this.#promiscuity--;
+			on = false;
+		};
+	}
+
+	/** Tells everyone who follows the device's state. */
+	protected changed(): void {
+		this.upper?.lowerChanged(this);
+		for (const taker of [...(this.vlans?.values() ?? [])]) taker.lowerChanged(this);
+		this.#owner.deviceChanged(this);
+	}
+
+	/** `02:42:0a:00:01:06`. */
+	get macText(): string {
+		return formatMac(this.#mac);
+	}
+}
+
+function checkName(name: string): void {
+	if (name.length === 0 || name.length > LONGEST_NAME || /[\s/:]/.test(name) || name === "." || name === "..") {
+		throw new NetError("EINVAL", `Error: argument "${name}" is wrong: "name" not a valid ifname`, {
+			remedy: `A device name has 1 to ${String(LONGEST_NAME)} characters, no spaces, slashes or colons.`,
+			context: { name },
+		});
+	}
+}
+
+function checkMac(mac: Mac): void {
+	const multicast = Math.floor(mac / 0x100_0000_0000) % 2 === 1;
+	if (mac === 0 || multicast) {
+		throw new NetError("EADDRNOTAVAIL", "RTNETLINK answers: Cannot assign requested address", {
+			remedy: "A device address is neither zero nor a multicast address.",
+			context: { address: formatMac(mac) },
+		});
+	}
+}

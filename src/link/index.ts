@@ -1,0 +1,25 @@
+export { BridgePort, type PortFlags, type PortState } from "./bridge-port.ts";
+export { Bridge, type BridgeOptions } from "./bridge.ts";
+export { Cable, CableEnd, type CableOptions, type Plug } from "./cable.ts";
+export {
+	Device,
+	DeviceCounters,
+	type DeviceOwner,
+	FORWARDABLE_EXTRA,
+	NEIGHBOUR_NOT_VALID,
+	NO_NEIGHBOUR,
+	type TagTaker,
+	type Upper,
+} from "./device.ts";
+export { Fdb, FdbEntry, type FdbKind } from "./fdb.ts";
+export { Loopback } from "./loopback.ts";
+export { Netem, type NetemOptions, type Share } from "./netem.ts";
+export { Nic } from "./nic.ts";
+export { PhysicalSwitch, SwitchPort } from "./switch.ts";
+export { type Direction, IN, OUT, type Tap } from "./tap.ts";
+export type { TunnelHeader, TunnelReceiver, Underlay } from "./underlay.ts";
+export { Veth } from "./veth.ts";
+export { VlanDevice, type VlanOptions } from "./vlan.ts";
+export { type Remote, VxlanFdb, VxlanFdbEntry } from "./vxlan-fdb.ts";
+export { VXLAN_PORT, VxlanDevice, type VxlanMiss, type VxlanOptions, type RemoteOptions } from "./vxlan.ts";
+export { type Drop, type Latencies, type Place, World } from "./world.ts";

@@ -1,0 +1,112 @@
+/** Slots of a fresh table; a power of two. Most bridges know a handful of addresses. */
+const FIRST_SLOTS = 16;
+
+/**
+ * Values by (MAC, VLAN): open addressing with linear probing over typed arrays, so that a look-up costs a
+ * few nanoseconds and no garbage whatever the number of entries.
+ *
+ * A key is two unsigned 32-bit numbers: `low`, the last four octets of the MAC, and `high`, its first two
+ * with the VLAN id above them (`keyHigh`). Both are read from a frame without arithmetic on 48 bits.
+ */
+export class MacTable<T extends object> {
+	#low = new Uint32Array(FIRST_SLOTS);
+	#high = new Uint32Array(FIRST_SLOTS);
+	#values: (T | undefined)[] = new Array<T | undefined>(FIRST_SLOTS).fill(undefined);
+	#mask = FIRST_SLOTS - 1;
+	#size = 0;
+
+	/** Entries in the table. */
+	get size(): number {
+		return this.#size;
+	}
+
+	/** The value kept under a key. */
+	get(low: number, high: number): T | undefined {
+		const mask = this.#mask;
+		let slot = spread(low, high) & mask;
+		for (;;) {
+			const value = this.#values[slot];
+			if (value === undefined) return undefined;
+			if (this.#low[slot] === low && this.#high[slot] === high) return value;
+			slot = (slot + 1) & mask;
+		}
+	}
+
+	/** Keeps a value under a key, in place of any other. */
+	set(low: number, high: number, value: T): void {
+		if (this.#size * 2 > this.#mask) this.#grow();
+		const mask = this.#mask;
+		let slot = spread(low, high) & mask;
+		while (this.#values[slot] !== undefined) {
+			if (this.#low[slot] === low && this.#high[slot] === high) {
+				this.#values[slot] = value;
+				return;
+			}
+			slot = (slot + 1) & mask;
+		}
+		this.#low[slot] = low;
+		this.#high[slot] = high;
+		this.#values[slot] = value;
+		this.#size++;
+	}
+
+	/** Forgets a key; says whether it was there. */
+	delete(low: number, high: number): boolean {
+		const mask = this.#mask;
+		let slot = spread(low, high) & mask;
+		for (;;) {
+			if (this.#values[slot] === undefined) return false;
+			if (this.#low[slot] === low && this.#high[slot] === high) break;
+			slot = (slot + 1) & mask;
+		}
+		this.#size--;
+		// Close the gap: entries behind it move up unless that would put them before their own home.
+		let gap = slot;
+		for (;;) {
+			slot = (slot + 1) & mask;
+			const value = this.#values[slot];
+			if (value === undefined) break;
+			const home = spread(this.#low[slot]!, this.#high[slot]!) & mask;
+			if (((slot - home) & mask) < ((slot - gap) & mask)) continue;
+			this.#low[gap] = this.#low[slot]!;
+			this.#high[gap] = this.#high[slot]!;
+			this.#values[gap] = value;
+			gap = slot;
+		}
+		this.#values[gap] = undefined;
+		return true;
+	}
+
+	/** All values, in no order that may reach a wire: sort before use. */
+	*values(): Generator<T> {
+		for (const value of this.#values) if (value !== undefined) yield value;
+	}
+
+	#grow(): void {
+		const [low, high, values] = [this.#low, this.#high, this.#values];
+		const slots = (this.#mask + 1) * 2;
+		this.#low = new Uint32Array(slots);
+		this.#high = new Uint32Array(slots);
+		this.#values = new Array<T | undefined>(slots).fill(undefined);
+		this.#mask = slots - 1;
+		this.#size = 0;
+		for (const [slot, value] of values.entries()) {
+			if (value !== undefined) this.set(low[slot]!, high[slot]!, value);
+		}
+	}
+}
+
+/** The upper half of a key: the MAC's first two octets, the VLAN id (0 for none) above them. */
+export const keyHigh = (macHigh: number, vlan: number): number => ((vlan << 16) | macHigh) >>> 0;
+
+/** The lower 32 bits of a MAC held as a number. */
+export const macLow = (mac: number): number => mac % 0x1_0000_0000;
+
+/** The upper 16 bits of a MAC held as a number. */
+export const macHigh = (mac: number): number => Math.floor(mac / 0x1_0000_0000);
+
+function spread(low: number, high: number): number {
+	let mixed = Math.imul(low, 0x9e37_79b1) ^ Math.imul(high, 0x85eb_ca77);
+	mixed ^= mixed >>> 15;
+	return Math.imul(mixed, 0x2c1b_3c6d) >>> 8;
+}

@@ -1,0 +1,86 @@
+import type { Mac } from "../addr/index.ts";
+import type { Lane, Sink } from "../sim/index.ts";
+import type { Frame } from "../wire/index.ts";
+import { Device, FORWARDABLE_EXTRA, type DeviceOwner } from "./device.ts";
+import type { World } from "./world.ts";
+
+const ETH_DATA_LEN = 1500;
+
+/**
+ * One end of a veth pair: what goes out here comes in there, in another namespace or the same.
+ *
+ *     ns A                                ns B
+ *     eth0 transmit → tap → queue ─────→ veth0 receive → tap → bridge, stack …
+ *
+ * Carrier follows the peer's up state. A frame longer than the *peer's* MTU (and header and one tag) is
+ * dropped and counted there. Reference: drivers/net/veth.c, `__dev_forward_skb`.
+ */
+export class Veth extends Device implements Sink<Frame> {
+	override readonly kind = "veth";
+	readonly #lane: Lane;
+	#peer: Veth | null = null;
+
+	constructor(world: World, owner: DeviceOwner, name: string, mac: Mac) {
+		super(world, owner, name, mac, ETH_DATA_LEN);
+		this.#lane = world.scheduler.lane(world.latency.veth);
+		this.carrier = false;
+	}
+
+	/** The other end; `null` only once the pair is deleted. */
+	get peer(): Veth | null {
+		return this.#peer;
+	}
+
+	/** Ties two ends together. Done once, by the namespace that creates them. */
+	static pair(a: Veth, b: Veth): void {
+		a.#peer = b;
+		b.#peer = a;
+	}
+
+	protected override send(frame: Frame): void {
+		const peer = this.#peer;
+		if (peer === null || !peer.isUp) return this.dropOut(frame, "no-carrier");
+		const octets = frame.end - frame.start;
+		if (octets > peer.mtu + FORWARDABLE_EXTRA) {
+			peer.counters.rxDropped++;
+			return this.dropOut(frame, "rx-length");
+		}
+		this.counters.txPackets++;
+		this.counters.txBytes += octets;
+		this.world.crossing(frame);
+		// What another machine's kernel would not know does not cross with the frame.
+		frame.mark = 0;
+		this.#lane.push(peer, frame);
+	}
+
+	/** The far end of the queue. */
+	deliver(frame: Frame): void {
+		this.receive(frame);
+	}
+
+	override up(): void {
+		super.up();
+		this.#tellPeer();
+	}
+
+	override down(): void {
+		super.down();
+		this.#tellPeer();
+	}
+
+	#tellPeer(): void {
+		const peer = this.#peer;
+		if (peer === null || peer.carrier === this.isUp) return;
+		peer.carrier = this.isUp;
+		peer.changed();
+	}
+
+	/** Deletes both ends. */
+	override delete(): void {
+		if (this.gone) return;
+		const peer = this.#peer;
+		super.delete();
+		this.#peer = null;
+		peer?.delete();
+	}
+}

@@ -1,0 +1,96 @@
+import { dissect, type Layer } from "../wire/index.ts";
+import type { Capture } from "./capture.ts";
+import type { Sighting } from "./capture-log.ts";
+
+/** One place a packet was seen at. */
+export interface Hop {
+	/** Virtual nanoseconds since the lab's epoch. */
+	readonly time: number;
+	/** `namespace:device`. */
+	readonly place: string;
+	readonly direction: "in" | "out";
+	/** Octets of the frame here. */
+	readonly octets: number;
+	/** Source and destination of the packet, inside a tunnel those of the packet in it. */
+	readonly inner: string;
+	readonly ttl: number | undefined;
+	/** Source and destination of the tunnel's packet. */
+	readonly outer: string | undefined;
+	readonly vni: number | undefined;
+	/** Why it ended here, if it did. */
+	readonly comment: string | undefined;
+}
+
+/** The way of one packet through the captured interfaces, by its journey's id. */
+export function trace(capture: Capture, packet: number): Hop[] {
+	return capture
+		.sightings()
+		.filter((row) => row.packet === packet)
+		.map((row) => hop(capture, row));
+}
+
+/** The first packet of a capture whose layers satisfy `which`: its journey's id. */
+export function findPacket(capture: Capture, which: (layers: readonly Layer[]) => boolean): number | undefined {
+	return capture.sightings().find((row) => which(dissect(row.data)))?.packet;
+}
+
+function hop(capture: Capture, row: Sighting): Hop {
+	const layers = dissect(row.data);
+	const tunnel = layers.findIndex((layer) => layer.protocol === "vxlan");
+	const innermost = tunnel < 0 ? layers : layers.slice(tunnel + 1);
+	return {
+		time: row.time,
+		place: capture.interfaces[row.place] ?? "",
+		direction: row.direction === 1 ? "in" : "out",
+		octets: row.data.length,
+		inner: addresses(innermost),
+		ttl: number(innermost, "ipv4", "ipv4.ttl"),
+		outer: tunnel < 0 ? undefined : addresses(layers.slice(0, tunnel)),
+		vni: tunnel < 0 ? undefined : number(layers, "vxlan", "vxlan.vni"),
+		comment: row.comment,
+	};
+}
+
+function addresses(layers: readonly Layer[]): string {
+	const ip = text(layers, "ipv4", "ipv4.source");
+	if (ip === undefined) {
+		const arp = text(layers, "arp", "arp.senderIp");
+		if (arp !== undefined) return `${arp} > ${text(layers, "arp", "arp.targetIp") ?? ""} ARP`;
+		return `${text(layers, "ethernet", "ethernet.src") ?? ""} > ${text(layers, "ethernet", "ethernet.dst") ?? ""}`;
+	}
+	return `${ip} > ${text(layers, "ipv4", "ipv4.destination") ?? ""}`;
+}
+
+function field(layers: readonly Layer[], protocol: string, name: string): Layer["fields"][number] | undefined {
+	return layers.find((layer) => layer.protocol === protocol && !layer.quoted)?.fields.find((each) => each.name === name);
+}
+
+const text = (layers: readonly Layer[], protocol: string, name: string): string | undefined =>
+	field(layers, protocol, name)?.text;
+
+const number = (layers: readonly Layer[], protocol: string, name: string): number | undefined => {
+	const value = field(layers, protocol, name)?.value;
+	return typeof value === "number" ? value : undefined;
+};
+
+/** Hops as a table for people, one line each. */
+export function hopTable(hops: readonly Hop[]): string {
+	const head = ["us", "interface", "", "octets", "packet", "ttl", "outer packet", "vni"];
+	const rows = hops.map((each) => [
+		((each.time - (hops[0]?.time ?? 0)) / 1000).toFixed(1),
+		each.place,
+		each.direction,
+		String(each.octets),
+		each.inner,
+		each.ttl === undefined ? "" : String(each.ttl),
+		each.outer ?? "",
+		each.vni === undefined ? "" : String(each.vni),
+	]);
+	const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] ?? "").length)));
+	const line = (row: readonly string[]): string =>
+		row
+			.map((cell, i) => cell.padEnd(widths[i] ?? 0))
+			.join("  ")
+			.trimEnd();
+	return [line(head), ...rows.map(line)].join("\n");
+}

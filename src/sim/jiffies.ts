@@ -1,0 +1,40 @@
+import type { Instant, Nanoseconds } from "./time.ts";
+
+/** Slots of one level of the wheel as powers of two: 64 slots, each level 8 times coarser (kernel/time/timer.c). */
+const LEVEL_SLOTS = 64;
+const LEVEL_SHIFT = 3;
+const LEVELS = 9;
+
+/**
+ * The lateness of a Linux timer. The kernel counts time in jiffies, and its timer wheel fires a timer at the
+ * end of the slot it lies in: the longer the wait, the coarser the slots (1, 8, 64 … jiffies). At 250 Hz a
+ * timer of one second fires 4 to 36 ms late, one of five seconds up to 260 ms: the recordings show it.
+ *
+ * Reference: `calc_index`, `calc_wheel_index` in kernel/time/timer.c (6.1).
+ */
+export class Jiffies {
+	readonly #tick: Nanoseconds;
+	readonly #phase: Nanoseconds;
+
+	/** `phase` is where between two ticks the lab's epoch lies. */
+	constructor({ hz, phase }: { readonly hz: number; readonly phase: Nanoseconds }) {
+		this.#tick = Math.round(1e9 / hz);
+		this.#phase = phase;
+	}
+
+	/** Ticks up to an instant. */
+	jiffiesAt(now: Instant): number {
+		return Math.floor((now + this.#phase) / this.#tick);
+	}
+
+	/** When a timer armed now for `delay` fires. */
+	expiry(now: Instant, delay: Nanoseconds): Instant {
+		const clock = this.jiffiesAt(now);
+		const expires = clock + Math.ceil(delay / this.#tick);
+		let level = 0;
+		while (level < LEVELS - 1 && expires - clock >= (LEVEL_SLOTS - 1) * 2 ** (level * LEVEL_SHIFT)) level++;
+		const granule = 2 ** (level * LEVEL_SHIFT);
+		const fires = (Math.floor(expires / granule) + 1) * granule;
+		return Math.max(now, fires * this.#tick - this.#phase);
+	}
+}

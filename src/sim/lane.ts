@@ -1,0 +1,90 @@
+import type { Instant, Nanoseconds } from "./time.ts";
+
+/** Takes what was queued for it, when it is due. */
+export interface Sink<T extends object = object> {
+	deliver(item: T): void;
+}
+
+/** What a lane needs of the clock it belongs to. */
+export interface LaneClock {
+	readonly now: Instant;
+	/** The next number of the order in which things were asked for. */
+	nextSequence(): number;
+	/** Called when a lane must grow: the place to stop a flood that has no end. */
+	checkPending(): void;
+}
+
+const FIRST_CAPACITY = 64;
+
+/**
+ * The queue of deliveries that all wait the same time: the hop over a veth pair, a cable. Because the wait
+ * is the same, what was put in first is due first: a ring of parallel arrays, no object per delivery.
+ */
+export class Lane {
+	readonly delay: Nanoseconds;
+	readonly #clock: LaneClock;
+	#due = new Float64Array(FIRST_CAPACITY);
+	#sequence = new Float64Array(FIRST_CAPACITY);
+	#sinks: (Sink | null)[] = new Array<Sink | null>(FIRST_CAPACITY).fill(null);
+	#items: (object | null)[] = new Array<object | null>(FIRST_CAPACITY).fill(null);
+	#mask = FIRST_CAPACITY - 1;
+	#head = 0;
+	/** Deliveries that wait. */
+	size = 0;
+
+	constructor(delay: Nanoseconds, clock: LaneClock) {
+		this.delay = delay;
+		this.#clock = clock;
+	}
+
+	/** Queues `item` for `sink`, due `delay` from now. */
+	push<T extends object>(sink: Sink<T>, item: T): void {
+		if (this.size > this.#mask) this.#grow();
+		const slot = (this.#head + this.size) & this.#mask;
+		this.#due[slot] = this.#clock.now + this.delay;
+		this.#sequence[slot] = this.#clock.nextSequence();
+		this.#sinks[slot] = sink as Sink;
+		this.#items[slot] = item;
+		this.size++;
+	}
+
+	/** When the first delivery is due. Only for a lane that is not empty. */
+	get headDue(): Instant {
+		return this.#due[this.#head]!;
+	}
+
+	/** The place of the first delivery in the order of asking. Only for a lane that is not empty. */
+	get headSequence(): number {
+		return this.#sequence[this.#head]!;
+	}
+
+	/** Makes the first delivery. Only for a lane that is not empty. */
+	shift(): void {
+		const head = this.#head;
+		const sink = this.#sinks[head]!;
+		const item = this.#items[head]!;
+		this.#items[head] = null;
+		this.#head = (head + 1) & this.#mask;
+		this.size--;
+		sink.deliver(item);
+	}
+
+	#grow(): void {
+		this.#clock.checkPending();
+		const capacity = (this.#mask + 1) * 2;
+		const due = new Float64Array(capacity);
+		const sequence = new Float64Array(capacity);
+		const sinks = new Array<Sink | null>(capacity).fill(null);
+		const items = new Array<object | null>(capacity).fill(null);
+		for (let i = 0; i < this.size; i++) {
+			const from = (this.#head + i) & this.#mask;
+			due[i] = this.#due[from]!;
+			sequence[i] = this.#sequence[from]!;
+			sinks[i] = this.#sinks[from]!;
+			items[i] = this.#items[from]!;
+		}
+		[this.#due, this.#sequence, this.#sinks, this.#items] = [due, sequence, sinks, items];
+		this.#mask = capacity - 1;
+		this.#head = 0;
+	}
+}

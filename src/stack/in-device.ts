@@ -1,0 +1,107 @@
+import type { Ip4, Prefix4 } from "../addr/index.ts";
+import type { Device } from "../link/index.ts";
+import { signedMask } from "./route.ts";
+
+/** `net.ipv4.conf.<device>`: the values the stack acts on, with Linux's defaults for a new namespace. */
+export interface DeviceConf {
+	forwarding: number;
+	proxy_arp: number;
+	proxy_arp_pvlan: number;
+	arp_ignore: number;
+	arp_announce: number;
+	arp_accept: number;
+	arp_notify: number;
+	rp_filter: number;
+	accept_local: number;
+	route_localnet: number;
+	send_redirects: number;
+	accept_redirects: number;
+}
+
+/** `net.ipv4.neigh.<device>`: counts, octets, and times in the units of their sysctls. */
+export interface NeighbourConf {
+	base_reachable_time_ms: number;
+	retrans_time_ms: number;
+	/** Seconds. */
+	delay_first_probe_time: number;
+	/** Seconds. */
+	gc_stale_time: number;
+	mcast_solicit: number;
+	ucast_solicit: number;
+	unres_qlen_bytes: number;
+	/** Hundredths of a second, as all USER_HZ values. */
+	proxy_delay: number;
+	proxy_qlen: number;
+	/** Hundredths of a second. */
+	locktime: number;
+}
+
+/** net/ipv4/devinet.c, `ipv4_devconf`. */
+export const DEVICE_CONF: Readonly<DeviceConf> = {
+	forwarding: 0,
+	proxy_arp: 0,
+	proxy_arp_pvlan: 0,
+	arp_ignore: 0,
+	arp_announce: 0,
+	arp_accept: 0,
+	arp_notify: 0,
+	rp_filter: 0,
+	accept_local: 0,
+	route_localnet: 0,
+	send_redirects: 1,
+	accept_redirects: 1,
+};
+
+/** net/ipv4/arp.c, `arp_tbl.parms`. */
+export const NEIGHBOUR_CONF: Readonly<NeighbourConf> = {
+	base_reachable_time_ms: 30_000,
+	retrans_time_ms: 1000,
+	delay_first_probe_time: 5,
+	gc_stale_time: 60,
+	mcast_solicit: 3,
+	ucast_solicit: 3,
+	unres_qlen_bytes: 212_992,
+	proxy_delay: 80,
+	proxy_qlen: 64,
+	locktime: 100,
+};
+
+/** One IPv4 address of a device: a line `inet …` of `ip address show`. */
+export interface InterfaceAddress {
+	readonly prefix: Prefix4;
+	/** The subnet's broadcast address; the address itself for /32. 0 for none (/31 and `lo`). */
+	readonly broadcast: Ip4;
+	readonly scope: "global" | "link" | "host";
+	/** A further address of a subnet the device already has (`secondary`). */
+	readonly secondary: boolean;
+}
+
+/** What a namespace keeps of IPv4 at one of its devices (`struct in_device`). */
+export class InDevice {
+	readonly device: Device;
+	readonly addresses: InterfaceAddress[] = [];
+	readonly conf: DeviceConf;
+	readonly neigh: NeighbourConf;
+	/** The multicast groups joined here. */
+	readonly groups: Set<Ip4> = new Set();
+
+	constructor(device: Device, conf: Readonly<DeviceConf>, neigh: Readonly<NeighbourConf>) {
+		this.device = device;
+		this.conf = { ...conf };
+		this.neigh = { ...neigh };
+	}
+
+	/** The address to speak to `destination` with: one of its subnet if there is one, else the first (`inet_select_addr`). */
+	selectSource(destination: Ip4, most: "global" | "link" | "host"): Ip4 {
+		let first = 0 as Ip4;
+		for (const { prefix, scope, secondary } of this.addresses) {
+			if (secondary || SCOPE[scope] > SCOPE[most]) continue;
+			if (((prefix.address ^ destination) & signedMask(prefix.length)) === 0) return prefix.address;
+			if (first === 0) first = prefix.address;
+		}
+		return first;
+	}
+}
+
+/** RT_SCOPE_*: the further, the smaller. */
+export const SCOPE: Readonly<Record<"global" | "link" | "host", number>> = { global: 0, link: 253, host: 254 };

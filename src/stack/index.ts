@@ -1,0 +1,18 @@
+export { DEVICE_CONF, type DeviceConf, InDevice, type InterfaceAddress, NEIGHBOUR_CONF, type NeighbourConf } from "./in-device.ts";
+export type { IcmpError } from "./ipv4/icmp.ts";
+export { DEFAULT_TTL } from "./ipv4/ipv4.ts";
+export type { MtuDiscovery } from "./ipv4/send.ts";
+export { Kernel } from "./kernel.ts";
+export { Namespace, type ProtocolHandler } from "./namespace.ts";
+export { Neighbour } from "./neighbour/neighbour.ts";
+export { type NeighbourEffect, type NeighbourEvent, type NeighbourFacts, type NeighbourTimes, type NudState, step } from "./neighbour/state.ts";
+export { NeighbourTable } from "./neighbour/table.ts";
+export { PacketSocket, type PacketSocketOptions } from "./packet-socket.ts";
+export { type EchoReply, PingSocket } from "./ping-socket.ts";
+export { Fib, Route, type RouteProtocol, type RouteScope, type RouteType } from "./route.ts";
+export { errorOf, type SocketError } from "./socket-error.ts";
+export { type Datagram, type DatagramHandler, Udp, type UdpOptions, UdpSocket } from "./udp.ts";
+export { IpNamespace, type VethEnd } from "./ip-namespace.ts";
+export { NeighbourCommands, type NeighbourLine, type NeighbourOptions } from "./neighbour/commands.ts";
+export { RouteCommands, type RouteOptions } from "./route-commands.ts";
+export { Sysctl, type SysctlName } from "./sysctl.ts";

@@ -1,0 +1,112 @@
+import type { Mac } from "../addr/index.ts";
+import { toMac } from "../addr/index.ts";
+import {
+	Bridge,
+	type BridgeOptions,
+	type Device,
+	Nic,
+	Veth,
+	VlanDevice,
+	type VlanOptions,
+	VxlanDevice,
+	type VxlanOptions,
+} from "../link/index.ts";
+import type { Kernel } from "./kernel.ts";
+import { Namespace } from "./namespace.ts";
+import { NeighbourCommands } from "./neighbour/commands.ts";
+import { PacketSocket, type PacketSocketOptions } from "./packet-socket.ts";
+import { RouteCommands } from "./route-commands.ts";
+import { Sysctl } from "./sysctl.ts";
+import type { UdpOptions, UdpSocket } from "./udp.ts";
+
+/** One end of a veth pair: where it is, its name, its address if it is not to be random. */
+export interface VethEnd {
+	readonly ns: IpNamespace;
+	readonly name: string;
+	readonly mac?: Mac | string;
+}
+
+/**
+ * A network namespace with the commands of iproute2: everything that creates and configures, each call with
+ * its twin in `ip`, `bridge` or `sysctl`. The daemon's layers and users act on the kernel through these.
+ */
+export class IpNamespace extends Namespace {
+	/** `ip route …`. */
+	readonly routes: RouteCommands;
+	/** `ip neigh …`. */
+	readonly neigh: NeighbourCommands;
+	/** `sysctl`. */
+	readonly sysctl: Sysctl;
+
+	constructor(kernel: Kernel, name: string) {
+		super(kernel, name);
+		this.routes = new RouteCommands(this);
+		this.neigh = new NeighbourCommands(this);
+		this.sysctl = new Sysctl(this);
+		this.loopback.addAddress("127.0.0.1/8");
+	}
+
+	/** `ip link add NAME type bridge …`. Throws `NetError` EEXIST, EINVAL. */
+	addBridge(name: string, options: BridgeOptions = {}): Bridge {
+		this.checkFree(name);
+		return this.#take(new Bridge(this.world, this, name, this.kernel.randomMac(), options), name);
+	}
+
+	/** `ip link add NAME type vxlan id … `. This namespace stays its underlay. Throws `NetError` EEXIST, EINVAL, EADDRINUSE. */
+	addVxlan(name: string, options: VxlanOptions): VxlanDevice {
+		this.checkFree(name);
+		const mac = options.mac === undefined ? this.kernel.randomMac() : toMac(options.mac, "mac");
+		return this.#take(new VxlanDevice(this.world, this, this, name, mac, options), name);
+	}
+
+	/**
+	 * `ip link add link LOWER name LOWER.ID type vlan id ID`. Throws `NetError` ENODEV, EEXIST, ERANGE.
+	 */
+	addVlan(lower: Device | string, id: number, options: VlanOptions & { readonly name?: string } = {}): VlanDevice {
+		const below = typeof lower === "string" ? this.device(lower) : lower;
+		const name = options.name ?? `${below.name}.${String(id)}`;
+		this.checkFree(name);
+		return this.#take(new VlanDevice(this.world, this, name, below, id, options), name);
+	}
+
+	/** A physical network card, to be plugged into a cable. Throws `NetError` EEXIST. */
+	addNic(name: string, options: { readonly mac?: Mac | string } = {}): Nic {
+		this.checkFree(name);
+		const mac = options.mac === undefined ? this.kernel.randomMac() : toMac(options.mac, "mac");
+		return this.#take(new Nic(this.world, this, name, mac), name);
+	}
+
+	#take<T extends Device>(device: T, name: string): T {
+		this.adopt(device, name);
+		return device;
+	}
+
+	/** `ip link add A type veth peer name B`, each end put into its namespace. Throws `NetError` EEXIST. */
+	static addVethPair(a: VethEnd, b: VethEnd): [Veth, Veth] {
+		a.ns.checkFree(a.name);
+		b.ns.checkFree(b.name);
+		const end = ({ ns, name, mac }: VethEnd): Veth =>
+			new Veth(ns.world, ns, name, mac === undefined ? ns.kernel.randomMac() : toMac(mac, "mac"));
+		const [first, second] = [end(a), end(b)];
+		a.ns.adopt(first, a.name);
+		try {
+			b.ns.adopt(second, b.name);
+		} catch (error) {
+			// Both ends had the same name in the same namespace: nothing is left behind.
+			first.delete();
+			throw error;
+		}
+		Veth.pair(first, second);
+		return [first, second];
+	}
+
+	/** Opens a UDP socket. Throws `NetError` EADDRINUSE, EADDRNOTAVAIL. */
+	udp(options: UdpOptions = {}): UdpSocket {
+		return this.udpPorts.open(options);
+	}
+
+	/** Opens a packet socket: whole frames, for programs such as arping and for tests. */
+	packetSocket(options: PacketSocketOptions = {}): PacketSocket {
+		return this.packets.open(options);
+	}
+}

@@ -1,0 +1,296 @@
+import {
+	ANY_IP4,
+	BROADCAST_IP4,
+	type Ip4,
+	isLoopbackIp4,
+	isMulticastIp4,
+	isMulticastMac,
+	multicastMacOf,
+	ZERO_MAC,
+} from "../../addr/index.ts";
+import type { DropReason } from "../../drop.ts";
+import type { Device } from "../../link/index.ts";
+import { ethernet, type Frame, icmp, ipv4 } from "../../wire/index.ts";
+import type { InDevice } from "../in-device.ts";
+import type { Namespace } from "../namespace.ts";
+import type { Route } from "../route.ts";
+import { fragment } from "./fragment.ts";
+import { Icmp } from "./icmp.ts";
+import { PathMtus } from "./path-mtu.ts";
+import { Peers } from "./peers.ts";
+import { Reassembly } from "./reassembly.ts";
+
+/** What happens to a received packet's address pair: decided once per flow, kept while routes stay as they are. */
+interface InputDecision {
+	readonly source: Ip4;
+	readonly destination: Ip4;
+	readonly device: Device;
+	readonly generation: number;
+	/** The route, or why there is none. */
+	readonly verdict: Route | DropReason;
+	/** The packet goes back out of the device it came in by, to a router the sender could have used itself. */
+	readonly redirect: boolean;
+}
+
+/** Slots of the cache of input decisions; a power of two. */
+const DECISIONS = 16;
+
+/** `IPDEFTTL` (RFC 1340). */
+export const DEFAULT_TTL = 64;
+
+/**
+ * IPv4 of one namespace.
+ *
+ *     receive → checks → route ┬─ local: reassemble → protocol (icmp, udp, raw …)
+ *                              └─ forward: TTL → redirect? → output
+ *     send → header → route → output → fragment? → neighbour → device
+ *
+ * Inside, frames start at their IPv4 header. Reference: net/ipv4/ip_input.c, ip_forward.c, ip_output.c, route.c.
+ */
+export class Ipv4 {
+	readonly ns: Namespace;
+	readonly icmp: Icmp;
+	readonly pathMtus: PathMtus;
+	readonly peers: Peers;
+	readonly #reassembly: Reassembly;
+	#decisions: (InputDecision | undefined)[] | undefined;
+
+	constructor(ns: Namespace) {
+		this.ns = ns;
+		this.icmp = new Icmp(this);
+		this.pathMtus = new PathMtus(ns.kernel.world.scheduler);
+		this.peers = new Peers(ns.kernel.world.scheduler);
+		this.#reassembly = new Reassembly(this);
+	}
+
+	// ── in ────────────────────────────────────────────────────────────────────────────────────────
+
+	/** An IPv4 frame for this namespace; it starts at its Ethernet header. Takes the frame (`ip_rcv`). */
+	receive(frame: Frame, inDevice: InDevice): void {
+		const group = (ethernet.dstHigh(frame.view, frame.start) & 0x0100) !== 0;
+		frame.pull(ethernet.OCTETS);
+		const { view, start } = frame;
+		const device = inDevice.device;
+		const available = frame.end - start;
+		if (available < ipv4.MIN_OCTETS) return this.#refuse(frame, device, "ip-truncated");
+		if (ipv4.version(view, start) !== 4) return this.#refuse(frame, device, "ip-version");
+		const header = ipv4.headerOctets(view, start);
+		if (header < ipv4.MIN_OCTETS || header > available) return this.#refuse(frame, device, "ip-inhdr");
+		if (!frame.trusted && !ipv4.isChecksumGood(view, start)) return this.#refuse(frame, device, "ip-csum");
+		const total = ipv4.totalLength(view, start);
+		if (total > available) return this.#refuse(frame, device, "ip-truncated");
+		if (total < header) return this.#refuse(frame, device, "ip-inhdr");
+		// Ethernet padding is no part of the packet.
+		frame.end = start + total;
+		const decision = this.#decide(ipv4.source(view, start), ipv4.destination(view, start), inDevice);
+		const route = decision.verdict;
+		if (typeof route === "string") return this.#turnAway(frame, inDevice, route);
+		if (route.type === "local") return this.deliver(frame, inDevice);
+		if (route.type === "broadcast") return this.deliver(frame, inDevice);
+		// A packet sent to everyone on the link is not for anyone elsewhere.
+		if (group) return this.#refuse(frame, device, "ip-broadcast");
+		this.#forward(frame, inDevice, route, decision.redirect);
+	}
+
+	#refuse(frame: Frame, device: Device, reason: DropReason): void {
+		device.dropIn(frame, reason);
+	}
+
+	/** Packets without a way: some senders are told why, some are not. */
+	#turnAway(frame: Frame, inDevice: InDevice, reason: DropReason): void {
+		if (reason === "ip-no-route") this.icmp.tell(frame, inDevice, icmp.UNREACHABLE, icmp.NET_UNREACHABLE, 0);
+		inDevice.device.dropIn(frame, reason);
+	}
+
+	#decide(source: Ip4, destination: Ip4, inDevice: InDevice): InputDecision {
+		const generation = this.ns.generation;
+		const decisions = (this.#decisions ??= new Array<InputDecision | undefined>(DECISIONS).fill(undefined));
+		const slot = (source ^ (source >>> 8) ^ Math.imul(destination, 5) ^ (destination >>> 7)) & (DECISIONS - 1);
+		const known = decisions[slot];
+		if (
+			known?.source === source &&
+			known.destination === destination &&
+			known.device === inDevice.device &&
+			known.generation === generation
+		) {
+			return known;
+		}
+		const verdict = this.#route(source, destination, inDevice);
+		const decision: InputDecision = {
+			source,
+			destination,
+			device: inDevice.device,
+			generation,
+			verdict,
+			redirect: typeof verdict !== "string" && this.#redirects(source, inDevice, verdict),
+		};
+		decisions[slot] = decision;
+		return decision;
+	}
+
+	/** `ip_route_input_slow`: who may speak, then where to. */
+	#route(source: Ip4, destination: Ip4, inDevice: InDevice): Route | DropReason {
+		if (destination === BROADCAST_IP4) return this.ns.broadcastRoute;
+		if (isMulticastIp4(destination)) {
+			return inDevice.groups.has(destination) || this.ns.isAllHosts(destination) ? this.ns.broadcastRoute : "ip-nomcast";
+		}
+		if (isMulticastIp4(source) || source === BROADCAST_IP4) return "ip-martian-source";
+		const loopback = inDevice.device === this.ns.loopback;
+		const mayLoop = loopback || inDevice.conf.route_localnet !== 0 || this.ns.confAll.route_localnet !== 0;
+		if (source === ANY_IP4 || destination === ANY_IP4) return "ip-martian-source";
+		if (isLoopbackIp4(source) && !mayLoop) return "ip-martian-source";
+		if (isLoopbackIp4(destination) && !mayLoop) return "ip-martian-source";
+		const route = this.ns.localFib.lookup(destination) ?? this.ns.fib.lookup(destination);
+		if (!loopback) {
+			const martian = this.#judgeSource(source, inDevice);
+			if (martian !== undefined) return martian;
+		}
+		if (route?.type === "local" || route?.type === "broadcast") return route;
+		if (!this.forwards(inDevice)) return "ip-forwarding-off";
+		return route ?? "ip-no-route";
+	}
+
+	/** `fib_validate_source`: an own address may not come in from outside, and `rp_filter` may ask for more. */
+	#judgeSource(source: Ip4, inDevice: InDevice): DropReason | undefined {
+		const own = this.ns.isOwnAddress(source);
+		if (own && inDevice.conf.accept_local === 0 && this.ns.confAll.accept_local === 0) return "ip-martian-source";
+		const mode = Math.max(inDevice.conf.rp_filter, this.ns.confAll.rp_filter);
+		if (mode === 0 || own) return undefined;
+		const back = this.ns.fib.lookup(source);
+		if (back === undefined) return "ip-rpfilter";
+		return mode === 1 && back.device !== inDevice.device ? "ip-rpfilter" : undefined;
+	}
+
+	/** True for a source that may not speak on a device. */
+	isMartian(source: Ip4, inDevice: InDevice): boolean {
+		if (isMulticastIp4(source) || source === BROADCAST_IP4 || isLoopbackIp4(source)) return true;
+		return this.#judgeSource(source, inDevice) !== undefined;
+	}
+
+	/** Whether packets that come in by the device may leave by others (`ip_forward`, per device). */
+	forwards(inDevice: InDevice): boolean {
+		return inDevice.conf.forwarding !== 0;
+	}
+
+	#redirects(source: Ip4, inDevice: InDevice, route: Route): boolean {
+		if (route.type !== "unicast" || route.device !== inDevice.device) return false;
+		if (inDevice.conf.send_redirects === 0 && this.ns.confAll.send_redirects === 0) return false;
+		// The sender must be a neighbour of the better router (`inet_addr_onlink`, shared_media).
+		return this.ns.isOnLink(inDevice, source);
+	}
+
+	/** For this namespace: whole datagrams to their protocol. Takes the frame (`ip_local_deliver`). */
+	deliver(frame: Frame, inDevice: InDevice): void {
+		if (ipv4.isFragment(frame.view, frame.start)) {
+			const whole = this.#reassembly.add(frame, inDevice);
+			if (whole === undefined) return;
+			return this.deliver(whole, inDevice);
+		}
+		this.ns.deliver(frame, inDevice, ipv4.protocol(frame.view, frame.start));
+	}
+
+	/** `ip_forward`. Takes the frame. */
+	#forward(frame: Frame, inDevice: InDevice, route: Route, redirect: boolean): void {
+		const { view, start } = frame;
+		if (route.type !== "unicast") {
+			if (route.type === "unreachable") this.icmp.tell(frame, inDevice, icmp.UNREACHABLE, icmp.HOST_UNREACHABLE, 0);
+			if (route.type === "prohibit") this.icmp.tell(frame, inDevice, icmp.UNREACHABLE, icmp.ADMIN_PROHIBITED, 0);
+			return inDevice.device.dropIn(frame, "ip-unreachable-route", route.text);
+		}
+		if (ipv4.ttl(view, start) <= 1) {
+			this.icmp.tell(frame, inDevice, icmp.TIME_EXCEEDED, icmp.TTL_EXCEEDED, 0);
+			return inDevice.device.dropIn(frame, "ip-ttl-exceeded");
+		}
+		const mtu = this.mtuOf(route, ipv4.destination(view, start));
+		if (frame.end - start > mtu && ipv4.dontFragment(view, start)) {
+			this.icmp.tell(frame, inDevice, icmp.UNREACHABLE, icmp.FRAG_NEEDED, mtu);
+			return inDevice.device.dropIn(frame, "ip-frag-needed", `next-hop MTU ${String(mtu)}`);
+		}
+		ipv4.decrementTtl(view, start);
+		frame.changed();
+		if (redirect) this.icmp.redirect(frame, inDevice, route);
+		this.#out(frame, route, mtu);
+	}
+
+	// ── out ───────────────────────────────────────────────────────────────────────────────────────
+
+	/** The longest packet by a route to a destination: path MTU if one is known, route's, device's. */
+	mtuOf(route: Route, destination: Ip4): number {
+		const mtu = route.mtu > 0 ? route.mtu : (route.device?.mtu ?? 0);
+		return this.pathMtus.size === 0 ? mtu : Math.min(mtu, this.pathMtus.get(destination) ?? mtu);
+	}
+
+	/**
+	 * Sends a packet of this host. The frame starts at its complete IPv4 header. Takes the frame.
+	 * Longer than the way allows, it is fragmented, or dropped when it forbids that: senders that want to
+	 * know ask `mtuOf` first.
+	 */
+	output(frame: Frame, route: Route): void {
+		const mtu = this.mtuOf(route, ipv4.destination(frame.view, frame.start));
+		this.#out(frame, route, mtu);
+	}
+
+	#out(frame: Frame, route: Route, mtu: number): void {
+		const octets = frame.end - frame.start;
+		if (octets <= mtu) return this.#toNeighbour(frame, route);
+		if (ipv4.dontFragment(frame.view, frame.start)) {
+			return this.ns.dropOut(frame, route, "ip-frag-needed", `MTU ${String(mtu)}`);
+		}
+		fragment(frame, mtu, (piece) => {
+			this.#toNeighbour(piece, route);
+		});
+	}
+
+	/** `ip_finish_output2`: the link address of the next hop, then the device. Takes the frame. */
+	#toNeighbour(frame: Frame, route: Route): void {
+		const device = route.device;
+		if (device === null) return this.ns.dropOut(frame, route, "ip-unreachable-route", route.text);
+		if (device.noArp) return this.#withoutArp(frame, device);
+		const destination = ipv4.destination(frame.view, frame.start);
+		const nextHop = route.via !== 0 ? route.via : destination;
+		let neighbour = route.neighbour;
+		if (neighbour?.ip !== nextHop || neighbour.dead) {
+			if (route.type === "broadcast" || isMulticastIp4(nextHop) || nextHop === BROADCAST_IP4) {
+				return this.#toGroup(frame, device, nextHop);
+			}
+			const inDevice = this.ns.inDevice(device);
+			if (inDevice === undefined) return this.ns.dropOut(frame, route, "device-gone");
+			neighbour = this.ns.neighbours(inDevice).ensure(nextHop);
+			route.neighbour = neighbour;
+		}
+		if (neighbour.connected) {
+			frame.push(ethernet.OCTETS);
+			ethernet.writeParts(
+				frame.view,
+				frame.start,
+				neighbour.macHigh,
+				neighbour.macLow,
+				device.macHigh,
+				device.macLow,
+				ethernet.TYPE_IPV4,
+			);
+			return device.transmit(frame);
+		}
+		const inDevice = this.ns.inDevice(device);
+		if (inDevice === undefined) return this.ns.dropOut(frame, route, "device-gone");
+		this.ns.neighbours(inDevice).output(frame, neighbour);
+	}
+
+	#withoutArp(frame: Frame, device: Device): void {
+		frame.push(ethernet.OCTETS);
+		const mac = device === this.ns.loopback ? ZERO_MAC : device.mac;
+		ethernet.write(frame.view, frame.start, { dst: mac, src: mac, type: ethernet.TYPE_IPV4 });
+		device.transmit(frame);
+	}
+
+	#toGroup(frame: Frame, device: Device, destination: Ip4): void {
+		frame.push(ethernet.OCTETS);
+		const mac = isMulticastIp4(destination) ? multicastMacOf(destination) : ethernet.BROADCAST;
+		ethernet.write(frame.view, frame.start, { dst: mac, src: device.mac, type: ethernet.TYPE_IPV4 });
+		// The host hears what it says to a group it is in itself.
+		if (isMulticastMac(mac) && this.ns.inDevice(device)?.groups.has(destination) === true) {
+			this.ns.loopBack(frame.clone(), device);
+		}
+		device.transmit(frame);
+	}
+}

@@ -1,0 +1,116 @@
+import type { Ip4, Mac } from "../addr/index.ts";
+import type { World } from "../link/index.ts";
+import { type Driver, type Instant, Jiffies, keyedHash, milliseconds, type Rng } from "../sim/index.ts";
+
+/** Slots of the IP identification generator (`ip_idents`, at its smallest). */
+const IDENT_SLOTS = 2048;
+/** `net.ipv4.icmp_msgs_per_sec` and `icmp_msgs_burst`. */
+const ICMP_PER_SECOND = 1000;
+const ICMP_BURST = 50;
+const JIFFY = milliseconds(4);
+
+/**
+ * What all namespaces of one machine share: the secrets drawn at boot, the generator of IP identifications,
+ * the tick, and the limit of ICMP errors for the whole machine.
+ *
+ * The randomness is the machine's own (`rng.fork(name)`), so that one machine more in a lab changes nothing
+ * on the others.
+ */
+export class Kernel {
+	readonly name: string;
+	readonly world: World;
+	readonly driver: Driver;
+	readonly rng: Rng;
+	/** Rounds timers to jiffies as this machine's timer wheel does. */
+	readonly jiffies: Jiffies;
+	/** Nanoseconds from 1970 to the lab's epoch: what programs see as the time of day. */
+	readonly epoch: bigint;
+	readonly #flowKey: readonly [number, number];
+	readonly #identKey: readonly [number, number];
+	#idents: Uint16Array | undefined;
+	#identTimes: Float64Array | undefined;
+	#icmpCredit = ICMP_BURST;
+	#icmpStamp: Instant = 0;
+	/** The last identifier given to a ping socket (`ping_port_rover`). */
+	#pingRover = 0;
+	#nextPid: number;
+
+	constructor(name: string, world: World, driver: Driver, epoch: bigint) {
+		this.name = name;
+		this.world = world;
+		this.driver = driver;
+		this.epoch = epoch;
+		this.rng = world.rng.fork(`kernel/${name}`);
+		this.jiffies = new Jiffies({ hz: 250, phase: this.rng.below(JIFFY) });
+		this.#flowKey = [this.rng.uint32(), this.rng.uint32()];
+		this.#identKey = [this.rng.uint32(), this.rng.uint32()];
+		this.#nextPid = 1000 + this.rng.below(3000);
+	}
+
+	/** Hash of a flow's fields under this machine's key, signed, never 0 (`__flow_hash_from_keys`). */
+	hashFlow(a: number, b: number, c: number): number {
+		const [key0, key1] = this.#flowKey;
+		return keyedHash(key0, key1, a, b, c) | 0 || 1;
+	}
+
+	/**
+	 * The next IP identification towards a destination, never 0 here as Linux skips nothing but the field is
+	 * drawn from a random start (`__ip_select_ident`, `ip_idents_reserve`): a counter per hash of
+	 * (source, destination, protocol) that also leaps by a random part of the jiffies since its last use.
+	 */
+	nextIdent(source: Ip4, destination: Ip4, protocol: number): number {
+		const idents = (this.#idents ??= this.#drawIdents());
+		const times = (this.#identTimes ??= new Float64Array(IDENT_SLOTS));
+		const [key0, key1] = this.#identKey;
+		const slot = keyedHash(key0, key1, source, destination, protocol) & (IDENT_SLOTS - 1);
+		const now = this.jiffies.jiffiesAt(this.world.scheduler.now);
+		const passed = now - times[slot]!;
+		let leap = 1;
+		if (passed > 0) {
+			times[slot] = now;
+			leap += this.rng.below(Math.min(passed, 0x7fff_ffff));
+		}
+		const ident = (idents[slot]! + leap) & 0xffff;
+		idents[slot] = ident;
+		return ident;
+	}
+
+	#drawIdents(): Uint16Array {
+		const idents = new Uint16Array(IDENT_SLOTS);
+		for (let i = 0; i < IDENT_SLOTS; i++) idents[i] = this.rng.below(0x1_0000);
+		return idents;
+	}
+
+	/** Whether the machine may send one more ICMP error now (`icmp_global_allow`). */
+	mayTellIcmp(): boolean {
+		const now = this.world.scheduler.now;
+		const earned = Math.floor(((now - this.#icmpStamp) * ICMP_PER_SECOND) / 1e9);
+		if (earned > 0) {
+			this.#icmpCredit = Math.min(ICMP_BURST, this.#icmpCredit + earned);
+			this.#icmpStamp = now;
+		}
+		if (this.#icmpCredit <= 0) return false;
+		this.#icmpCredit--;
+		return true;
+	}
+
+	/** An identifier for a ping socket that is not in use (`ping_get_port`). */
+	nextPingId(taken: (id: number) => boolean): number {
+		for (let i = 0; i < 0xffff; i++) {
+			this.#pingRover = (this.#pingRover + 1) & 0xffff;
+			if (!taken(this.#pingRover)) return this.#pingRover;
+		}
+		return 0;
+	}
+
+	/** An address as Linux draws it for a new device: random, locally administered, no group (`eth_random_addr`). */
+	randomMac(): Mac {
+		const high = (this.rng.below(0x1_0000) & 0xfeff) | 0x0200;
+		return (high * 0x1_0000_0000 + this.rng.uint32()) as Mac;
+	}
+
+	/** A process id for programs that put theirs on the wire. */
+	nextPid(): number {
+		return this.#nextPid++ & 0xffff;
+	}
+}

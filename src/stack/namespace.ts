@@ -1,0 +1,521 @@
+import {
+	ANY_IP4,
+	BROADCAST_IP4,
+	broadcast,
+	formatIp4,
+	formatPrefix4,
+	type Ip4,
+	isLoopbackIp4,
+	type Mac,
+	network,
+	type Prefix4,
+	toPrefix4,
+} from "../addr/index.ts";
+import type { DropReason } from "../drop.ts";
+import { NetError } from "../errors.ts";
+import {
+	type Device,
+	type DeviceOwner,
+	Loopback,
+	NEIGHBOUR_NOT_VALID,
+	NO_NEIGHBOUR,
+	type TunnelHeader,
+	type TunnelReceiver,
+	type Underlay,
+	type World,
+} from "../link/index.ts";
+import { ethernet, type Frame, ipv4 } from "../wire/index.ts";
+import {
+	DEVICE_CONF,
+	type DeviceConf,
+	InDevice,
+	type InterfaceAddress,
+	NEIGHBOUR_CONF,
+	type NeighbourConf,
+	SCOPE,
+} from "./in-device.ts";
+import { type IcmpError } from "./ipv4/icmp.ts";
+import { Ipv4 } from "./ipv4/ipv4.ts";
+import type { Kernel } from "./kernel.ts";
+import { Arp } from "./neighbour/arp.ts";
+import { isConnected } from "./neighbour/state.ts";
+import { type NeighbourHost, NeighbourTable } from "./neighbour/table.ts";
+import { PacketSockets } from "./packet-socket.ts";
+import { Pings } from "./ping-socket.ts";
+import { Fib, Route } from "./route.ts";
+import { refuseSegment } from "./tcp-refuse.ts";
+import { hashFrame, sendTunnel } from "./tunnel.ts";
+import { Udp } from "./udp.ts";
+
+const ICMP = 1;
+const TCP = 6;
+const UDP = 17;
+const ALL_HOSTS = 0xe000_0001 as Ip4; // 224.0.0.1, which every host is in (RFC 1112)
+
+/** Takes the packets of one IP protocol; the frame starts at its IPv4 header and is the handler's. */
+export type ProtocolHandler = (frame: Frame, inDevice: InDevice) => void;
+
+/**
+ * A network namespace: devices, addresses, routes, neighbours, sockets.
+ *
+ *     device.receive → receive ┬─ ARP   neighbour/arp
+ *                              ├─ IPv4  ipv4/ipv4 → deliver → icmp, udp, tunnel …
+ *                              └─ packet sockets see a copy first
+ *
+ * Everything here has a twin in `ip`, `bridge` or `sysctl`, named where it differs.
+ */
+export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
+	readonly name: string;
+	readonly kernel: Kernel;
+	readonly loopback: Loopback;
+	/** `ip route show table main`. */
+	readonly fib: Fib = new Fib();
+	/** `ip route show table local`. */
+	readonly localFib: Fib = new Fib();
+	/** The way of packets to everyone on a link. */
+	readonly broadcastRoute: Route;
+	readonly ipv4: Ipv4;
+	readonly arp: Arp;
+	readonly udpPorts: Udp;
+	readonly pings: Pings;
+	readonly packets: PacketSockets;
+	/** Handlers for IP protocols beside ICMP and UDP, by number. */
+	readonly protocols: Map<number, ProtocolHandler> = new Map();
+	/** `net.ipv4.conf.all`. */
+	readonly confAll: DeviceConf = { ...DEVICE_CONF };
+	/** `net.ipv4.conf.default`: what a new device gets. */
+	readonly confDefault: DeviceConf = { ...DEVICE_CONF };
+	/** `net.ipv4.neigh.default`. */
+	readonly neighDefault: NeighbourConf = { ...NEIGHBOUR_CONF };
+	/** `net.ipv4.ip_local_port_range`, the end excluded as flow hashing has it. */
+	readonly localPortRange: readonly [number, number] = [32_768, 60_999];
+
+	readonly #devices = new Map<string, Device>();
+	readonly #inDevices = new Map<Device, InDevice>();
+	readonly #neighbours = new Map<Device, NeighbourTable>();
+	readonly #proxyNeighbours = new Set<string>();
+	readonly #tunnels = new Map<number, TunnelReceiver>();
+	#nextIndex = 1;
+	#changes = 0;
+
+	constructor(kernel: Kernel, name: string) {
+		this.kernel = kernel;
+		this.name = name;
+		this.ipv4 = new Ipv4(this);
+		this.arp = new Arp(this);
+		this.udpPorts = new Udp(this);
+		this.pings = new Pings(this);
+		this.packets = new PacketSockets(this);
+		this.loopback = new Loopback(kernel.world, this);
+		this.broadcastRoute = new Route({ network: BROADCAST_IP4, length: 32, type: "broadcast", device: null });
+		this.adopt(this.loopback, "lo");
+		this.loopback.up();
+	}
+
+	get world(): World {
+		return this.kernel.world;
+	}
+
+	/** Changes with routes, addresses and settings: what was decided before may be wrong. */
+	get generation(): number {
+		return this.#changes + this.fib.generation + this.localFib.generation;
+	}
+
+	/** Says that a setting changed which decisions were made by. */
+	settingsChanged(): void {
+		this.#changes++;
+	}
+
+	// ── devices ───────────────────────────────────────────────────────────────────────────────────
+
+	/** All devices, in the order of their interface numbers (`ip link`). */
+	get devices(): readonly Device[] {
+		return [...this.#devices.values()].sort((a, b) => a.index - b.index);
+	}
+
+	/** The device of a name. Throws `NetError` ENODEV. */
+	device(name: string): Device {
+		const device = this.#devices.get(name);
+		if (device !== undefined) return device;
+		throw new NetError("ENODEV", `Cannot find device "${name}"`, {
+			remedy: `Devices here: ${[...this.#devices.keys()].join(", ")}.`,
+			context: { namespace: this.name, device: name },
+		});
+	}
+
+	hasDevice(name: string): boolean {
+		return this.#devices.has(name);
+	}
+
+	/** Throws `NetError` EEXIST when a device has the name. */
+	checkFree(name: string): void {
+		if (!this.#devices.has(name)) return;
+		throw new NetError("EEXIST", "RTNETLINK answers: File exists", {
+			remedy: `Choose a name that no device of ${this.name} has.`,
+			context: { namespace: this.name, device: name },
+		});
+	}
+
+	/** Takes a device in under a name, with the next interface number. */
+	adopt(device: Device, name: string): void {
+		this.checkFree(name);
+		device.placeIn(this, name, this.#nextIndex++);
+		this.#devices.set(name, device);
+		this.#inDevices.set(device, new InDevice(device, this.confDefault, this.neighDefault));
+		this.#changes++;
+		for (const listener of this.world.deviceListeners) listener(device);
+	}
+
+	/** `ip link set … name …`; the device must be down, as before kernel 6.2. Throws `NetError` EBUSY, EEXIST. */
+	rename(device: Device, name: string): void {
+		if (device.name === name) return;
+		this.checkFree(name);
+		if (device.isUp) {
+			throw new NetError("EBUSY", "RTNETLINK answers: Device or resource busy", {
+				remedy: "Set the device down first.",
+				context: { device: device.place },
+			});
+		}
+		const old = device.name;
+		device.placeIn(this, name, device.index);
+		this.#devices.delete(old);
+		this.#devices.set(name, device);
+	}
+
+	/** `ip link set … netns …`: the device arrives down, without addresses, under `name` or its own. */
+	move(device: Device, to: Namespace, name: string = device.name): void {
+		if (device === this.loopback) {
+			throw new NetError("EINVAL", "RTNETLINK answers: Invalid argument", {
+				remedy: "Every namespace keeps its own loopback.",
+				context: { device: device.place },
+			});
+		}
+		to.checkFree(name);
+		device.down();
+		device.upper?.lowerGone(device);
+		this.#forget(device);
+		to.adopt(device, name);
+	}
+
+	deviceGone(device: Device): void {
+		this.#forget(device);
+	}
+
+	#forget(device: Device): void {
+		const inDevice = this.#inDevices.get(device);
+		for (const address of [...(inDevice?.addresses ?? [])]) this.removeAddress(device, address.prefix);
+		for (const route of this.fib.routes()) if (route.device === device) this.fib.remove(route);
+		this.#neighbours.get(device)?.clear();
+		this.#neighbours.delete(device);
+		this.#inDevices.delete(device);
+		this.#devices.delete(device.name);
+		this.#changes++;
+	}
+
+	/** IPv4 state of a device of this namespace. */
+	inDevice(device: Device): InDevice | undefined {
+		return this.#inDevices.get(device);
+	}
+
+	/** IPv4 states of all devices, by interface number. */
+	get inDevices(): readonly InDevice[] {
+		return [...this.#inDevices.values()];
+	}
+
+	deviceChanged(device: Device): void {
+		this.#changes++;
+		const inDevice = this.#inDevices.get(device);
+		if (inDevice === undefined) return;
+		if (!device.isUp) {
+			this.#neighbours.get(device)?.clear();
+			// Routes through it go, connected ones come back with it (`fib_sync_down_dev`).
+			for (const route of this.fib.routes()) if (route.device === device) this.fib.remove(route);
+			return;
+		}
+		for (const address of inDevice.addresses) {
+			if (!address.secondary) this.#addConnected(inDevice, address);
+		}
+		if (inDevice.conf.arp_notify !== 0) {
+			for (const { prefix } of inDevice.addresses) this.announce(inDevice, prefix.address);
+		}
+	}
+
+	/** A gratuitous ARP request: "I have this address" (`arping -U`, `arp_notify`). */
+	announce(inDevice: InDevice, address: Ip4): void {
+		const { device } = inDevice;
+		const to = ethernet.BROADCAST;
+		const mac = device.mac;
+		this.arp.send(device, { to, operation: 1, senderMac: mac, senderIp: address, targetMac: mac, targetIp: address });
+	}
+
+	// ── addresses ─────────────────────────────────────────────────────────────────────────────────
+
+	addAddress(device: Device, address: string | Prefix4): void {
+		const prefix = toPrefix4(address, "address");
+		const inDevice = this.#inDevices.get(device);
+		if (inDevice === undefined) throw noDevice(device.name);
+		if (inDevice.addresses.some((each) => each.prefix.address === prefix.address && each.prefix.length === prefix.length)) {
+			throw new NetError("EEXIST", "RTNETLINK answers: File exists", {
+				context: { device: device.place, address: formatPrefix4(prefix) },
+			});
+		}
+		const loopback = isLoopbackIp4(prefix.address);
+		const sameSubnet = inDevice.addresses.some(
+			(each) => each.prefix.length === prefix.length && network(each.prefix) === network(prefix) && !each.secondary,
+		);
+		const added: InterfaceAddress = {
+			prefix,
+			broadcast: prefix.length >= 31 || loopback ? ANY_IP4 : broadcast(prefix),
+			scope: loopback ? "host" : "global",
+			secondary: sameSubnet,
+		};
+		inDevice.addresses.push(added);
+		this.#changes++;
+		this.localFib.add(localRoute(prefix.address, 32, "local", device, prefix.address));
+		if (loopback) this.localFib.add(localRoute(network(prefix), prefix.length, "local", device, prefix.address));
+		if (device.isUp && !sameSubnet) this.#addConnected(inDevice, added);
+	}
+
+	/** The subnet's route and broadcast addresses (`fib_add_ifaddr`). */
+	#addConnected(inDevice: InDevice, { prefix, broadcast: last }: InterfaceAddress): void {
+		const { device } = inDevice;
+		const net = network(prefix);
+		if (last !== ANY_IP4) {
+			this.localFib.add(localRoute(last, 32, "broadcast", device, prefix.address));
+		}
+		if (prefix.length === 32 || device === this.loopback) return;
+		const known = this.fib.find(net, prefix.length).some((route) => route.device === device && route.via === 0);
+		if (known) return;
+		this.fib.add(
+			new Route({ network: net, length: prefix.length, device, source: prefix.address, scope: "link", protocol: "kernel" }),
+		);
+	}
+
+	removeAddress(device: Device, address: string | Prefix4): void {
+		const prefix = toPrefix4(address, "address");
+		const inDevice = this.#inDevices.get(device);
+		const index = inDevice?.addresses.findIndex(
+			(each) => each.prefix.address === prefix.address && each.prefix.length === prefix.length,
+		);
+		if (inDevice === undefined || index === undefined || index < 0) {
+			throw new NetError("EADDRNOTAVAIL", "RTNETLINK answers: Cannot assign requested address", {
+				context: { device: device.place, address: formatPrefix4(prefix) },
+			});
+		}
+		const [gone] = inDevice.addresses.splice(index, 1);
+		// A primary address takes the secondaries of its subnet with it (`promote_secondaries` 0).
+		const alone = gone?.secondary === false;
+		if (alone) {
+			for (const each of [...inDevice.addresses]) {
+				if (each.secondary && network(each.prefix) === network(prefix) && each.prefix.length === prefix.length) {
+					this.removeAddress(device, each.prefix);
+				}
+			}
+		}
+		this.#changes++;
+		for (const route of this.localFib.routes()) {
+			if (route.device === device && route.source === prefix.address) this.localFib.remove(route);
+		}
+		for (const route of this.fib.routes()) {
+			if (route.device === device && route.source === prefix.address) this.fib.remove(route);
+		}
+	}
+
+	/** True for an address of any device here: the weak host model. */
+	isOwnAddress(address: Ip4): boolean {
+		return this.localFib.lookup(address)?.type === "local";
+	}
+
+	isLocalAddress(address: Ip4): boolean {
+		return this.isOwnAddress(address);
+	}
+
+	/** True for 255.255.255.255 and the broadcast addresses of subnets here. */
+	isBroadcast(address: Ip4): boolean {
+		return address === BROADCAST_IP4 || this.localFib.lookup(address)?.type === "broadcast";
+	}
+
+	isAllHosts(address: Ip4): boolean {
+		return address === ALL_HOSTS;
+	}
+
+	/** True when the address is in a subnet of the device. */
+	isOnLink(inDevice: InDevice, address: Ip4): boolean {
+		const route = this.fib.lookup(address);
+		return route?.device === inDevice.device && route.via === 0;
+	}
+
+	/** The address to speak to a destination with, by a device: its own, else any of this namespace (`inet_select_addr`). */
+	selectSource(inDevice: InDevice, destination: Ip4, most: "global" | "link" | "host"): Ip4 {
+		const own = inDevice.selectSource(destination, most);
+		if (own !== ANY_IP4) return own;
+		for (const other of this.#inDevices.values()) {
+			for (const { prefix, scope, secondary } of other.addresses) {
+				if (!secondary && SCOPE[scope] <= SCOPE[most] && scope !== "link") return prefix.address;
+			}
+		}
+		return ANY_IP4;
+	}
+
+	/** The source address of packets by a route. */
+	sourceFor(route: Route, destination: Ip4): Ip4 {
+		if (route.source !== ANY_IP4) return route.source;
+		const inDevice = route.device === null ? undefined : this.#inDevices.get(route.device);
+		return inDevice === undefined ? ANY_IP4 : this.selectSource(inDevice, route.via === 0 ? destination : route.via, "global");
+	}
+
+	// ── routes and neighbours ─────────────────────────────────────────────────────────────────────
+
+	/** The route of a packet of this host. Own addresses are reached by loopback. */
+	route(destination: Ip4): Route | undefined {
+		const local = this.localFib.lookup(destination);
+		if (local?.type === "local") return this.#loopRoute(local);
+		if (local !== undefined) return local;
+		return this.fib.lookup(destination);
+	}
+
+	readonly #loopRoutes = new WeakMap<Route, Route>();
+
+	/** Packets to an own address leave and come back by `lo`, whichever device holds it. */
+	#loopRoute(local: Route): Route {
+		if (local.device === this.loopback) return local;
+		let route = this.#loopRoutes.get(local);
+		if (route === undefined) {
+			const { network: net, length, source } = local;
+			route = new Route({ network: net, length, type: "local", device: this.loopback, source, scope: "host" });
+			this.#loopRoutes.set(local, route);
+		}
+		return route;
+	}
+
+	/** The neighbour table of a device. */
+	neighbours(inDevice: InDevice): NeighbourTable {
+		let table = this.#neighbours.get(inDevice.device);
+		if (table === undefined) {
+			table = new NeighbourTable(inDevice, this.kernel, this);
+			this.#neighbours.set(inDevice.device, table);
+		}
+		return table;
+	}
+
+	neighbourMac(device: Device, address: Ip4): number {
+		const facts = this.#neighbours.get(device)?.get(address)?.facts;
+		if (facts === undefined) return NO_NEIGHBOUR;
+		return isConnected(facts.state) && facts.mac !== undefined ? facts.mac : NEIGHBOUR_NOT_VALID;
+	}
+
+	/** `ip neigh add proxy ADDRESS dev DEVICE`. */
+	addProxyNeighbour(device: Device, address: Ip4): void {
+		this.#proxyNeighbours.add(`${device.name} ${formatIp4(address)}`);
+	}
+
+	/** `ip neigh del proxy ADDRESS dev DEVICE`. */
+	delProxyNeighbour(device: Device, address: Ip4): void {
+		this.#proxyNeighbours.delete(`${device.name} ${formatIp4(address)}`);
+	}
+
+	isProxyNeighbour(inDevice: InDevice, address: Ip4): boolean {
+		return this.#proxyNeighbours.size > 0 && this.#proxyNeighbours.has(`${inDevice.device.name} ${formatIp4(address)}`);
+	}
+
+	solicit(inDevice: InDevice, target: Ip4, to: Mac | undefined, forPacket: Frame | undefined): void {
+		this.arp.solicit(inDevice, target, to, forPacket);
+	}
+
+	unreachable(frame: Frame, inDevice: InDevice): void {
+		this.ipv4.icmp.tell(frame, inDevice, 3, 1, 0);
+		inDevice.device.dropOut(frame, "neigh-failed", formatIp4(ipv4.destination(frame.view, frame.start)));
+	}
+
+	// ── frames in ─────────────────────────────────────────────────────────────────────────────────
+
+	receive(frame: Frame, device: Device): void {
+		const { view, start } = frame;
+		if (this.packets.size > 0) this.packets.see(frame, device);
+		const high = ethernet.dstHigh(view, start);
+		const forUs =
+			(high & 0x0100) !== 0 ||
+			(high === device.macHigh && ethernet.dstLow(view, start) === device.macLow) ||
+			device.isOwnAddress(ethernet.dst(view, start));
+		if (!forUs) return device.dropIn(frame, "otherhost");
+		const inDevice = this.#inDevices.get(device);
+		if (inDevice === undefined) return device.dropIn(frame, "device-gone");
+		switch (ethernet.type(view, start)) {
+			case ethernet.TYPE_IPV4:
+				return this.ipv4.receive(frame, inDevice);
+			case ethernet.TYPE_ARP:
+				return this.arp.receive(frame, inDevice);
+			default:
+				return device.dropIn(frame, "unhandled-proto");
+		}
+	}
+
+	/** A whole packet for this host, to whoever handles its protocol. Takes the frame. */
+	deliver(frame: Frame, inDevice: InDevice, protocol: number): void {
+		if (protocol === UDP) return this.udpPorts.receive(frame, inDevice);
+		if (protocol === ICMP) return this.ipv4.icmp.receive(frame, inDevice);
+		const handler = this.protocols.get(protocol);
+		if (handler !== undefined) return handler(frame, inDevice);
+		if (protocol === TCP) return refuseSegment(this, frame, inDevice);
+		this.ipv4.icmp.tell(frame, inDevice, 3, 2, 0);
+		inDevice.device.dropIn(frame, "ip-noproto", `protocol ${String(protocol)}`);
+	}
+
+	/** What somebody says about a packet of ours. `transport` is where its quoted transport header starts. */
+	icmpError(error: IcmpError, frame: Frame, transport: number): void {
+		if (error.protocol === UDP) this.udpPorts.error(error, frame.view, transport);
+		else if (error.protocol === ICMP) this.pings.error(error, frame.view, transport);
+	}
+
+	/** Ends a packet that found no way out. Takes the frame. */
+	dropOut(frame: Frame, route: Route, reason: DropReason, detail?: string): void {
+		(route.device ?? this.loopback).dropOut(frame, reason, detail);
+	}
+
+	/** A copy of what this host says to a group it is in comes back to it. Takes the frame. */
+	loopBack(frame: Frame, device: Device): void {
+		const inDevice = this.#inDevices.get(device);
+		if (inDevice === undefined) return frame.release();
+		this.ipv4.receive(frame, inDevice);
+	}
+
+	// ── underlay of tunnels ───────────────────────────────────────────────────────────────────────
+
+	tunnel(port: number): TunnelReceiver | undefined {
+		return this.#tunnels.get(port);
+	}
+
+	openTunnel(port: number, receiver: TunnelReceiver): void {
+		this.udpPorts.claim(port);
+		this.#tunnels.set(port, receiver);
+	}
+
+	closeTunnel(port: number): void {
+		this.#tunnels.delete(port);
+		this.udpPorts.free(port);
+	}
+
+	flowHash(frame: Frame): number {
+		return frame.flowHash !== 0 ? frame.flowHash : (frame.flowHash = hashFrame(this.kernel, frame));
+	}
+
+	sendTunnel(frame: Frame, header: TunnelHeader): void {
+		sendTunnel(this, frame, header);
+	}
+
+	drop(frame: Frame, reason: DropReason, detail?: string): void {
+		this.world.drop(frame, reason, this, detail);
+	}
+
+	/** Where drops happen that no device is to blame for. */
+	get place(): string {
+		return this.name;
+	}
+}
+
+function localRoute(net: Ip4, length: number, type: "local" | "broadcast", device: Device, source: Ip4): Route {
+	const scope = type === "local" ? "host" : "link";
+	return new Route({ network: net, length, type, device, source, scope, protocol: "kernel" });
+}
+
+const noDevice = (name: string): NetError => new NetError("ENODEV", `Cannot find device "${name}"`);

@@ -1,0 +1,45 @@
+import type { Ip4, Mac } from "../../addr/index.ts";
+import { Timer } from "../../sim/index.ts";
+import type { Frame } from "../../wire/index.ts";
+import { isConnected, type NeighbourFacts } from "./state.ts";
+
+/**
+ * One entry of the neighbour table: the facts of the state machine, the address as a frame wants it,
+ * and the packets that wait for it.
+ */
+export class Neighbour {
+	readonly ip: Ip4;
+	facts: NeighbourFacts;
+	/** Packets may go out at once: the one question on the path of a frame. */
+	connected = false;
+	/** The address in the two parts in which it is written. */
+	macHigh = 0;
+	macLow = 0;
+	/** Packets that wait for an answer, oldest first. */
+	waiting: Frame[] = [];
+	/** What the waiting packets are charged for (`arp_queue_len_bytes`). */
+	waitingOctets = 0;
+	/** Packets given up because too many waited. */
+	unresolvedDiscards = 0;
+	readonly timer: Timer;
+	/** True once taken out of the table. */
+	dead = false;
+
+	constructor(ip: Ip4, facts: NeighbourFacts, onTimer: (neighbour: Neighbour) => void) {
+		this.ip = ip;
+		this.facts = facts;
+		this.timer = new Timer(() => onTimer(this));
+	}
+
+	/** Takes new facts over. */
+	follow(facts: NeighbourFacts): void {
+		this.facts = facts;
+		this.connected = isConnected(facts.state);
+		if (facts.mac !== undefined) this.setMac(facts.mac);
+	}
+
+	private setMac(mac: Mac): void {
+		this.macHigh = Math.floor(mac / 0x1_0000_0000);
+		this.macLow = mac % 0x1_0000_0000;
+	}
+}

@@ -1,0 +1,237 @@
+import { type Ip4, type Mac } from "../../addr/index.ts";
+import { milliseconds, type Nanoseconds, seconds, Timer } from "../../sim/index.ts";
+import { ethernet, type Frame } from "../../wire/index.ts";
+import type { InDevice } from "../in-device.ts";
+import type { Kernel } from "../kernel.ts";
+import { Neighbour } from "./neighbour.ts";
+import { isValid, type NeighbourEvent, type NeighbourTimes, type NudState, step, unknown } from "./state.ts";
+
+/** `reachable_time` is drawn anew this often (`neigh_periodic_work`). */
+const REDRAW = seconds(300);
+/** Entries of one namespace at which Linux refuses more (`gc_thresh3`). */
+const MOST_ENTRIES = 1024;
+
+/** What the table needs from ARP and IPv4. Implemented by the namespace. */
+export interface NeighbourHost {
+	/** Sends an ARP request for `target` out of the device; to `to` alone when it is known. */
+	solicit(inDevice: InDevice, target: Ip4, to: Mac | undefined, forPacket: Frame | undefined): void;
+	/** The packet waited for a neighbour that did not answer. Takes the frame, which starts at its IPv4 header. */
+	unreachable(frame: Frame, inDevice: InDevice): void;
+}
+
+/**
+ * The neighbour entries of one device: IPv4 address → MAC, with the states of `ip neigh`.
+ * Packets for a neighbour that is being asked wait here. Reference: net/core/neighbour.c.
+ */
+export class NeighbourTable {
+	readonly inDevice: InDevice;
+	readonly #kernel: Kernel;
+	readonly #host: NeighbourHost;
+	readonly #entries = new Map<number, Neighbour>();
+	#reachable: Nanoseconds = 0;
+	#drawn = -REDRAW;
+	#base = 0;
+	readonly #onTimer = (neighbour: Neighbour): void => {
+		this.#apply(neighbour, { kind: "timer" });
+	};
+
+	constructor(inDevice: InDevice, kernel: Kernel, host: NeighbourHost) {
+		this.inDevice = inDevice;
+		this.#kernel = kernel;
+		this.#host = host;
+	}
+
+	/** The entry of an address, if there is one. */
+	get(ip: Ip4): Neighbour | undefined {
+		return this.#entries.get(ip | 0);
+	}
+
+	/** All entries, by address. */
+	entries(): Neighbour[] {
+		return [...this.#entries.values()].sort((a, b) => a.ip - b.ip);
+	}
+
+	/** The entry of an address, made when it is not there (`__neigh_create`). */
+	ensure(ip: Ip4): Neighbour {
+		const known = this.#entries.get(ip | 0);
+		if (known !== undefined) return known;
+		if (this.#entries.size >= MOST_ENTRIES) this.#makeRoom();
+		const neighbour = new Neighbour(ip, unknown(this.#kernel.world.scheduler.now), this.#onTimer);
+		this.#entries.set(ip | 0, neighbour);
+		return neighbour;
+	}
+
+	/** The oldest entries that nobody set by hand go first (`neigh_forced_gc`). */
+	#makeRoom(): void {
+		for (const neighbour of this.#entries.values()) {
+			if (neighbour.facts.state === "permanent") continue;
+			this.remove(neighbour.ip);
+			if (this.#entries.size < MOST_ENTRIES) return;
+		}
+	}
+
+	/**
+	 * Sends an IPv4 packet to a neighbour, or lets it wait while the neighbour is asked. Takes the frame,
+	 * which starts at its IPv4 header.
+	 */
+	output(frame: Frame, neighbour: Neighbour): void {
+		if (!neighbour.connected) {
+			this.#apply(neighbour, { kind: "wanted" });
+			if (!isValid(neighbour.facts.state)) return this.#wait(frame, neighbour);
+		}
+		const device = this.inDevice.device;
+		frame.push(ethernet.OCTETS);
+		ethernet.writeParts(
+			frame.view,
+			frame.start,
+			neighbour.macHigh,
+			neighbour.macLow,
+			device.macHigh,
+			device.macLow,
+			ethernet.TYPE_IPV4,
+		);
+		device.transmit(frame);
+	}
+
+	/** Queues a packet of an entry that is being asked; the oldest go when too much waits. */
+	#wait(frame: Frame, neighbour: Neighbour): void {
+		if (neighbour.facts.state === "failed" || neighbour.facts.state === "none") {
+			return this.inDevice.device.dropOut(frame, "neigh-failed");
+		}
+		const octets = truesize(frame.length);
+		while (neighbour.waiting.length > 0 && neighbour.waitingOctets + octets > this.inDevice.neigh.unres_qlen_bytes) {
+			const oldest = neighbour.waiting.shift();
+			if (oldest === undefined) break;
+			neighbour.waitingOctets -= truesize(oldest.length);
+			neighbour.unresolvedDiscards++;
+			this.inDevice.device.dropOut(oldest, "neigh-queuefull");
+		}
+		neighbour.waiting.push(frame);
+		neighbour.waitingOctets += octets;
+		// The first request goes out with the packet that asked already waiting: ARP takes its source address.
+		if (this.#unasked === neighbour) {
+			this.#unasked = undefined;
+			this.#host.solicit(this.inDevice, neighbour.ip, undefined, frame);
+		}
+	}
+
+	/** An entry whose first request waits for its first packet to be queued. */
+	#unasked: Neighbour | undefined;
+
+	/** Starts resolution without a packet (`neigh_event_send` with none). */
+	probe(ip: Ip4): void {
+		this.#apply(this.ensure(ip), { kind: "wanted" });
+		this.#unasked = undefined;
+	}
+
+	/** An address was heard in ARP. `create` makes an entry for it (`neigh_event_ns`). */
+	heard(ip: Ip4, mac: Mac, as: "reachable" | "stale", override: boolean, create: boolean): void {
+		const neighbour = create ? this.ensure(ip) : this.get(ip);
+		if (neighbour !== undefined) this.#apply(neighbour, { kind: "heard", mac, as, override });
+	}
+
+	/** An upper layer hears from the neighbour (`dst_confirm`). */
+	confirm(ip: Ip4): void {
+		const neighbour = this.get(ip);
+		if (neighbour !== undefined) this.#apply(neighbour, { kind: "confirmed" });
+	}
+
+	/** `ip neigh replace`. */
+	set(ip: Ip4, mac: Mac | undefined, state: NudState): void {
+		this.#apply(this.ensure(ip), { kind: "set", mac, state });
+	}
+
+	/** `ip neigh del`: what waits is dropped; says whether the entry was there. */
+	remove(ip: Ip4): boolean {
+		const neighbour = this.#entries.get(ip | 0);
+		if (neighbour === undefined) return false;
+		this.#entries.delete(ip | 0);
+		neighbour.dead = true;
+		neighbour.connected = false;
+		neighbour.timer.cancel();
+		for (const frame of neighbour.waiting.splice(0)) this.inDevice.device.dropOut(frame, "neigh-dead");
+		return true;
+	}
+
+	/** `ip neigh flush`: everything but what was set by hand. */
+	flush(): void {
+		for (const { ip, facts } of this.entries()) {
+			if (facts.state !== "permanent" && facts.state !== "noarp") this.remove(ip);
+		}
+	}
+
+	/** The device went down: all learned entries go (`neigh_ifdown`). */
+	clear(): void {
+		for (const { ip } of this.entries()) this.remove(ip);
+	}
+
+	#apply(neighbour: Neighbour, event: NeighbourEvent): void {
+		const now = this.#kernel.world.scheduler.now;
+		const before = neighbour.facts.state;
+		const [facts, effects] = step(neighbour.facts, event, this.#times(now), now);
+		neighbour.follow(facts);
+		for (const effect of effects) {
+			switch (effect.kind) {
+				case "wake":
+					this.#kernel.world.scheduler.at(this.#kernel.jiffies.expiry(now, effect.after), neighbour.timer);
+					break;
+				case "rest":
+					neighbour.timer.cancel();
+					break;
+				case "ask":
+					if (event.kind === "wanted" && (before === "none" || before === "failed")) this.#unasked = neighbour;
+					else this.#host.solicit(this.inDevice, neighbour.ip, effect.to, neighbour.waiting.at(-1));
+					break;
+				case "release":
+					this.#release(neighbour);
+					break;
+				case "give-up":
+					this.#giveUp(neighbour);
+					break;
+			}
+		}
+	}
+
+	#release(neighbour: Neighbour): void {
+		const waiting = neighbour.waiting;
+		neighbour.waiting = [];
+		neighbour.waitingOctets = 0;
+		for (const frame of waiting) this.output(frame, neighbour);
+	}
+
+	#giveUp(neighbour: Neighbour): void {
+		const waiting = neighbour.waiting;
+		neighbour.waiting = [];
+		neighbour.waitingOctets = 0;
+		for (const frame of waiting) this.#host.unreachable(frame, this.inDevice);
+	}
+
+	#times(now: number): NeighbourTimes {
+		const conf = this.inDevice.neigh;
+		const base = milliseconds(conf.base_reachable_time_ms);
+		if (now - this.#drawn >= REDRAW || base !== this.#base) {
+			this.#drawn = now;
+			this.#base = base;
+			this.#reachable = base / 2 + this.#kernel.rng.below(Math.max(1, Math.floor(base / 1000))) * 1000;
+		}
+		return {
+			reachable: this.#reachable,
+			baseReachable: base,
+			retrans: milliseconds(conf.retrans_time_ms),
+			delayFirstProbe: seconds(conf.delay_first_probe_time),
+			ucastSolicit: conf.ucast_solicit,
+			mcastSolicit: conf.mcast_solicit,
+		};
+	}
+}
+
+/** What a queued packet of this many octets is charged for: data rounded up, `sk_buff`, shared info. */
+function truesize(octets: number): number {
+	const data = octets + 64 + 320;
+	return 256 + 2 ** Math.ceil(Math.log2(data));
+}
+
+/** A timer that fires in `delay` as the machine's timer wheel would have it. */
+export function armRounded(kernel: Kernel, timer: Timer, delay: Nanoseconds): void {
+	kernel.world.scheduler.at(kernel.jiffies.expiry(kernel.world.scheduler.now, delay), timer);
+}

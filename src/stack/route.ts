@@ -1,0 +1,144 @@
+import { formatIp4, type Ip4 } from "../addr/index.ts";
+import type { Device } from "../link/index.ts";
+import type { Neighbour } from "./neighbour/neighbour.ts";
+
+/** `rtm_type`: what happens to packets that match. */
+export type RouteType = "unicast" | "local" | "broadcast" | "unreachable" | "prohibit" | "blackhole";
+
+/** Who made the route: `proto` in `ip route`. */
+export type RouteProtocol = "kernel" | "static" | "boot";
+
+/** How far the destination is: `scope` in `ip route`. */
+export type RouteScope = "global" | "link" | "host";
+
+/** One route. Made by `Fib`'s callers; identity matters, since sockets and caches keep it. */
+export class Route {
+	/** Network address; bits behind `length` are zero. */
+	readonly network: Ip4;
+	readonly length: number;
+	readonly type: RouteType;
+	/** The device packets leave by; `null` for types that end here. */
+	readonly device: Device | null;
+	/** Next hop, 0 when the destination itself is on the link. */
+	readonly via: Ip4;
+	/** Preferred source address, 0 for none (`src`). */
+	readonly source: Ip4;
+	readonly metric: number;
+	readonly scope: RouteScope;
+	readonly protocol: RouteProtocol;
+	/** Longest packet by this route, 0 for the device's MTU. */
+	readonly mtu: number;
+	/** The neighbour last used by this route, so that a flow looks it up once. */
+	neighbour: Neighbour | null = null;
+
+	constructor(route: {
+		readonly network: Ip4;
+		readonly length: number;
+		readonly type?: RouteType;
+		readonly device: Device | null;
+		readonly via?: Ip4;
+		readonly source?: Ip4;
+		readonly metric?: number;
+		readonly scope?: RouteScope;
+		readonly protocol?: RouteProtocol;
+		readonly mtu?: number;
+	}) {
+		this.network = route.network;
+		this.length = route.length;
+		this.type = route.type ?? "unicast";
+		this.device = route.device;
+		this.via = route.via ?? (0 as Ip4);
+		this.source = route.source ?? (0 as Ip4);
+		this.metric = route.metric ?? 0;
+		this.scope = route.scope ?? "global";
+		this.protocol = route.protocol ?? "boot";
+		this.mtu = route.mtu ?? 0;
+	}
+
+	/** The line of `ip route show`. */
+	get text(): string {
+		const to = this.length === 0 ? "default" : this.length === 32 ? formatIp4(this.network) : `${formatIp4(this.network)}/${String(this.length)}`;
+		const parts = [this.type === "unicast" ? to : `${this.type} ${to}`];
+		if (this.via !== 0) parts.push(`via ${formatIp4(this.via)}`);
+		if (this.device !== null) parts.push(`dev ${this.device.name}`);
+		if (this.protocol !== "boot") parts.push(`proto ${this.protocol}`);
+		if (this.scope !== "global") parts.push(`scope ${this.scope}`);
+		if (this.source !== 0) parts.push(`src ${formatIp4(this.source)}`);
+		if (this.metric !== 0) parts.push(`metric ${String(this.metric)}`);
+		if (this.mtu !== 0) parts.push(`mtu ${String(this.mtu)}`);
+		return `${parts.join(" ")} `;
+	}
+}
+
+/** The 32-bit mask of a prefix length, signed, for use with `&`. */
+export const signedMask = (length: number): number => (length === 0 ? 0 : -1 << (32 - length));
+
+/**
+ * A routing table: longest prefix first, then lowest metric, then first come.
+ * One map per prefix length in use, longest first, keyed by the masked address.
+ */
+export class Fib {
+	/** Grows with each change; whoever caches a route compares it. */
+	generation = 0;
+	#lengths: number[] = [];
+	#masks: number[] = [];
+	#maps: Map<number, Route[]>[] = [];
+
+	/** The route of a destination whose device is up, if any. */
+	lookup(destination: Ip4): Route | undefined {
+		for (let i = 0; i < this.#maps.length; i++) {
+			const routes = this.#maps[i]!.get(destination & this.#masks[i]!);
+			if (routes === undefined) continue;
+			for (const route of routes) if (route.device === null || route.device.isUp) return route;
+		}
+		return undefined;
+	}
+
+	/** The route with exactly this destination, if any. */
+	find(network: Ip4, length: number): readonly Route[] {
+		const index = this.#lengths.indexOf(length);
+		return this.#maps[index]?.get(network & signedMask(length)) ?? [];
+	}
+
+	add(route: Route): void {
+		this.generation++;
+		let index = this.#lengths.indexOf(route.length);
+		if (index < 0) {
+			index = this.#lengths.findIndex((length) => length < route.length);
+			if (index < 0) index = this.#lengths.length;
+			this.#lengths.splice(index, 0, route.length);
+			this.#masks.splice(index, 0, signedMask(route.length));
+			this.#maps.splice(index, 0, new Map());
+		}
+		const map = this.#maps[index]!;
+		const key = route.network & signedMask(route.length);
+		const routes = map.get(key) ?? [];
+		map.set(key, [...routes, route].sort((a, b) => a.metric - b.metric));
+	}
+
+	/** Takes a route out; says whether it was there. */
+	remove(route: Route): boolean {
+		const index = this.#lengths.indexOf(route.length);
+		const map = this.#maps[index];
+		const key = route.network & signedMask(route.length);
+		const routes = map?.get(key);
+		if (map === undefined || routes?.includes(route) !== true) return false;
+		this.generation++;
+		const left = routes.filter((each) => each !== route);
+		if (left.length > 0) map.set(key, left);
+		else map.delete(key);
+		if (map.size === 0) {
+			this.#lengths.splice(index, 1);
+			this.#masks.splice(index, 1);
+			this.#maps.splice(index, 1);
+		}
+		return true;
+	}
+
+	/** All routes as `ip route show` lists them: by destination, shorter prefixes first, then by metric. */
+	routes(): Route[] {
+		return this.#maps
+			.flatMap((map) => [...map.values()].flat())
+			.sort((a, b) => a.network - b.network || a.length - b.length || a.metric - b.metric);
+	}
+}

@@ -1,0 +1,72 @@
+import { NetError } from "../errors.ts";
+import type { DeviceConf, NeighbourConf } from "./in-device.ts";
+import type { Namespace } from "./namespace.ts";
+
+/** The names this stack knows, as `sysctl` writes them; `<device>` may be `all` or `default` where Linux has it. */
+export type SysctlName =
+	| "net.ipv4.ip_forward"
+	| `net.ipv4.conf.${string}.${keyof DeviceConf & string}`
+	| `net.ipv4.neigh.${string}.${keyof NeighbourConf & string}`;
+
+/**
+ * `sysctl` of one namespace. Reference: Documentation/networking/ip-sysctl.rst.
+ *
+ * `net.ipv4.ip_forward` sets forwarding of all devices, as writing it does in Linux.
+ */
+export class Sysctl {
+	readonly #ns: Namespace;
+
+	constructor(ns: Namespace) {
+		this.#ns = ns;
+	}
+
+	/** Reads a value. Throws `NetError` ENOENT for a name or device that is not there. */
+	get(name: SysctlName): number {
+		if (name === "net.ipv4.ip_forward") return this.#ns.confAll.forwarding;
+		const value = this.#place(name);
+		return value.table[value.key] ?? 0;
+	}
+
+	/** `sysctl -w name=value`. Throws `NetError` ENOENT, EINVAL. */
+	set(name: SysctlName, value: number): void {
+		if (!Number.isInteger(value)) {
+			throw new NetError("EINVAL", `sysctl: setting key "${name}": Invalid argument`, { context: { value } });
+		}
+		if (name === "net.ipv4.ip_forward" || name === "net.ipv4.conf.all.forwarding") {
+			this.#ns.confAll.forwarding = value;
+			this.#ns.confDefault.forwarding = value;
+			for (const inDevice of this.#ns.inDevices) inDevice.conf.forwarding = value;
+		} else {
+			const { table, key } = this.#place(name);
+			table[key] = value;
+		}
+		this.#ns.settingsChanged();
+	}
+
+	#place(name: string): { readonly table: Record<string, number>; readonly key: string } {
+		const match = /^net\.ipv4\.(conf|neigh)\.(.+)\.([a-z_]+)$/.exec(name);
+		const [, kind, device, key] = match ?? [];
+		const table = kind === undefined || device === undefined ? undefined : this.#table(kind, device);
+		if (table === undefined || key === undefined || !Object.hasOwn(table, key)) {
+			throw new NetError("ENOENT", `sysctl: cannot stat /proc/sys/${name.replaceAll(".", "/")}: No such file or directory`, {
+				context: { name },
+			});
+		}
+		return { table, key };
+	}
+
+	#table(kind: string, device: string): Record<string, number> | undefined {
+		const ns = this.#ns;
+		if (kind === "conf" && device === "all") return shared(ns.confAll);
+		if (kind === "conf" && device === "default") return shared(ns.confDefault);
+		if (kind === "neigh" && device === "default") return shared(ns.neighDefault);
+		if (!ns.hasDevice(device)) return undefined;
+		const inDevice = ns.inDevice(ns.device(device));
+		if (inDevice === undefined) return undefined;
+		return shared(kind === "conf" ? inDevice.conf : inDevice.neigh);
+	}
+}
+
+/** The same object, its keys open: the tables hold numbers only. */
+const shared = <T extends { [K in keyof T]: number }>(table: T): Record<string, number> =>
+	table as unknown as Record<string, number>;

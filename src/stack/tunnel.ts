@@ -1,0 +1,77 @@
+import { ANY_IP4 } from "../addr/index.ts";
+import type { TunnelHeader } from "../link/index.ts";
+import { checksum, ethernet, type Frame, ipv4, udp, vlan } from "../wire/index.ts";
+import { DEFAULT_TTL } from "./ipv4/ipv4.ts";
+import type { Kernel } from "./kernel.ts";
+import type { Namespace } from "./namespace.ts";
+
+const UDP = 17;
+const TCP = 6;
+/** Tunnels in tunnels through one host before it is taken for a loop (`XMIT_RECURSION_LIMIT`). */
+const MOST_TUNNELS = 8;
+
+/**
+ * Sends a tunnel's frame as UDP over IPv4 from this namespace. Takes the frame.
+ * Reference: `udp_tunnel_xmit_skb`, `iptunnel_xmit`.
+ */
+export function sendTunnel(ns: Namespace, frame: Frame, header: TunnelHeader): void {
+	const { destination } = header;
+	const route = ns.route(destination);
+	if (route?.device == null) return ns.drop(frame, "ip-no-route");
+	if (++frame.tunnelDepth > MOST_TUNNELS) return ns.drop(frame, "tunnel-recursion");
+	const source = header.source !== ANY_IP4 ? header.source : ns.sourceFor(route, destination);
+	frame.push(udp.OCTETS);
+	const { view } = frame;
+	const octets = frame.end - frame.start;
+	udp.writePlain(view, frame.start, header.sourcePort, header.destinationPort, octets);
+	if (header.checksum) {
+		const sum = checksum.sum(view, frame.start, octets, checksum.pseudoHeader4(source, destination, UDP, octets));
+		udp.setChecksum(view, frame.start, udp.sent(checksum.fold(sum)));
+	}
+	frame.push(ipv4.MIN_OCTETS);
+	ipv4.writePlain(
+		view,
+		frame.start,
+		octets + ipv4.MIN_OCTETS,
+		header.tos,
+		ns.kernel.nextIdent(source, destination, UDP),
+		header.dontFragment ? ipv4.DONT_FRAGMENT : 0,
+		header.ttl === 0 ? DEFAULT_TTL : header.ttl,
+		UDP,
+		source,
+		destination,
+	);
+	ns.ipv4.output(frame, route);
+}
+
+/**
+ * The hash of the flow in an Ethernet frame, under the machine's key: EtherType, protocol, addresses and,
+ * for whole TCP and UDP packets, ports; the same both ways. ARP has no more than its EtherType, so all ARP
+ * shares one value. Reference: `__skb_get_hash`, `__flow_hash_consistentify` in net/core/flow_dissector.c.
+ */
+export function hashFrame(kernel: Kernel, frame: Frame): number {
+	const { view, start } = frame;
+	let at = start + ethernet.OCTETS;
+	let type = ethernet.type(view, start);
+	while ((type === vlan.TPID_CUSTOMER || type === vlan.TPID_SERVICE) && frame.end - at >= vlan.OCTETS) {
+		type = vlan.innerType(view, at);
+		at += vlan.OCTETS;
+	}
+	if (type !== ethernet.TYPE_IPV4 || frame.end - at < ipv4.MIN_OCTETS) return kernel.hashFlow(type, 0, 0);
+	const protocol = ipv4.protocol(view, at);
+	const transport = at + ipv4.headerOctets(view, at);
+	let source = ipv4.source(view, at) as number;
+	let destination = ipv4.destination(view, at) as number;
+	let low = 0;
+	let high = 0;
+	if ((protocol === TCP || protocol === UDP) && !ipv4.isFragment(view, at) && frame.end - transport >= 4) {
+		low = udp.sourcePort(view, transport);
+		high = udp.destinationPort(view, transport);
+	}
+	// One order for both directions.
+	if (destination < source || (destination === source && high < low)) {
+		[source, destination] = [destination, source];
+		[low, high] = [high, low];
+	}
+	return kernel.hashFlow(source ^ Math.imul(type, 0x9e37_79b1) ^ (protocol << 8), destination, (low << 16) | high);
+}

@@ -1,0 +1,73 @@
+import { dissect, type Field, type Layer } from "./dissect.ts";
+
+/**
+ * A frame in one line, as a person would tell it, tunnels in brackets:
+ * `10.0.1.6 > 10.0.1.8 ICMP echo request, id 1, seq 1, ttl 64, 98 octets`.
+ */
+export function describe(bytes: Uint8Array): string {
+	const layers = dissect(bytes).filter((layer) => !layer.quoted);
+	const outer = layers.findIndex((layer) => layer.protocol === "vxlan");
+	if (outer < 0) return `${tell(layers)}, ${String(bytes.length)} octets`;
+	const inner = layers.slice(outer + 1);
+	const vni = text(layers[outer], "vxlan.vni");
+	return `${tell(layers.slice(0, outer))}, VXLAN ${vni} [${tell(inner)}], ${String(bytes.length)} octets`;
+}
+
+const ICMP_TEXT: Readonly<Record<string, string>> = {
+	"0": "echo reply",
+	"3": "unreachable",
+	"4": "source quench",
+	"5": "redirect",
+	"8": "echo request",
+	"11": "time exceeded",
+	"12": "parameter problem",
+	"13": "timestamp",
+	"14": "timestamp reply",
+};
+
+function tell(layers: readonly Layer[]): string {
+	const of = (protocol: string): Layer | undefined => layers.find((layer) => layer.protocol === protocol);
+	const tags = layers.filter((layer) => layer.protocol === "vlan").map((tag) => `vlan ${text(tag, "vlan.vid")} `);
+	return tags.join("") + tellPacket(of);
+}
+
+function tellPacket(of: (protocol: string) => Layer | undefined): string {
+	const arp = of("arp");
+	if (arp !== undefined) {
+		const target = text(arp, "arp.targetIp");
+		const sender = text(arp, "arp.senderIp");
+		if (text(arp, "arp.operation") === "request") return `ARP who has ${target}? tell ${sender}`;
+		return `ARP ${sender} is at ${text(arp, "arp.senderMac")}`;
+	}
+	const malformed = of("malformed");
+	const ip = of("ipv4") ?? of("ipv6");
+	if (ip === undefined) {
+		const ethernet = of("ethernet");
+		const way = `${text(ethernet, "ethernet.src")} > ${text(ethernet, "ethernet.dst")}`;
+		return malformed === undefined ? `${way} type ${text(ethernet, "ethernet.type")}` : `${way} ${text(malformed, "malformed.data")}`;
+	}
+	const name = ip.protocol;
+	const source = text(ip, `${name}.source`);
+	const destination = text(ip, `${name}.destination`);
+	const ttl = name === "ipv4" ? `, ttl ${text(ip, "ipv4.ttl")}` : "";
+	const icmp = of("icmp");
+	if (icmp !== undefined) {
+		const type = text(icmp, "icmp.type");
+		const id = text(icmp, "icmp.id");
+		const echo = id === "" ? ` code ${text(icmp, "icmp.code")}` : `, id ${id}, seq ${text(icmp, "icmp.sequence")}`;
+		return `${source} > ${destination} ICMP ${ICMP_TEXT[type] ?? `type ${type}`}${echo}${ttl}`;
+	}
+	for (const transport of ["udp", "tcp"]) {
+		const layer = of(transport);
+		if (layer === undefined) continue;
+		const [from, to] = [text(layer, `${transport}.sourcePort`), text(layer, `${transport}.destinationPort`)];
+		const flags = transport === "tcp" ? ` ${text(layer, "tcp.flags")}` : "";
+		return `${source}:${from} > ${destination}:${to} ${transport.toUpperCase()}${flags}${ttl}`;
+	}
+	const offset = text(ip, "ipv4.fragmentOffset");
+	const fragment = offset === "0" || offset === "" ? "" : ` fragment at ${offset}`;
+	return `${source} > ${destination} ${name === "ipv4" ? `protocol ${text(ip, "ipv4.protocol")}` : "IPv6"}${fragment}${ttl}`;
+}
+
+const find = (layer: Layer | undefined, name: string): Field | undefined => layer?.fields.find((field) => field.name === name);
+const text = (layer: Layer | undefined, name: string): string => find(layer, name)?.text ?? "";

@@ -1,0 +1,15 @@
+export * as arp from "./arp.ts";
+export * as checksum from "./checksum.ts";
+export * as ethernet from "./ethernet.ts";
+export * as icmp from "./icmp.ts";
+export * as ipv4 from "./ipv4.ts";
+export * as ipv6 from "./ipv6.ts";
+export * as llc from "./llc.ts";
+export * as tcp from "./tcp.ts";
+export * as udp from "./udp.ts";
+export * as vlan from "./vlan.ts";
+export * as vxlan from "./vxlan.ts";
+export { describe } from "./describe.ts";
+export { dissect, type Field, type Layer } from "./dissect.ts";
+export { FramePool } from "./frame-pool.ts";
+export { copyOctets, Frame, HEADROOM } from "./frame.ts";
