@@ -1,5 +1,5 @@
 import { IPv4 } from "ip-num";
-import { kind, refuse } from "./kind.ts";
+import { type kind, refuse } from "./kind.ts";
 import type { Mac } from "./mac.ts";
 
 /** An IPv4 address as an unsigned 32-bit integer. */

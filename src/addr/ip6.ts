@@ -1,5 +1,5 @@
 import { IPv6 } from "ip-num";
-import { kind, refuse } from "./kind.ts";
+import { type kind, refuse } from "./kind.ts";
 import type { Mac } from "./mac.ts";
 
 /** An IPv6 address as an unsigned 128-bit integer. */

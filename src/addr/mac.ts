@@ -1,4 +1,4 @@
-import { kind, refuse } from "./kind.ts";
+import { type kind, refuse } from "./kind.ts";
 
 /** An Ethernet address (EUI-48) as a 48-bit integer: cheap to compare, hash and keep. */
 export type Mac = number & { readonly [kind]: "Mac" };

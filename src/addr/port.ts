@@ -1,4 +1,4 @@
-import { kind, refuse } from "./kind.ts";
+import { type kind, refuse } from "./kind.ts";
 
 /** A UDP or TCP port. */
 export type Port = number & { readonly [kind]: "Port" };

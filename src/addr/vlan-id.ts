@@ -1,4 +1,4 @@
-import { kind, refuse } from "./kind.ts";
+import { type kind, refuse } from "./kind.ts";
 
 /** A VLAN identifier, 12 bits of which 0 (priority only) and 4095 are no VLAN (IEEE 802.1Q-2018 table 9-2). */
 export type VlanId = number & { readonly [kind]: "VlanId" };

@@ -1,4 +1,4 @@
-import { kind, refuse } from "./kind.ts";
+import { type kind, refuse } from "./kind.ts";
 
 /** VXLAN network identifier, 24 bits (RFC 7348 §5). */
 export type Vni = number & { readonly [kind]: "Vni" };

@@ -1,1 +1,2 @@
+export { arping, type ArpingOptions, type ArpingResult } from "./arping.ts";
 export { ping, type PingError, type PingOptions, type PingReply, type PingResult } from "./ping.ts";

@@ -155,11 +155,23 @@ class Run {
 
 	/** Time for the next request, or to stop waiting for answers. */
 	#next(): void {
-		if (this.#sentAt.length >= this.#count) return this.#finish();
+		if (this.#isLast) return this.#finish();
 		this.#send();
 		if (this.#done) return;
-		const last = this.#sentAt.length >= this.#count;
-		this.#ns.kernel.world.scheduler.after(last ? this.#patience() : this.#interval, this.#timer);
+		// Until something comes back ping sleeps in recvmsg, whose timeout the kernel rounds to its ticks.
+		this.#ns.kernel.arm(this.#timer, this.#isLast ? this.#patience() : this.#interval);
+	}
+
+	get #isLast(): boolean {
+		return this.#sentAt.length >= this.#count;
+	}
+
+	/** Something came back: ping waits for the rest of the interval in poll, which is exact. */
+	#woken(): void {
+		if (this.#done) return;
+		const { scheduler } = this.#ns.kernel.world;
+		const due = (this.#sentAt.at(-1) ?? 0) + (this.#isLast ? this.#patience() : this.#interval);
+		scheduler.at(Math.max(scheduler.now, due), this.#timer);
 	}
 
 	/** After the last request: twice the longest round trip if answers came, else the whole timeout. */
@@ -205,16 +217,14 @@ class Run {
 			time: (this.#now - sent) / 1e6,
 		});
 		this.#check();
+		this.#woken();
 	}
 
 	#failed(error: IcmpError, sequence: number): void {
 		const text = errorText(error);
-		if (error.type === icmp.REDIRECT) {
-			this.#errors.push({ sequence, from: formatIp4(error.from), text });
-			return;
-		}
 		this.#errors.push({ sequence, from: formatIp4(error.from), text });
 		this.#check();
+		this.#woken();
 	}
 
 	/** Advice is no failure: redirects do not count. */
@@ -224,7 +234,7 @@ class Run {
 
 	/** Ends when every request has an answer or an error. */
 	#check(): void {
-		if (this.#sentAt.length >= this.#count && this.#replies.length + this.#failures >= this.#count) this.#finish();
+		if (this.#isLast && this.#replies.length + this.#failures >= this.#count) this.#finish();
 	}
 
 	#finish(): void {

@@ -1,6 +1,7 @@
+import { formatIp4, type Ip4 } from "../addr/index.ts";
 import { NetError } from "../errors.ts";
 import { Cable, type CableOptions, Device, type Drop, PhysicalSwitch, type Plug, type Veth, World } from "../link/index.ts";
-import { Capture, type CaptureHost, type CaptureSelection, type Hop, trace } from "../observe/index.ts";
+import { Capture, type CaptureHost, type CaptureName, type CaptureSelection, type Hop, trace } from "../observe/index.ts";
 import { Driver, type Duration, type Instant, microseconds, type Operation, parseDuration, Rng, Scheduler } from "../sim/index.ts";
 import { IpNamespace, Kernel } from "../stack/index.ts";
 import { Host, type HostOptions } from "./host.ts";
@@ -165,8 +166,8 @@ export class Lab implements CaptureHost {
 	}
 
 	/** Names of the addresses in the lab, for readers of captures. */
-	names(): { readonly ip: number; readonly name: string }[] {
-		const names = new Map<number, string>();
+	names(): CaptureName[] {
+		const names = new Map<Ip4, string>();
 		for (const ns of this.#namespaces.values()) {
 			for (const inDevice of ns.inDevices) {
 				for (const { prefix, scope } of inDevice.addresses) {
@@ -175,7 +176,7 @@ export class Lab implements CaptureHost {
 				}
 			}
 		}
-		return [...names].filter(([, name]) => name !== "").map(([ip, name]) => ({ ip, name }));
+		return [...names].filter(([, name]) => name !== "").map(([ip, name]) => ({ address: formatIp4(ip), names: [name] }));
 	}
 
 	/** Calls back for each device that comes later, or moves; returns what ends it. */

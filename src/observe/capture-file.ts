@@ -71,6 +71,18 @@ export interface CaptureSecrets {
 	readonly data: Uint8Array;
 }
 
+/** What an interface counted (Interface Statistics Block). */
+export interface CaptureStatistics {
+	/** Index into the capture's interfaces. */
+	readonly interface: number;
+	/** When it was counted: nanoseconds since 1970-01-01 UTC. */
+	readonly time: bigint;
+	/** Packets received by the interface (`isb_ifrecv`). */
+	readonly received?: bigint;
+	/** Packets it dropped for want of room (`isb_ifdrop`). */
+	readonly dropped?: bigint;
+}
+
 /** A capture file, read. */
 export interface CaptureFile {
 	readonly format: "pcap" | "pcapng";
@@ -81,6 +93,7 @@ export interface CaptureFile {
 	/** Empty for a pcap file. */
 	readonly sections: readonly CaptureSection[];
 	readonly secrets: readonly CaptureSecrets[];
+	readonly statistics: readonly CaptureStatistics[];
 	/** Why reading stopped before the end of the bytes; absent if it did not. All that came before is here. */
 	readonly problem?: CaptureProblem;
 }
@@ -95,12 +108,7 @@ export interface CaptureFile {
  * - `bad-option`: an option or name record that does not fit in its block.
  */
 export type CaptureProblemKind =
-	| "truncated"
-	| "bad-magic"
-	| "bad-version"
-	| "bad-length"
-	| "bad-interface"
-	| "bad-option";
+	"truncated" | "bad-magic" | "bad-version" | "bad-length" | "bad-interface" | "bad-option";
 
 /** What is wrong with a capture file, and where. */
 export interface CaptureProblem {
@@ -127,7 +135,7 @@ export class CaptureFormatError extends Error implements CaptureProblem {
 }
 
 /**
- * A capture file while it is being read. `interfaces`, `names`, `sections` and `secrets` hold what came before
+ * A capture file while it is being read. The lists hold what came before
  * the packet that `packets()` gave last, so an interface is known before its first packet.
  */
 export interface CaptureReading {
@@ -136,6 +144,7 @@ export interface CaptureReading {
 	readonly names: readonly CaptureName[];
 	readonly sections: readonly CaptureSection[];
 	readonly secrets: readonly CaptureSecrets[];
+	readonly statistics: readonly CaptureStatistics[];
 	/** Gives each whole packet in turn, then throws CaptureFormatError if the bytes are damaged from there on. Once only. */
 	packets(): Generator<CapturePacket, void, void>;
 }
@@ -150,6 +159,6 @@ export function collect(reading: CaptureReading): CaptureFile {
 		if (!(error instanceof CaptureFormatError)) throw error;
 		problem = { kind: error.kind, offset: error.offset, message: error.message };
 	}
-	const { format, interfaces, names, sections, secrets } = reading;
-	return { format, interfaces, packets, names, sections, secrets, ...(problem && { problem }) };
+	const { format, interfaces, names, sections, secrets, statistics } = reading;
+	return { format, interfaces, packets, names, sections, secrets, statistics, ...(problem && { problem }) };
 }

@@ -1,7 +1,8 @@
 import { type Device, type Drop, IN, type World } from "../link/index.ts";
 import { type Frame } from "../wire/index.ts";
+import type { CaptureName } from "./capture-file.ts";
 import { CaptureLog, type Sighting } from "./capture-log.ts";
-import { PcapWriter, type PcapOptions } from "./pcap.ts";
+import { type PcapOptions, writePcap } from "./pcap.ts";
 import { PcapngWriter } from "./pcapng.ts";
 import { glob } from "./glob.ts";
 
@@ -21,7 +22,7 @@ export interface CaptureHost {
 	/** Every device of the lab now. */
 	devices(): Iterable<Device>;
 	/** Addresses and their names, for readers of the file. */
-	names(): readonly { readonly ip: number; readonly name: string }[];
+	names(): readonly CaptureName[];
 	/** Calls back for each device that comes later; returns what ends it. */
 	onDevice(listener: (device: Device) => void): () => void;
 }
@@ -101,7 +102,7 @@ export class Capture {
 		const writer = this.#writer();
 		for (const place of this.log.places) writer.addInterface({ name: place, os: "Linux" });
 		this.#write(writer);
-		return writer.sink.toBytes();
+		return writer.sink.drain();
 	}
 
 	/** One interface's packets as a classic pcap file. Throws RangeError for an interface that is not captured. */
@@ -109,9 +110,8 @@ export class Capture {
 		if (!this.log.places.includes(place)) {
 			throw new RangeError(`place is "${place}", expected one of ${this.log.places.join(", ")}`);
 		}
-		const writer = new PcapWriter(options);
-		for (const row of this.sightings(place)) writer.record(this.#host.epoch + BigInt(row.time), row.data);
-		return writer.sink.toBytes();
+		const packets = this.sightings(place).map((row) => ({ time: this.#host.epoch + BigInt(row.time), data: row.data }));
+		return writePcap(packets, options);
 	}
 
 	/**

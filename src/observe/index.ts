@@ -1,16 +1,17 @@
-export { ByteSink } from "./byte-sink.ts";
-export {
-	type CaptureFile,
-	CaptureFormatError,
-	type CaptureInterface,
-	type CaptureName,
-	type CapturePacket,
-	type CaptureProblem,
-} from "./capture-file.ts";
+export * from "./capture-file.ts";
+export { openCapture, packetsOf, readCapture } from "./capture-file-read.ts";
 export { CaptureLog, type Sighting } from "./capture-log.ts";
 export { Capture, type CaptureHost, type CaptureSelection, type CaptureSink } from "./capture.ts";
-export { isPcap, LINKTYPE_ETHERNET, type PcapOptions, type PcapPacket, PcapWriter, readPcap, writePcap } from "./pcap.ts";
-export { isPcapng, readPcapng } from "./pcapng-read.ts";
-export { type PcapngOptions, PcapngWriter } from "./pcapng.ts";
-export { readCapture } from "./read-capture.ts";
+export { isPcap, openPcap, type PcapOptions, type PcapPacket, PcapWriter, readPcap, writePcap } from "./pcap.ts";
+export type { PcapRecord, PcapngRecord } from "./pcap-record.ts";
+export { PcapSink } from "./pcap-sink.ts";
+export { isPcapng, openPcapng, readPcapng } from "./pcapng-read.ts";
+export {
+	type PcapngContent,
+	type PcapngDetails,
+	type PcapngInterface,
+	type PcapngOptions,
+	PcapngWriter,
+	writePcapng,
+} from "./pcapng.ts";
 export { findPacket, type Hop, hopTable, trace } from "./trace.ts";

@@ -19,7 +19,7 @@ export interface PcapRecord {
 
 /** What pcapng can say beyond that. */
 export interface PcapngRecord extends PcapRecord {
-	/** Index that `PcapngWriter.interface` gave. */
+	/** Index that `PcapngWriter.addInterface` gave. */
 	readonly interface: number;
 	readonly direction: Direction | undefined;
 	/** Shared by all sightings of one packet. Whole, at least 0. */
@@ -46,6 +46,11 @@ export class PcapClock {
 	readonly #epochNanoseconds: number;
 	readonly #epochHigh: number;
 	readonly #epochLow: number;
+	/** The second and the 2^32 nanoseconds of the last time, and the instants at which they start. */
+	#second = 0;
+	#secondStart = Number.POSITIVE_INFINITY;
+	#word = 0;
+	#wordStart = Number.POSITIVE_INFINITY;
 
 	/** `epoch`: nanoseconds from 1970-01-01 UTC to virtual time 0. */
 	constructor(epoch: bigint) {
@@ -58,22 +63,35 @@ export class PcapClock {
 
 	/** Splits an instant in `seconds` and `nanoseconds`. */
 	split(time: Instant): void {
-		assert(time >= 0, "a frame is captured at or after the epoch");
-		const seconds = Math.floor(time / SECOND);
-		const nanoseconds = time - seconds * SECOND + this.#epochNanoseconds;
-		const carry = nanoseconds >= SECOND ? 1 : 0;
-		this.seconds = this.#epochSeconds + seconds + carry;
-		this.nanoseconds = nanoseconds - carry * SECOND;
+		// Packets come many to a second: the division is rarely needed.
+		let nanoseconds = time - this.#secondStart;
+		if (!(nanoseconds >= 0 && nanoseconds < SECOND)) nanoseconds = this.#enterSecond(time);
+		this.seconds = this.#second;
+		this.nanoseconds = nanoseconds;
 	}
 
 	/** Puts an instant in `high` and `low`. */
 	words(time: Instant): void {
+		let low = time - this.#wordStart;
+		if (!(low >= 0 && low < WORD)) low = this.#enterWord(time);
+		this.high = this.#word;
+		this.low = low;
+	}
+
+	#enterSecond(time: Instant): number {
 		assert(time >= 0, "a frame is captured at or after the epoch");
-		const words = Math.floor(time / WORD);
-		const low = time - words * WORD + this.#epochLow;
-		const carry = low >= WORD ? 1 : 0;
-		this.high = this.#epochHigh + words + carry;
-		this.low = low - carry * WORD;
+		const past = Math.floor((time + this.#epochNanoseconds) / SECOND);
+		this.#secondStart = past * SECOND - this.#epochNanoseconds;
+		this.#second = this.#epochSeconds + past;
+		return time - this.#secondStart;
+	}
+
+	#enterWord(time: Instant): number {
+		assert(time >= 0, "a frame is captured at or after the epoch");
+		const past = Math.floor((time + this.#epochLow) / WORD);
+		this.#wordStart = past * WORD - this.#epochLow;
+		this.#word = this.#epochHigh + past;
+		return time - this.#wordStart;
 	}
 }
 

@@ -1,22 +1,22 @@
 import { assert } from "../assert.ts";
 
-/** Below this many octets a loop over 32-bit words beats `set`, which needs a view of the source. */
-const LOOP_COPY_LIMIT = 256;
+/** Up to so many octets a loop over 32-bit words beats `set`, which needs a view of the source. */
+const LOOP_COPY_LIMIT = 64;
 
 /**
  * Growing bytes that a capture file is written into, little-endian.
  *
- *     0                    length        bytes.length
- *     | written, not taken | free …      |
+ *     0                      length        bytes.length
+ *     | written, not drained | free …      |
  *
- * A writer reserves room and stores through `view`. Whoever saves the file takes what is there, all at the end or
- * now and then: memory stays bounded by what is written between two calls of `take`.
+ * A writer reserves room and stores through `view`. Whoever saves the file drains it, at the end or now and then:
+ * memory stays bounded by what is written in between.
  */
 export class PcapSink {
 	/** The store. Replaced when it grows, as is `view`: read both anew after `reserve`. */
 	bytes: Uint8Array<ArrayBuffer>;
 	view: DataView<ArrayBuffer>;
-	/** Octets written and not taken. */
+	/** Octets written and not drained. */
 	length = 0;
 
 	/** `octets`: room to start with. */
@@ -45,9 +45,17 @@ export class PcapSink {
 			return;
 		}
 		const view = this.view;
-		const words = octets & ~3;
 		let i = 0;
-		for (; i < words; i += 4) view.setInt32(at + i, from.getInt32(start + i, true), true);
+		// Four words at a time: half the cost of one at a time.
+		for (const whole = octets & ~15; i < whole; i += 16) {
+			view.setInt32(at + i, from.getInt32(start + i, true), true);
+			view.setInt32(at + i + 4, from.getInt32(start + i + 4, true), true);
+			view.setInt32(at + i + 8, from.getInt32(start + i + 8, true), true);
+			view.setInt32(at + i + 12, from.getInt32(start + i + 12, true), true);
+		}
+		for (const whole = octets & ~3; i < whole; i += 4) {
+			view.setInt32(at + i, from.getInt32(start + i, true), true);
+		}
 		for (; i < octets; i++) view.setUint8(at + i, from.getUint8(start + i));
 	}
 
@@ -57,15 +65,20 @@ export class PcapSink {
 		this.bytes.set(octets, at);
 	}
 
-	/** Hands over a copy of everything written since the last time. The caller owns it. */
-	take(): Uint8Array<ArrayBuffer> {
-		const taken = this.bytes.slice(0, this.length);
+	/** A copy of everything written since the last `drain`. */
+	toBytes(): Uint8Array<ArrayBuffer> {
+		return this.bytes.slice(0, this.length);
+	}
+
+	/** Hands over what `toBytes` gives and forgets it: for files that are saved in parts. */
+	drain(): Uint8Array<ArrayBuffer> {
+		const part = this.toBytes();
 		this.length = 0;
-		return taken;
+		return part;
 	}
 
 	#grow(least: number): void {
-		assert(least <= 2 ** 32, "a capture of more than 4 GiB is taken from its sink in parts");
+		assert(least <= 2 ** 32, "a capture of more than 4 GiB is drained in parts");
 		const bytes = new Uint8Array(Math.max(least, this.bytes.length * 2));
 		bytes.set(this.bytes.subarray(0, this.length));
 		this.bytes = bytes;

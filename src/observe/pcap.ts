@@ -64,7 +64,8 @@ export class PcapWriter {
 		const { precision = "ns", linkType = LINK_TYPE_ETHERNET, snapLength = SNAP_LENGTH, epoch = 0n } = options;
 		checkNumber(linkType, LINK_TYPE_MASK, "linkType");
 		checkNumber(snapLength, MOST, "snapLength");
-		if (snapLength === 0) throw new RangeError(`snapLength is 0, expected a whole number from 1 to ${String(MOST)}`);
+		if (snapLength === 0)
+			throw new RangeError(`snapLength is 0, expected a whole number from 1 to ${String(MOST)}`);
 		this.sink = sink;
 		this.#clock = new PcapClock(epoch);
 		this.#snapLength = snapLength;
@@ -84,7 +85,14 @@ export class PcapWriter {
 	frame(record: PcapRecord): void {
 		const clock = this.#clock;
 		clock.split(record.time);
-		this.#record(clock.seconds, clock.nanoseconds, record.view, record.start, record.end, record.originalLength);
+		this.#record(
+			clock.seconds,
+			clock.nanoseconds,
+			record.view,
+			record.start,
+			record.end,
+			record.originalLength,
+		);
 	}
 
 	/** Appends a packet with its time since 1970. Throws RangeError for what a record cannot say. */
@@ -93,11 +101,26 @@ export class PcapWriter {
 		checkTime(time, "time");
 		checkNumber(originalLength, MOST, "originalLength");
 		const view = new DataView(data.buffer, data.byteOffset, data.length);
-		this.#record(Number(time / 1_000_000_000n), Number(time % 1_000_000_000n), view, 0, data.length, originalLength);
+		this.#record(
+			Number(time / 1_000_000_000n),
+			Number(time % 1_000_000_000n),
+			view,
+			0,
+			data.length,
+			originalLength,
+		);
 	}
 
-	#record(seconds: number, nanoseconds: number, data: DataView, start: number, end: number, original: number): void {
-		if (seconds > MOST) throw new RangeError(`time is ${String(seconds)} s, expected at most ${String(MOST)} s since 1970`);
+	#record(
+		seconds: number,
+		nanoseconds: number,
+		data: DataView,
+		start: number,
+		end: number,
+		original: number,
+	): void {
+		if (seconds > MOST)
+			throw new RangeError(`time is ${String(seconds)} s, expected at most ${String(MOST)} s since 1970`);
 		const octets = Math.min(end - start, this.#snapLength);
 		const sink = this.sink;
 		const at = sink.reserve(RECORD_OCTETS + octets);
@@ -114,7 +137,7 @@ export class PcapWriter {
 export function writePcap(packets: Iterable<PcapPacket>, options: PcapOptions = {}): Uint8Array<ArrayBuffer> {
 	const writer = new PcapWriter(options);
 	for (const packet of packets) writer.packet(packet);
-	return writer.sink.take();
+	return writer.sink.drain();
 }
 
 /** Reads a pcap file of either byte order and resolution. Throws CaptureFormatError if not even its header can be read. */
@@ -122,15 +145,19 @@ export const readPcap = (bytes: Uint8Array): CaptureFile => collect(openPcap(byt
 
 /** True if the bytes begin with one of the four magics of a pcap file. */
 export function isPcap(bytes: Uint8Array): boolean {
-	return bytes.length >= 4 && magicOf(new DataView(bytes.buffer, bytes.byteOffset, bytes.length)) !== undefined;
+	return (
+		bytes.length >= 4 && magicOf(new DataView(bytes.buffer, bytes.byteOffset, bytes.length)) !== undefined
+	);
 }
 
 /** Reads the header; the packets follow when they are asked for. Throws CaptureFormatError if the header is none. */
 export function openPcap(bytes: Uint8Array): CaptureReading {
 	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 	const magic = bytes.length < 4 ? undefined : magicOf(view);
-	if (magic === undefined) throw new CaptureFormatError("bad-magic", 0, "the bytes do not begin as a pcap file does");
-	if (bytes.length < HEADER_OCTETS) throw new CaptureFormatError("truncated", 0, "the file ends inside its header");
+	if (magic === undefined)
+		throw new CaptureFormatError("bad-magic", 0, "the bytes do not begin as a pcap file does");
+	if (bytes.length < HEADER_OCTETS)
+		throw new CaptureFormatError("truncated", 0, "the file ends inside its header");
 	const { little, nanoseconds } = magic;
 	const major = view.getUint16(4, little);
 	if (major !== VERSION_MAJOR) {
@@ -147,6 +174,7 @@ export function openPcap(bytes: Uint8Array): CaptureReading {
 		names: [],
 		sections: [],
 		secrets: [],
+		statistics: [],
 		packets: () => records(bytes, view, little, nanoseconds ? 1n : 1000n, device.snapLength),
 	};
 }
@@ -154,7 +182,8 @@ export function openPcap(bytes: Uint8Array): CaptureReading {
 function magicOf(view: DataView): { little: boolean; nanoseconds: boolean } | undefined {
 	for (const little of [true, false]) {
 		const magic = view.getUint32(0, little);
-		if (magic === MICROSECONDS || magic === NANOSECONDS) return { little, nanoseconds: magic === NANOSECONDS };
+		if (magic === MICROSECONDS || magic === NANOSECONDS)
+			return { little, nanoseconds: magic === NANOSECONDS };
 	}
 	return undefined;
 }
@@ -177,9 +206,17 @@ function* records(
 		if (octets > bytes.length - data) {
 			// A length no recorder writes is damage, not an end that came early.
 			if (octets > most) {
-				throw new CaptureFormatError("bad-length", at, `a record of ${String(octets)} octets, at most ${String(most)} are possible`);
+				throw new CaptureFormatError(
+					"bad-length",
+					at,
+					`a record of ${String(octets)} octets, at most ${String(most)} are possible`,
+				);
 			}
-			throw new CaptureFormatError("truncated", at, `the file ends inside a record of ${String(octets)} octets`);
+			throw new CaptureFormatError(
+				"truncated",
+				at,
+				`the file ends inside a record of ${String(octets)} octets`,
+			);
 		}
 		const seconds = BigInt(view.getUint32(at, little));
 		const fraction = BigInt(view.getUint32(at + 4, little));

@@ -1,85 +1,292 @@
-import { formatIp4, formatIp6, type Ip4, type Ip6 } from "../addr/index.ts";
+import { formatIp4, formatIp6, formatMac, type Ip4, type Ip6, type Mac } from "../addr/index.ts";
 import {
-	type CaptureFile,
 	CaptureFormatError,
+	type CaptureFile,
 	type CaptureInterface,
 	type CaptureName,
 	type CapturePacket,
+	type CaptureReading,
+	type CaptureSection,
+	type CaptureSecrets,
+	type CaptureStatistics,
+	collect,
+	type Direction,
 } from "./capture-file.ts";
-import {
-	BLOCK_ENHANCED,
-	BLOCK_INTERFACE,
-	BLOCK_NAMES,
-	BLOCK_PACKET,
-	BLOCK_SECTION,
-	BLOCK_SIMPLE,
-	BYTE_ORDER_MAGIC,
-	NAME_IPV4,
-	NAME_IPV6,
-	OPTION_COMMENT,
-	OPTION_EPB_FLAGS,
-	OPTION_EPB_PACKETID,
-	OPTION_IF_DESCRIPTION,
-	OPTION_IF_NAME,
-	OPTION_IF_TSOFFSET,
-	OPTION_IF_TSRESOL,
-} from "./pcapng.ts";
+import * as block from "./pcapng-block.ts";
+import { expectOctets, type FoundOption, options, textOf } from "./pcapng-options.ts";
 
-const SMALLEST_BLOCK = 12;
-const utf8 = new TextDecoder();
+/** Reads a pcapng file, all sections as one. Throws CaptureFormatError if not even the first section header can be read. */
+export const readPcapng = (bytes: Uint8Array): CaptureFile => collect(openPcapng(bytes));
 
-/** How times of an interface are counted. */
-interface Clock {
-	/** Ticks per second. */
-	readonly perSecond: bigint;
-	/** Seconds to add. */
-	readonly offset: bigint;
-	readonly snapLength: number;
+/** True if the bytes begin as a section of pcapng does. */
+export function isPcapng(bytes: Uint8Array): boolean {
+	return (
+		bytes.length >= 4 && new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) === block.SECTION_HEADER
+	);
 }
 
-/** True for the first octets of a pcapng file. */
-export const isPcapng = (bytes: Uint8Array): boolean =>
-	bytes.length >= 4 && bytes[0] === 0x0a && bytes[1] === 0x0d && bytes[2] === 0x0d && bytes[3] === 0x0a;
-
-/**
- * Reads a file of any writer: both byte orders, several sections, enhanced, simple and obsolete packet
- * blocks; blocks and options that are not understood are passed over. What is whole is returned; where
- * reading ended early `problem` says why. Throws CaptureFormatError when it is no pcapng file at all.
- */
-export function readPcapng(bytes: Uint8Array): CaptureFile {
-	if (!isPcapng(bytes)) throw new CaptureFormatError("not-a-capture", 0, "no pcapng section header");
-	const reader = new Reader(bytes);
-	try {
-		reader.run();
-	} catch (error) {
-		if (!(error instanceof CaptureFormatError)) throw error;
-		if (error.problem === "not-a-capture") throw error;
-		return { ...reader.file, problem: error };
-	}
-	return reader.file;
+/** Reads the first section header; the rest follows as packets are asked for. Throws CaptureFormatError if there is none. */
+export function openPcapng(bytes: Uint8Array): CaptureReading {
+	if (!isPcapng(bytes))
+		throw new CaptureFormatError("bad-magic", 0, "the bytes do not begin as a pcapng file does");
+	return new PcapngReading(bytes);
 }
 
-class Reader {
-	readonly file: { readonly interfaces: CaptureInterface[]; readonly packets: CapturePacket[]; readonly names: CaptureName[] } = {
-		interfaces: [],
-		packets: [],
-		names: [],
-	};
+/** Where a block is. `start` to `end` is its body. */
+interface Block {
+	readonly type: number;
+	readonly at: number;
+	readonly start: number;
+	readonly end: number;
+}
+
+class PcapngReading implements CaptureReading {
+	readonly format = "pcapng";
+	readonly interfaces: CaptureInterface[] = [];
+	readonly names: CaptureName[] = [];
+	readonly sections: CaptureSection[] = [];
+	readonly secrets: CaptureSecrets[] = [];
+	readonly statistics: CaptureStatistics[] = [];
+
 	readonly #bytes: Uint8Array;
 	readonly #view: DataView;
+	/** Where the next block starts. */
+	#at = 0;
+	/** Byte order of the section. */
 	#little = true;
-	/** Interfaces of earlier sections. */
-	#base = 0;
-	/** Clocks of this section's interfaces. */
-	#clocks: Clock[] = [];
+	/** Interfaces of earlier sections: those of this one are counted from here. */
+	#before = 0;
 
 	constructor(bytes: Uint8Array) {
 		this.#bytes = bytes;
-		this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+		this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+		this.#read(this.#next());
 	}
 
-	run(): void {
-		for (let at = 0; at < this.#bytes.length; ) at += this.#block(at);
+	*packets(): Generator<CapturePacket, void, void> {
+		while (this.#at < this.#bytes.length) {
+			const packet = this.#read(this.#next());
+			if (packet !== undefined) yield packet;
+		}
+	}
+
+	/** Judges the frame of the next block and steps over it. */
+	#next(): Block {
+		const at = this.#at;
+		const left = this.#bytes.length - at;
+		if (left < block.FRAME_OCTETS)
+			throw new CaptureFormatError("truncated", at, "the file ends inside a block's header");
+		if (this.#view.getUint32(at) === block.SECTION_HEADER) this.#turn(at);
+		const length = this.#u32(at + 4);
+		if (length < block.FRAME_OCTETS || length % 4 !== 0) {
+			throw new CaptureFormatError(
+				"bad-length",
+				at,
+				`a block of ${String(length)} octets, expected a multiple of 4 from 12 on`,
+			);
+		}
+		if (length > left) {
+			throw new CaptureFormatError(
+				"truncated",
+				at,
+				`the file ends inside a block of ${String(length)} octets`,
+			);
+		}
+		const end = at + length - 4;
+		if (this.#u32(end) !== length) {
+			throw new CaptureFormatError(
+				"bad-length",
+				at,
+				`a block's two lengths are ${String(length)} and ${String(this.#u32(end))}`,
+			);
+		}
+		this.#at = at + length;
+		return { type: this.#u32(at), at, start: at + 8, end };
+	}
+
+	/** Takes on the byte order of the section that starts here. */
+	#turn(at: number): void {
+		const magic = this.#view.getUint32(at + 8, true);
+		const swapped = this.#view.getUint32(at + 8, false);
+		if (magic !== block.BYTE_ORDER_MAGIC && swapped !== block.BYTE_ORDER_MAGIC) {
+			throw new CaptureFormatError("bad-magic", at, "a section header without its byte-order magic");
+		}
+		this.#little = magic === block.BYTE_ORDER_MAGIC;
+	}
+
+	/** Takes in one block. Unknown ones are passed over, as the format asks. */
+	#read(found: Block): CapturePacket | undefined {
+		switch (found.type) {
+			case block.SECTION_HEADER:
+				this.#section(found);
+				return undefined;
+			case block.INTERFACE_DESCRIPTION:
+				this.#interface(found);
+				return undefined;
+			case block.ENHANCED_PACKET:
+				return this.#packet(found);
+			case block.SIMPLE_PACKET:
+				return this.#simplePacket(found);
+			case block.OLD_PACKET:
+				return this.#oldPacket(found);
+			case block.NAME_RESOLUTION:
+				this.#names(found);
+				return undefined;
+			case block.INTERFACE_STATISTICS:
+				this.#statistics(found);
+				return undefined;
+			case block.DECRYPTION_SECRETS:
+				this.#secrets(found);
+				return undefined;
+			default:
+				return undefined;
+		}
+	}
+
+	#section(found: Block): void {
+		this.#least(found, 16);
+		const major = this.#u16(found.start + 4);
+		if (major !== 1) {
+			throw new CaptureFormatError(
+				"bad-version",
+				found.at,
+				`pcapng version ${String(major)}, only 1 can be read`,
+			);
+		}
+		const section: { comments: string[]; hardware?: string; os?: string; application?: string } = {
+			comments: [],
+		};
+		for (const option of this.#options(found, found.start + 16)) {
+			if (option.code === block.OPTION_COMMENT) section.comments.push(textOf(option.value));
+			else if (option.code === block.SECTION_HARDWARE) section.hardware = textOf(option.value);
+			else if (option.code === block.SECTION_OS) section.os = textOf(option.value);
+			else if (option.code === block.SECTION_APPLICATION) section.application = textOf(option.value);
+		}
+		this.sections.push(section);
+		this.#before = this.interfaces.length;
+	}
+
+	#interface(found: Block): void {
+		this.#least(found, 8);
+		const device: { -readonly [K in keyof CaptureInterface]: CaptureInterface[K] } = {
+			linkType: this.#u16(found.start),
+			snapLength: this.#u32(found.start + 4),
+			resolution: 6,
+		};
+		for (const option of this.#options(found, found.start + 8)) {
+			if (option.code === block.INTERFACE_NAME) device.name = textOf(option.value);
+			else if (option.code === block.INTERFACE_ABOUT) device.description = textOf(option.value);
+			else if (option.code === block.INTERFACE_OS) device.os = textOf(option.value);
+			else if (option.code === block.INTERFACE_RESOLUTION)
+				device.resolution = expectOctets(option, 1).getUint8(0);
+			else if (option.code === block.INTERFACE_OFFSET) {
+				device.offsetSeconds = expectOctets(option, 8).getBigInt64(0, this.#little);
+			}
+		}
+		this.interfaces.push(device);
+	}
+
+	#packet(found: Block): CapturePacket {
+		this.#least(found, block.PACKET_OCTETS);
+		const { start } = found;
+		const index = this.#interfaceOf(found, this.#u32(start));
+		const octets = this.#u32(start + 12);
+		const data = this.#data(found, start + block.PACKET_OCTETS, octets);
+		const packet: { -readonly [K in keyof CapturePacket]: CapturePacket[K] } & { comments: string[] } = {
+			interface: index,
+			time: this.#time(index, start + 4),
+			data,
+			originalLength: this.#u32(start + 16),
+			comments: [],
+		};
+		for (const option of this.#options(found, start + block.PACKET_OCTETS + block.padded(octets))) {
+			if (option.code === block.OPTION_COMMENT) packet.comments.push(textOf(option.value));
+			else if (option.code === block.PACKET_FLAGS) {
+				const direction = directionOf(expectOctets(option, 4).getUint32(0, this.#little));
+				if (direction !== undefined) packet.direction = direction;
+			} else if (option.code === block.PACKET_ID)
+				packet.packetId = expectOctets(option, 8).getBigUint64(0, this.#little);
+			else if (option.code === block.PACKET_DROP_COUNT) {
+				packet.dropCount = expectOctets(option, 8).getBigUint64(0, this.#little);
+			}
+		}
+		return packet;
+	}
+
+	/** Its captured length is not written down: what the snap length and the block leave of the packet. */
+	#simplePacket(found: Block): CapturePacket {
+		this.#least(found, 4);
+		const index = this.#interfaceOf(found, 0);
+		const originalLength = this.#u32(found.start);
+		const snapLength = this.interfaces[index]?.snapLength ?? 0;
+		const octets = snapLength === 0 ? originalLength : Math.min(originalLength, snapLength);
+		const data = this.#data(found, found.start + 4, octets);
+		return { interface: index, time: undefined, data, originalLength, comments: [] };
+	}
+
+	#oldPacket(found: Block): CapturePacket {
+		this.#least(found, block.PACKET_OCTETS);
+		const { start } = found;
+		const index = this.#interfaceOf(found, this.#u16(start));
+		const octets = this.#u32(start + 12);
+		const data = this.#data(found, start + block.PACKET_OCTETS, octets);
+		const comments: string[] = [];
+		let direction: Direction | undefined;
+		for (const option of this.#options(found, start + block.PACKET_OCTETS + block.padded(octets))) {
+			if (option.code === block.OPTION_COMMENT) comments.push(textOf(option.value));
+			else if (option.code === block.PACKET_FLAGS) {
+				direction = directionOf(expectOctets(option, 4).getUint32(0, this.#little));
+			}
+		}
+		return {
+			interface: index,
+			time: this.#time(index, start + 4),
+			data,
+			originalLength: this.#u32(start + 16),
+			...(direction && { direction }),
+			comments,
+		};
+	}
+
+	#names(found: Block): void {
+		let at = found.start;
+		while (at < found.end) {
+			const code = this.#u16(at);
+			if (code === block.NAME_END) return;
+			const octets = this.#u16(at + 2);
+			const start = at + 4;
+			if (octets > found.end - start) {
+				throw new CaptureFormatError("bad-option", at, "a name record does not fit in its block");
+			}
+			const name = nameOf(code, this.#bytes.subarray(start, start + octets));
+			if (name !== undefined) this.names.push(name);
+			at = start + block.padded(octets);
+		}
+	}
+
+	#statistics(found: Block): void {
+		this.#least(found, 12);
+		const index = this.#interfaceOf(found, this.#u32(found.start));
+		let received: bigint | undefined;
+		let dropped: bigint | undefined;
+		for (const option of this.#options(found, found.start + 12)) {
+			if (option.code === block.STATISTICS_RECEIVED)
+				received = expectOctets(option, 8).getBigUint64(0, this.#little);
+			if (option.code === block.STATISTICS_DROPPED)
+				dropped = expectOctets(option, 8).getBigUint64(0, this.#little);
+		}
+		this.statistics.push({
+			interface: index,
+			time: this.#time(index, found.start + 4),
+			...(received !== undefined && { received }),
+			...(dropped !== undefined && { dropped }),
+		});
+	}
+
+	#secrets(found: Block): void {
+		this.#least(found, 8);
+		const data = this.#data(found, found.start + 8, this.#u32(found.start + 4));
+		this.secrets.push({ type: this.#u32(found.start), data });
 	}
 
 	#u16(at: number): number {
@@ -90,170 +297,71 @@ class Reader {
 		return this.#view.getUint32(at, this.#little);
 	}
 
-	/** Reads one block and returns its octets. */
-	#block(at: number): number {
-		const left = this.#bytes.length - at;
-		if (left < SMALLEST_BLOCK) throw new CaptureFormatError("truncated", at, "the file ends within a block header");
-		const type = this.#u32(at);
-		if (type === BLOCK_SECTION) this.#section(at);
-		const octets = this.#u32(at + 4);
-		if (octets < SMALLEST_BLOCK || octets % 4 !== 0) {
-			throw new CaptureFormatError("bad-length", at, `a block of ${String(octets)} octets`);
-		}
-		if (octets > left) throw new CaptureFormatError("truncated", at, `the file ends within a block of ${String(octets)} octets`);
-		if (this.#u32(at + octets - 4) !== octets) {
-			throw new CaptureFormatError("bad-length", at, "the two lengths of a block differ");
-		}
-		const body = at + 8;
-		const end = at + octets - 4;
-		switch (type) {
-			case BLOCK_INTERFACE:
-				this.#interface(body, end);
-				break;
-			case BLOCK_ENHANCED:
-				this.#enhanced(body, end);
-				break;
-			case BLOCK_PACKET:
-				this.#obsolete(body, end);
-				break;
-			case BLOCK_SIMPLE:
-				this.#simple(body, end);
-				break;
-			case BLOCK_NAMES:
-				this.#names(body, end);
-				break;
-		}
-		return octets;
+	#options(found: Block, at: number): Generator<FoundOption, void, void> {
+		return options(this.#view, at, found.end, this.#little);
 	}
 
-	#section(at: number): void {
-		const left = this.#bytes.length - at;
-		if (left < SMALLEST_BLOCK + 16) throw new CaptureFormatError("truncated", at, "the file ends within a section header");
-		if (this.#view.getUint32(at + 8, true) === BYTE_ORDER_MAGIC) this.#little = true;
-		else if (this.#view.getUint32(at + 8, false) === BYTE_ORDER_MAGIC) this.#little = false;
-		else throw new CaptureFormatError(at === 0 ? "not-a-capture" : "bad-length", at, "no byte-order magic");
-		this.#base = this.file.interfaces.length;
-		this.#clocks = [];
+	/** Throws CaptureFormatError unless the body has so many octets. */
+	#least(found: Block, octets: number): void {
+		if (found.end - found.start >= octets) return;
+		const has = `a block of type ${String(found.type)} with ${String(found.end - found.start)} octets`;
+		throw new CaptureFormatError("bad-length", found.at, `${has}, expected at least ${String(octets)}`);
 	}
 
-	/** Calls `take` with each option of a block; what runs beyond the block ends them. */
-	#options(at: number, end: number, take: (code: number, from: number, to: number) => void): void {
-		let place = at;
-		while (place + 4 <= end) {
-			const code = this.#u16(place);
-			const octets = this.#u16(place + 2);
-			const from = place + 4;
-			if (code === 0 || from + octets > end) return;
-			take(code, from, from + octets);
-			place = from + octets + (-octets & 3);
-		}
+	#data(found: Block, at: number, octets: number): Uint8Array {
+		if (octets <= found.end - at) return this.#bytes.subarray(at, at + octets);
+		throw new CaptureFormatError(
+			"bad-length",
+			found.at,
+			`${String(octets)} octets of data do not fit in their block`,
+		);
 	}
 
-	#need(at: number, end: number, octets: number): void {
-		if (end - at < octets) throw new CaptureFormatError("bad-length", at - 8, "a block too short for its type");
+	#interfaceOf(found: Block, local: number): number {
+		const index = this.#before + local;
+		if (index < this.interfaces.length) return index;
+		throw new CaptureFormatError(
+			"bad-interface",
+			found.at,
+			`a block of interface ${String(local)}, which is not described`,
+		);
 	}
 
-	#interface(at: number, end: number): void {
-		this.#need(at, end, 8);
-		let name = "";
-		let description: string | undefined;
-		let perSecond = 1_000_000n;
-		let offset = 0n;
-		this.#options(at + 8, end, (code, from, to) => {
-			if (code === OPTION_IF_NAME) name = utf8.decode(this.#bytes.subarray(from, to));
-			else if (code === OPTION_IF_DESCRIPTION) description = utf8.decode(this.#bytes.subarray(from, to));
-			else if (code === OPTION_IF_TSRESOL && to - from === 1) perSecond = resolution(this.#view.getUint8(from));
-			else if (code === OPTION_IF_TSOFFSET && to - from === 8) offset = this.#view.getBigInt64(from, this.#little);
-		});
-		const snapLength = this.#u32(at + 4);
-		this.#clocks.push({ perSecond, offset, snapLength });
-		this.file.interfaces.push({
-			name,
-			...(description === undefined ? {} : { description }),
-			linkType: this.#u16(at),
-			snapLength,
-		});
-	}
-
-	#clock(number: number, at: number): Clock {
-		const clock = this.#clocks[number];
-		if (clock === undefined) throw new CaptureFormatError("bad-interface", at, `a packet of interface ${String(number)}`);
-		return clock;
-	}
-
-	#time(clock: Clock, high: number, low: number): bigint {
-		const ticks = (BigInt(high) << 32n) | BigInt(low);
-		return (ticks * 1_000_000_000n) / clock.perSecond + clock.offset * 1_000_000_000n;
-	}
-
-	#enhanced(at: number, end: number): void {
-		this.#need(at, end, 20);
-		const number = this.#u32(at);
-		this.#packet(number, at, end, this.#u32(at + 4), this.#u32(at + 8));
-	}
-
-	#obsolete(at: number, end: number): void {
-		this.#need(at, end, 20);
-		this.#packet(this.#u16(at), at, end, this.#u32(at + 4), this.#u32(at + 8));
-	}
-
-	#packet(number: number, at: number, end: number, high: number, low: number): void {
-		const clock = this.#clock(number, at - 8);
-		const captured = this.#u32(at + 12);
-		const data = at + 20;
-		if (captured > end - data) throw new CaptureFormatError("bad-length", at - 8, `a packet of ${String(captured)} octets in a smaller block`);
-		let direction: "in" | "out" | undefined;
-		let packetId: bigint | undefined;
-		const comments: string[] = [];
-		this.#options(data + captured + (-captured & 3), end, (code, from, to) => {
-			if (code === OPTION_COMMENT) comments.push(utf8.decode(this.#bytes.subarray(from, to)));
-			else if (code === OPTION_EPB_FLAGS && to - from === 4) direction = directionOf(this.#u32(from));
-			else if (code === OPTION_EPB_PACKETID && to - from === 8) packetId = this.#view.getBigUint64(from, this.#little);
-		});
-		this.file.packets.push({
-			interface: this.#base + number,
-			time: this.#time(clock, high, low),
-			data: this.#bytes.subarray(data, data + captured),
-			originalLength: this.#u32(at + 16),
-			...(direction === undefined ? {} : { direction }),
-			...(packetId === undefined ? {} : { packetId }),
-			comments,
-		});
-	}
-
-	/** A packet of the first interface, without time. */
-	#simple(at: number, end: number): void {
-		this.#need(at, end, 4);
-		const clock = this.#clock(0, at - 8);
-		const originalLength = this.#u32(at);
-		const captured = Math.min(originalLength, clock.snapLength === 0 ? originalLength : clock.snapLength);
-		if (captured > end - at - 4) throw new CaptureFormatError("bad-length", at - 8, `a packet of ${String(captured)} octets in a smaller block`);
-		const data = this.#bytes.subarray(at + 4, at + 4 + captured);
-		this.file.packets.push({ interface: this.#base, time: 0n, data, originalLength, comments: [] });
-	}
-
-	#names(at: number, end: number): void {
-		for (let place = at; place + 4 <= end; ) {
-			const type = this.#u16(place);
-			const octets = this.#u16(place + 2);
-			const from = place + 4;
-			if (type === 0 || from + octets > end) return;
-			const addressOctets = type === NAME_IPV4 ? 4 : type === NAME_IPV6 ? 16 : 0;
-			if (addressOctets > 0 && octets > addressOctets) {
-				const names = utf8.decode(this.#bytes.subarray(from + addressOctets, from + octets)).split("\0");
-				const address =
-					type === NAME_IPV4
-						? formatIp4(this.#view.getUint32(from) as Ip4)
-						: formatIp6(((this.#view.getBigUint64(from) << 64n) | this.#view.getBigUint64(from + 8)) as Ip6);
-				for (const name of names) if (name !== "") this.file.names.push({ address, name });
-			}
-			place = from + octets + (-octets & 3);
-		}
+	/** The 64-bit timestamp at `at`, high half first, in nanoseconds since 1970; what is finer is cut off. */
+	#time(index: number, at: number): bigint {
+		const { resolution = 6, offsetSeconds = 0n } = this.interfaces[index] ?? {};
+		const ticks = (BigInt(this.#u32(at)) << 32n) | BigInt(this.#u32(at + 4));
+		return offsetSeconds * 1_000_000_000n + nanosecondsOf(ticks, resolution);
 	}
 }
 
-/** if_tsresol: the highest bit chooses powers of two. */
-const resolution = (value: number): bigint => (value >= 0x80 ? 2n ** BigInt(value & 0x7f) : 10n ** BigInt(value));
+function nanosecondsOf(ticks: bigint, resolution: number): bigint {
+	if (resolution === 9) return ticks;
+	if (resolution >= 0x80) return (ticks * 1_000_000_000n) >> BigInt(resolution - 0x80);
+	if (resolution < 9) return ticks * 10n ** BigInt(9 - resolution);
+	return ticks / 10n ** BigInt(resolution - 9);
+}
 
-const directionOf = (flags: number): "in" | "out" | undefined =>
-	(flags & 3) === 1 ? "in" : (flags & 3) === 2 ? "out" : undefined;
+function directionOf(flags: number): Direction | undefined {
+	const bits = flags & block.DIRECTION_BITS;
+	return bits === block.DIRECTION_IN ? "in" : bits === block.DIRECTION_OUT ? "out" : undefined;
+}
+
+/** A name record's meaning, undefined for kinds of address we do not know. */
+function nameOf(code: number, record: Uint8Array): CaptureName | undefined {
+	const address = addressOf(code, record);
+	if (address === undefined) return undefined;
+	const names = textOf(record.subarray(address.octets))
+		.split("\0")
+		.filter((name) => name !== "");
+	return { address: address.text, names };
+}
+
+function addressOf(code: number, record: Uint8Array): { text: string; octets: number } | undefined {
+	const octets = { [block.NAME_IPV4]: 4, [block.NAME_IPV6]: 16, [block.NAME_EUI48]: 6 }[code];
+	if (octets === undefined || record.length < octets) return undefined;
+	const value = record.subarray(0, octets).reduce((sum, octet) => (sum << 8n) | BigInt(octet), 0n);
+	if (code === block.NAME_IPV4) return { text: formatIp4(Number(value) as Ip4), octets };
+	if (code === block.NAME_EUI48) return { text: formatMac(Number(value) as Mac), octets };
+	return { text: formatIp6(value as Ip6), octets };
+}

@@ -115,6 +115,18 @@ export class Scheduler implements LaneClock {
 		timer.node = this.#wheel.add(due, this.#sequence++, this.#timers as Sink, timer);
 	}
 
+	/**
+	 * Fires `timer` at a tick of a machine's clock. Of timers at one tick the one armed last fires first, and all
+	 * of them before anything else of that instant: Linux puts timers at the head of their slot's list.
+	 */
+	atTick(due: Instant, timer: Timer): void {
+		assert(due >= this.#now, "nothing is asked for in the past");
+		timer.cancel();
+		timer.disarm = this.#disarm;
+		timer.due = due;
+		timer.node = this.#wheel.add(due, -this.#sequence++, this.#timers as Sink, timer);
+	}
+
 	/** Delivers `item` to `sink` after a delay of its own. */
 	wire<T extends object>(sink: Sink<T>, item: T, delay: Nanoseconds): void {
 		assert(delay >= 0, "nothing is asked for in the past");

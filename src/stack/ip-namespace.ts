@@ -1,5 +1,6 @@
 import type { Mac } from "../addr/index.ts";
 import { toMac } from "../addr/index.ts";
+import { NetError } from "../errors.ts";
 import {
 	Bridge,
 	type BridgeOptions,
@@ -44,6 +45,20 @@ export class IpNamespace extends Namespace {
 		this.neigh = new NeighbourCommands(this);
 		this.sysctl = new Sysctl(this);
 		this.loopback.addAddress("127.0.0.1/8");
+	}
+
+	/** The bridge of a name. Throws `NetError` ENODEV when the device is none. */
+	bridge(name: string): Bridge {
+		const device = this.device(name);
+		if (device instanceof Bridge) return device;
+		throw notOfKind(device, "bridge");
+	}
+
+	/** The VXLAN device of a name. Throws `NetError` ENODEV when the device is none. */
+	vxlan(name: string): VxlanDevice {
+		const device = this.device(name);
+		if (device instanceof VxlanDevice) return device;
+		throw notOfKind(device, "vxlan");
 	}
 
 	/** `ip link add NAME type bridge …`. Throws `NetError` EEXIST, EINVAL. */
@@ -110,3 +125,9 @@ export class IpNamespace extends Namespace {
 		return this.packets.open(options);
 	}
 }
+
+const notOfKind = (device: Device, kind: string): NetError =>
+	new NetError("ENODEV", `Cannot find device "${device.name}"`, {
+		remedy: `${device.place} is there, but it is a ${device.kind} and no ${kind}.`,
+		context: { device: device.place, kind: device.kind },
+	});

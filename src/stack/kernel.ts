@@ -1,13 +1,14 @@
 import type { Ip4, Mac } from "../addr/index.ts";
 import type { World } from "../link/index.ts";
-import { type Driver, type Instant, Jiffies, keyedHash, milliseconds, type Rng } from "../sim/index.ts";
+import { type Driver, type Instant, Jiffies, keyedHash, type Nanoseconds, type Rng, seconds, type Timer } from "../sim/index.ts";
 
 /** Slots of the IP identification generator (`ip_idents`, at its smallest). */
 const IDENT_SLOTS = 2048;
 /** `net.ipv4.icmp_msgs_per_sec` and `icmp_msgs_burst`. */
 const ICMP_PER_SECOND = 1000;
 const ICMP_BURST = 50;
-const JIFFY = milliseconds(4);
+/** How long a machine may have been up when the lab begins: where its timer wheel stands. */
+const LONGEST_UPTIME = seconds(3600);
 
 /**
  * What all namespaces of one machine share: the secrets drawn at boot, the generator of IP identifications,
@@ -41,10 +42,16 @@ export class Kernel {
 		this.driver = driver;
 		this.epoch = epoch;
 		this.rng = world.rng.fork(`kernel/${name}`);
-		this.jiffies = new Jiffies({ hz: 250, phase: this.rng.below(JIFFY) });
+		this.jiffies = new Jiffies({ hz: 250, phase: this.rng.below(LONGEST_UPTIME) });
 		this.#flowKey = [this.rng.uint32(), this.rng.uint32()];
 		this.#identKey = [this.rng.uint32(), this.rng.uint32()];
 		this.#nextPid = 1000 + this.rng.below(3000);
+	}
+
+	/** Arms a timer as the kernel would: it fires at a tick, late by what the timer wheel rounds. */
+	arm(timer: Timer, delay: Nanoseconds): void {
+		const { scheduler } = this.world;
+		scheduler.atTick(this.jiffies.expiry(scheduler.now, delay), timer);
 	}
 
 	/** Hash of a flow's fields under this machine's key, signed, never 0 (`__flow_hash_from_keys`). */

@@ -251,7 +251,7 @@ export class UdpSocket implements IpSocket {
 	 * ENETUNREACH, EHOSTUNREACH, EACCES (broadcast without `broadcast`), and once the error that an ICMP
 	 * message left on a connected socket (ECONNREFUSED …).
 	 */
-	send(data: Uint8Array, to?: { readonly address: Ip4 | string; readonly port: number }): void {
+	send(data: Uint8Array, to?: { readonly address: Ip4 | string | number; readonly port: number }): void {
 		if (this.#closed) throw new NetError("EBADF", "sendto: Bad file descriptor");
 		this.#throwPending("sendto");
 		const address = to === undefined ? this.#peer : toIp4(to.address, "address");

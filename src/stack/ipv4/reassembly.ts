@@ -111,8 +111,7 @@ export class Reassembly {
 				inDevice,
 				stamp,
 			};
-			const now = kernel.world.scheduler.now;
-			kernel.world.scheduler.at(kernel.jiffies.expiry(now, TIMEOUT), made.timer);
+			kernel.arm(made.timer, TIMEOUT);
 			this.#queues.set(key, made);
 			queue = made;
 		}

@@ -4,7 +4,6 @@ import { milliseconds, Timer } from "../../sim/index.ts";
 import { arp, ethernet, type Frame, ipv4 } from "../../wire/index.ts";
 import type { InDevice } from "../in-device.ts";
 import type { Namespace } from "../namespace.ts";
-import { armRounded } from "./table.ts";
 
 const HUNDREDTH = milliseconds(10);
 
@@ -106,7 +105,7 @@ export class Arp {
 			if (!device.isUp) return device.dropIn(frame, device.gone ? "device-gone" : "dev-down");
 			this.#process(frame, packet, inDevice, false, true);
 		});
-		armRounded(kernel, timer, delay);
+		kernel.arm(timer, delay);
 	}
 
 	/** Answers with the receiving device's address, whichever device holds the IP address (weak host model). */

@@ -1,5 +1,5 @@
 import { type Ip4, type Mac } from "../../addr/index.ts";
-import { milliseconds, type Nanoseconds, seconds, Timer } from "../../sim/index.ts";
+import { milliseconds, type Nanoseconds, seconds } from "../../sim/index.ts";
 import { ethernet, type Frame } from "../../wire/index.ts";
 import type { InDevice } from "../in-device.ts";
 import type { Kernel } from "../kernel.ts";
@@ -173,7 +173,7 @@ export class NeighbourTable {
 		for (const effect of effects) {
 			switch (effect.kind) {
 				case "wake":
-					this.#kernel.world.scheduler.at(this.#kernel.jiffies.expiry(now, effect.after), neighbour.timer);
+					this.#kernel.arm(neighbour.timer, effect.after);
 					break;
 				case "rest":
 					neighbour.timer.cancel();
@@ -229,9 +229,4 @@ export class NeighbourTable {
 function truesize(octets: number): number {
 	const data = octets + 64 + 320;
 	return 256 + 2 ** Math.ceil(Math.log2(data));
-}
-
-/** A timer that fires in `delay` as the machine's timer wheel would have it. */
-export function armRounded(kernel: Kernel, timer: Timer, delay: Nanoseconds): void {
-	kernel.world.scheduler.at(kernel.jiffies.expiry(kernel.world.scheduler.now, delay), timer);
 }

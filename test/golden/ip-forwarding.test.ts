@@ -1,0 +1,140 @@
+import { describe, expect, test } from "vitest";
+import { arping } from "../../src/apps/index.ts";
+import { Lab, type Netns } from "../../src/index.ts";
+import { dissect } from "../../src/wire/index.ts";
+import { Comparison, has, keep, recording, type TimedFrame, value } from "../support/golden.ts";
+import { atInstants, emulated } from "../support/scenario.ts";
+
+// k6-ip-forwarding: a 10.6.1.10 -- (bridge lan) -- r1 -- r2 -- b 10.6.3.10. One run through the cases at the
+// recorded instants. TCP is not here yet: its frames are left out on both sides.
+const START = 1795455385.0;
+
+function topology(seed: number) {
+	const lab = new Lab({ seed });
+	const [a, lan, c, r1, r2, b] = ["a", "lan", "c", "r1", "r2", "b"].map((name) => lab.netns(name)) as [Netns, Netns, Netns, Netns, Netns, Netns];
+	const bridge = lan.addBridge("br0");
+	bridge.up();
+	const onLan = (ns: Netns, port: string, mac: string) => {
+		const [end, lanEnd] = lab.veth({ ns, name: "eth0", mac }, { ns: lan, name: port });
+		bridge.attach(lanEnd);
+		lanEnd.up();
+		end.up();
+		return end;
+	};
+	const link = (x: Netns, xName: string, xMac: string, y: Netns, yName: string, yMac: string) => {
+		const ends = lab.veth({ ns: x, name: xName, mac: xMac }, { ns: y, name: yName, mac: yMac });
+		for (const end of ends) end.up();
+		return ends;
+	};
+	const aEth = onLan(a, "p0", "02:00:00:00:06:01");
+	const r1Eth0 = onLan(r1, "p1", "02:00:00:00:06:02");
+	const cEth = onLan(c, "p2", "02:00:00:00:06:03");
+	const [r1Eth1, r2Eth0] = link(r1, "eth1", "02:00:00:00:06:11", r2, "eth0", "02:00:00:00:06:12");
+	const [r2Eth1, bEth] = link(r2, "eth1", "02:00:00:00:06:21", b, "eth0", "02:00:00:00:06:22");
+	aEth.addAddress("10.6.1.10/24");
+	a.routes.add("default", { via: "10.6.1.1" });
+	cEth.addAddress("10.6.1.20/24");
+	r1Eth0.addAddress("10.6.1.1/24");
+	r1Eth1.addAddress("10.6.2.1/24");
+	r1.routes.add("10.6.3.0/24", { via: "10.6.2.2" });
+	for (const type of ["unreachable", "prohibit", "blackhole"] as const) {
+		r1.routes.add({ unreachable: "10.77.0.0/24", prohibit: "10.78.0.0/24", blackhole: "10.79.0.0/24" }[type], { type });
+	}
+	r2Eth0.addAddress("10.6.2.2/24");
+	r2Eth1.addAddress("10.6.3.1/24");
+	r2.routes.add("10.6.1.0/24", { via: "10.6.2.1" });
+	bEth.addAddress("10.6.3.10/24");
+	b.routes.add("default", { via: "10.6.3.1" });
+	for (const router of [r1, r2, c]) router.sysctl.set("net.ipv4.ip_forward", 1);
+	return { lab, a, r1, r2, b, aEth, r1Eth1, r2Eth0 };
+}
+
+async function replay(seed = 6) {
+	const { lab, a, r1, r2, aEth, r1Eth1, r2Eth0 } = topology(seed);
+	const capture = lab.capture();
+	const ping = (to: string, options: Parameters<Netns["ping"]>[1]) => (): void => void a.ping(to, options);
+	const say = (address: string, port: number, from?: number) => (): void => {
+		const socket = a.udp(from === undefined ? {} : { port: from });
+		socket.connect(address, port);
+		socket.send(new TextEncoder().encode("x\n"));
+	};
+	// traceroute: one socket a probe, each with its TTL, at the recorded instants.
+	const traceroute = keep(recording("k6-ip-forwarding/ttl-a"), (layers) => has(layers, "udp") && !has(layers, "icmp")).map(
+		(frame) => [frame.time, () => probe(a, frame)] as const,
+	);
+	await atInstants(
+		lab,
+		START,
+		[
+			[1795455385.49568, ping("10.6.3.10", { count: 2, interval: 300 })],
+			[1795455390.50425, ping("10.6.3.10", { count: 1, ttl: 1 })],
+			[1795455390.6326, ping("10.6.3.10", { count: 1, ttl: 2 })],
+			[1795455390.75882, ping("10.6.3.10", { count: 1, ttl: 3 })],
+			...traceroute,
+			[1795455394.42036, say("10.6.3.10", 7777)],
+			[1795455394.52306, say("10.6.1.1", 7777, 5000)],
+			[1795455398.01755, ping("10.6.1.99", { count: 4, timeout: "1s" })],
+			[1795455408.02367, ping("10.6.3.99", { count: 4, timeout: "1s" })],
+			[1795455412.19808, say("10.6.3.98", 53)],
+			[1795455421.61274, ping("10.77.0.1", { count: 1, timeout: "1s" })],
+			[1795455421.73153, ping("10.78.0.1", { count: 1, timeout: "1s" })],
+			[1795455421.83239, ping("10.79.0.1", { count: 1, timeout: "1s" })],
+			[1795455423.21025, ping("10.99.0.1", { count: 1, timeout: "1s" })],
+			[1795455432, () => { r1Eth1.setMtu(1450); }],
+			[1795455432, () => { r2Eth0.setMtu(1450); }],
+			[1795455433.6601, ping("10.6.3.10", { count: 2, size: 1472, mtuDiscovery: "do" })],
+			[1795455436, () => { a.routes.flushCache(); }],
+			[1795455441.41642, ping("10.6.3.10", { count: 1, size: 1472, mtuDiscovery: "dont" })],
+			[1795455441.51676, ping("10.6.3.10", { count: 1, size: 4000, mtuDiscovery: "dont" })],
+			[1795455535.31965, () => void arping(a, aEth, "10.6.1.10", { mode: "announce" })],
+			[1795455536.45108, () => void arping(a, aEth, "10.6.1.10", { mode: "reply" })],
+			[1795455537.52038, () => void arping(a, aEth, "10.6.1.1", { mode: "dad", count: 2 })],
+			[1795455537.62731, () => void arping(a, aEth, "10.6.1.1", { count: 2 })],
+		],
+		1795455540,
+	);
+	void r1;
+	void r2;
+	return capture;
+}
+
+/** Sends a recorded traceroute probe again: its TTL, port and payload from a socket of its own. */
+function probe(ns: Netns, frame: TimedFrame): void {
+	const layers = dissect(frame.data);
+	const socket = ns.udp({ ttl: Number(value(layers, "ipv4.ttl")), mtuDiscovery: "dont" });
+	const data = value(layers, "payload.data");
+	socket.send(data instanceof Uint8Array ? data : new Uint8Array(), {
+		address: Number(value(layers, "ipv4.destination")),
+		port: Number(value(layers, "udp.destinationPort")),
+	});
+}
+
+/** A frame of TCP, or one that quotes it. */
+const noTcp = (frames: TimedFrame[]): TimedFrame[] => keep(frames, (layers) => !layers.some((layer) => layer.protocol === "tcp"));
+
+const PLACES = { a: "a:eth0", b: "b:eth0", "r1-eth1": "r1:eth1", "r2-eth1": "r2:eth1" } as const;
+type Place = keyof typeof PLACES;
+
+describe("routers and hosts say and send what Linux's do", () => {
+	test.each<readonly [string, readonly Place[], number, string]>([
+		["ping", ["a", "r1-eth1", "b"], 0.06, "ARP on each link, TTL 62 at the far end"],
+		["ttl", ["a", "r1-eth1", "b"], 0.06, "time exceeded from each router, port unreachable six times a burst"],
+		["port-unreach", ["a", "r1-eth1", "b"], 0.06, "port unreachable from the target"],
+		["arp-fail-local", ["a"], 0.06, "three requests a second apart, no more"],
+		["arp-fail-remote", ["a", "r1-eth1", "r2-eth1", "b"], 0.08, "host unreachable for all that waited, at once"],
+		["unreach-routes", ["a"], 0.06, "unreachable, prohibited, silence, no route"],
+		["fragneeded", ["a", "r1-eth1", "b"], 0.06, "fragmentation needed, MTU 1450, once: then the host knows"],
+		["frag-by-router", ["a", "r1-eth1", "b"], 0.06, "fragments of fragments, 1424 octets each"],
+		["garp", ["a"], 0.06, "announcements, detection of duplicates, asking by unicast"],
+	])("%s on %j", async (name, places, tolerance) => {
+		const capture = await replay();
+		const comparison = new Comparison({ time: tolerance });
+		const differences = places.flatMap((place) => {
+			const recorded = noTcp(recording(`k6-ip-forwarding/${name}-${place}`));
+			const [first, last] = [recorded[0]?.time ?? 0, recorded.at(-1)?.time ?? 0];
+			const ours = noTcp(emulated(capture, PLACES[place], first - START - 0.5, last - START + 0.1));
+			return comparison.differences(`${name}-${place}`, recorded, ours, START);
+		});
+		expect(differences).toEqual([]);
+	});
+});

@@ -1,0 +1,34 @@
+/**
+ * What the recorded machine chose at random, by field name: the one list. Everything else must be equal.
+ *
+ * - `zero-or-not`: only whether the value is zero is compared.
+ * - `same-mapping`: values may differ, but the same recorded value must always meet the same emulated one, and
+ *   different ones different ones, through the whole scenario.
+ * - `validity`: of checksums, whether they are right, and whether they are absent (zero).
+ * - `time-of-day`: ignored.
+ */
+export type Normalisation = "zero-or-not" | "same-mapping" | "validity" | "time-of-day";
+
+/** Ports from here on are drawn by the kernel (`net.ipv4.ip_local_port_range`). */
+export const FIRST_EPHEMERAL_PORT = 32_768;
+
+export const NORMALISED: Readonly<Record<string, { readonly as: Normalisation; readonly why: string }>> = {
+	"ipv4.ident": { as: "zero-or-not", why: "counters start at random; fragments of one packet keep one value (see below)" },
+	"ipv4.checksum": { as: "validity", why: "depends on the identification" },
+	"icmp.checksum": { as: "validity", why: "depends on id and time of day" },
+	"icmp.id": { as: "same-mapping", why: "a port or process id of ping" },
+	"icmp.timestamp": { as: "time-of-day", why: "ping writes the time of day" },
+	"udp.checksum": { as: "validity", why: "depends on ports and inner random fields" },
+	"tcp.checksum": { as: "validity", why: "depends on ports and sequence numbers" },
+};
+
+/** Fields that are compared through a mapping only when their recorded value was drawn by the kernel. */
+export const EPHEMERAL_PORTS: ReadonlySet<string> = new Set([
+	"udp.sourcePort",
+	"udp.destinationPort",
+	"tcp.sourcePort",
+	"tcp.destinationPort",
+]);
+
+/** The field that ties the fragments of one packet together. */
+export const FRAGMENT_TRAIN = "ipv4.ident";

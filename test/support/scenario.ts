@@ -1,0 +1,25 @@
+import type { Lab } from "../../src/index.ts";
+import type { Capture } from "../../src/observe/index.ts";
+import type { TimedFrame } from "./golden.ts";
+
+/** Does things at their recorded instants (seconds of the recording's clock), then lets the lab run to `end`. */
+export async function atInstants(
+	lab: Lab,
+	start: number,
+	commands: readonly (readonly [at: number, command: () => unknown])[],
+	end: number,
+): Promise<void> {
+	for (const [at, command] of [...commands].sort((a, b) => a[0] - b[0])) {
+		await lab.advance(Math.max(0, (at - start) * 1000 - lab.now / 1e6));
+		command();
+	}
+	await lab.advance(Math.max(0, (end - start) * 1000 - lab.now / 1e6));
+}
+
+/** What a capture has of one interface, between two instants of its own clock in seconds. */
+export function emulated(capture: Capture, place: string, from = -Infinity, to = Infinity): TimedFrame[] {
+	return capture
+		.sightings(place)
+		.map((row) => ({ time: row.time / 1e9, data: row.data }))
+		.filter((frame) => frame.time >= from && frame.time <= to);
+}
