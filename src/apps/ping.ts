@@ -159,7 +159,7 @@ class Run {
 		this.#send();
 		if (this.#done) return;
 		// Until something comes back ping sleeps in recvmsg, whose timeout the kernel rounds to its ticks.
-		this.#ns.kernel.arm(this.#timer, this.#isLast ? this.#patience() : this.#interval);
+		this.#ns.kernel.sleep(this.#timer, this.#isLast ? this.#patience() : this.#interval);
 	}
 
 	get #isLast(): boolean {

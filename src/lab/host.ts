@@ -1,6 +1,7 @@
 import type { Ip4, Mac, Prefix4 } from "../addr/index.ts";
 import { NetError } from "../errors.ts";
 import { Cable, type CableOptions, type Nic, type PhysicalSwitch } from "../link/index.ts";
+import type { Duration } from "../sim/index.ts";
 import type { Kernel } from "../stack/index.ts";
 import { Netns } from "./netns.ts";
 
@@ -20,6 +21,8 @@ export interface NicOptions {
 /** What a host is made of. */
 export interface HostOptions {
 	readonly nics?: Readonly<Record<string, NicOptions>>;
+	/** How long it has been up when the lab begins; drawn unless said. Its timers follow its ticks. */
+	readonly uptime?: Duration;
 }
 
 /** A machine: a kernel of its own, the namespace it boots with, and those added to it. */

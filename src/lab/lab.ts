@@ -15,6 +15,8 @@ export interface LabOptions {
 	readonly epoch?: string;
 	/** How long hops take where nothing else says so. */
 	readonly latency?: { readonly veth?: Duration; readonly cable?: Duration };
+	/** How long the machine of `lab.netns` has been up when the lab begins; drawn unless said. Kernel timers follow its ticks. */
+	readonly uptime?: Duration;
 	/** Deliveries that may wait at once before the lab takes it for a storm. */
 	readonly maxPending?: number;
 }
@@ -67,7 +69,7 @@ export class Lab implements CaptureHost {
 			throw this.world.storm(`${String(pending)} frames are on their way at once`);
 		};
 		this.epoch = readEpoch(options.epoch ?? EPOCH);
-		this.#kernel = new Kernel("lab", this.world, this.#driver, this.epoch);
+		this.#kernel = this.#boot("lab", options.uptime);
 		this.world.dropListeners.push((drop) => {
 			if (this.#captures.length > 0) this.#drops.push(drop);
 		});
@@ -89,7 +91,7 @@ export class Lab implements CaptureHost {
 	/** A machine with its network cards. Throws `NetError` EEXIST, and what its cards throw. */
 	host(name: string, options: HostOptions = {}): Host {
 		this.#checkName(name);
-		const kernel = new Kernel(name, this.world, this.#driver, this.epoch);
+		const kernel = this.#boot(name, options.uptime);
 		const host = new Host(name, kernel, (ns) => {
 			this.#register(ns);
 		});
@@ -102,6 +104,11 @@ export class Lab implements CaptureHost {
 			throw error;
 		}
 		return host;
+	}
+
+	#boot(name: string, uptime: Duration | undefined): Kernel {
+		const up = uptime === undefined ? undefined : parseDuration(uptime, "uptime");
+		return new Kernel(name, this.world, this.#driver, this.epoch, up);
 	}
 
 	/** A physical learning switch. Throws `NetError` EEXIST. */

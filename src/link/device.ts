@@ -40,6 +40,8 @@ export interface DeviceOwner {
 	removeAddress(device: Device, address: string | Prefix4): void;
 	/** `ip neigh show … dev …`: the MAC as a number, `NO_NEIGHBOUR` or `NEIGHBOUR_NOT_VALID`. */
 	neighbourMac(device: Device, address: Ip4): number;
+	/** A tunnel carries no more than `mtu` octets to the destination of the packet behind the Ethernet header. */
+	tooLong(frame: Frame, mtu: number): void;
 }
 
 /** A bridge port, a macvlan parent: takes what comes up from a device in place of its namespace (`rx_handler`). */

@@ -39,6 +39,8 @@ export interface Underlay {
 	closeTunnel(port: number): void;
 	/** True for an address of this host itself. */
 	isLocalAddress(address: Ip4): boolean;
+	/** Longest IPv4 packet towards an address, 0 without a route. */
+	mtuTo(address: Ip4): number;
 	/** The hash of the flow in an Ethernet frame, as a signed 32-bit integer, never 0 (`skb_get_hash`). */
 	flowHash(frame: Frame): number;
 	/** Puts UDP and IPv4 in front of the frame and sends it. Takes the frame. */

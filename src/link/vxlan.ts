@@ -15,7 +15,7 @@ import {
 } from "../addr/index.ts";
 import { NetError } from "../errors.ts";
 import { type Duration, type Lane, parseDuration, seconds, type Sink } from "../sim/index.ts";
-import { arp, ethernet, type Frame, ipv4, vxlan } from "../wire/index.ts";
+import { arp, ethernet, type Frame, ipv4, udp, vxlan } from "../wire/index.ts";
 import { Device, type DeviceOwner, NEIGHBOUR_NOT_VALID, NO_NEIGHBOUR } from "./device.ts";
 import { macHigh, macLow } from "./mac-table.ts";
 import type { TunnelHeader, Underlay } from "./underlay.ts";
@@ -78,6 +78,8 @@ export type VxlanMiss =
 export const VXLAN_PORT = 4789;
 const AGEING = seconds(300);
 const ETH_DATA_LEN = 1500;
+/** Octets of the headers around an inner packet: IPv4, UDP, VXLAN, Ethernet. */
+const OVERHEAD = ipv4.MIN_OCTETS + udp.OCTETS + vxlan.OCTETS + ethernet.OCTETS;
 const MOST_VNI = 0xff_ffff;
 
 /**
@@ -220,11 +222,21 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 		header.destinationPort = remote.port;
 		header.sourcePort = this.#sourcePort(underlay.flowHash(frame));
 		if (underlay.isLocalAddress(remote.ip)) return this.#sendToSelf(frame, remote);
+		if (isIp && frame.routed) this.#checkPathMtu(frame, remote);
 		this.counters.txPackets++;
 		this.counters.txBytes += octets;
 		frame.push(vxlan.OCTETS);
 		vxlan.writeVni(view, frame.start, remote.vni);
 		underlay.sendTunnel(frame, header);
+	}
+
+	/**
+	 * An inner packet that will not fit the underlay in one piece goes out in fragments, and the stack that
+	 * routed it learns what would have fitted (`skb_tunnel_check_pmtu`).
+	 */
+	#checkPathMtu(frame: Frame, remote: Remote): void {
+		const mtu = this.underlay.mtuTo(remote.ip) - OVERHEAD;
+		if (mtu > 0 && frame.end - frame.start - ethernet.OCTETS > mtu) this.owner.tooLong(frame, mtu);
 	}
 
 	/** Inner flows spread over outer ports: `udp_flow_src_port`. */

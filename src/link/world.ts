@@ -77,10 +77,11 @@ export class World {
 	}
 
 	/**
-	 * Counts a wire crossing. A frame that crosses `MOST_HOPS` of them goes round in a loop that nothing
+	 * Counts a wire crossing, behind which nobody knows how the frame was routed. A frame that crosses `MOST_HOPS` of them goes round in a loop that nothing
 	 * breaks (no STP): the run stops here with a `NetError` of code `ELOOP` that names where it went round.
 	 */
 	crossing(frame: Frame): void {
+		frame.routed = false;
 		if (++frame.hops > MOST_HOPS) throw this.storm(`one frame crossed ${String(MOST_HOPS)} wires`);
 	}
 

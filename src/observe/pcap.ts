@@ -175,7 +175,7 @@ export function openPcap(bytes: Uint8Array): CaptureReading {
 		sections: [],
 		secrets: [],
 		statistics: [],
-		packets: () => records(bytes, view, little, nanoseconds ? 1n : 1000n, device.snapLength),
+		packets: () => records(view, little, nanoseconds ? 1n : 1000n, device.snapLength),
 	};
 }
 
@@ -189,13 +189,14 @@ function magicOf(view: DataView): { little: boolean; nanoseconds: boolean } | un
 }
 
 function* records(
-	bytes: Uint8Array,
 	view: DataView,
 	little: boolean,
 	unit: bigint,
 	snapLength: number,
 ): Generator<CapturePacket, void, void> {
 	const most = Math.max(snapLength, SNAP_LENGTH);
+	// Plain views even of a subclass's bytes, whose own `subarray` would give its own kind.
+	const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 	let at = HEADER_OCTETS;
 	while (at < bytes.length) {
 		if (bytes.length - at < RECORD_OCTETS) {

@@ -58,7 +58,8 @@ class PcapngReading implements CaptureReading {
 	#before = 0;
 
 	constructor(bytes: Uint8Array) {
-		this.#bytes = bytes;
+		// A plain view even of a subclass's bytes, whose own `subarray` would give its own kind.
+		this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 		this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 		this.#read(this.#next());
 	}

@@ -124,7 +124,7 @@ export class PcapngWriter {
 		if (packetId !== undefined) octets += PACKET_ID_OCTETS;
 		if (texts !== NO_OPTIONS) octets += optionsOctets(texts);
 		else if (octets > 0) octets += OPTIONS_END_OCTETS;
-		let at = this.#packet(record, this.#clock.high, this.#clock.low, octets);
+		let at = this.#packet(record, octets);
 		const view = this.sink.view;
 		if (direction !== undefined) {
 			view.setUint32(at, FLAGS_HEADER, true);
@@ -132,10 +132,10 @@ export class PcapngWriter {
 			at += FLAGS_OCTETS;
 		}
 		if (packetId !== undefined) {
-			const high = Math.floor(packetId / 0x1_0000_0000);
 			view.setUint32(at, PACKET_ID_HEADER, true);
-			view.setUint32(at + 4, packetId - high * 0x1_0000_0000, true);
-			view.setUint32(at + 8, high, true);
+			// A store keeps the lowest 32 bits of a number.
+			view.setUint32(at + 4, packetId, true);
+			view.setUint32(at + 8, packetId / 0x1_0000_0000, true);
 			at += PACKET_ID_OCTETS;
 		}
 		if (texts !== NO_OPTIONS) putOptions(this.sink, at, texts);
@@ -160,7 +160,9 @@ export class PcapngWriter {
 		];
 		const view = new DataView(data.buffer, data.byteOffset, data.length);
 		const place = { interface: index, view, start: 0, end: data.length, originalLength };
-		const at = this.#packet(place, Number(time >> 32n), Number(time & 0xffff_ffffn), optionsOctets(options));
+		this.#clock.high = Number(time >> 32n);
+		this.#clock.low = Number(time & 0xffff_ffffn);
+		const at = this.#packet(place, optionsOctets(options));
 		putOptions(this.sink, at, options);
 	}
 
@@ -203,8 +205,8 @@ export class PcapngWriter {
 		view.setUint32(at + 8, Number(counted.time & 0xffff_ffffn), true);
 	}
 
-	/** An Enhanced Packet Block but for its options; says where those start. */
-	#packet(record: PacketPlace, high: number, low: number, optionOctets: number): number {
+	/** An Enhanced Packet Block of the clock's time, but for its options; says where those start. */
+	#packet(record: PacketPlace, optionOctets: number): number {
 		const limit = this.#limits[record.interface];
 		assert(limit !== undefined, "a packet belongs to an interface that was described");
 		const octets = Math.min(record.end - record.start, limit);
@@ -216,8 +218,8 @@ export class PcapngWriter {
 		view.setUint32(at, block.ENHANCED_PACKET, true);
 		view.setUint32(at + 4, length, true);
 		view.setUint32(at + 8, record.interface, true);
-		view.setUint32(at + 12, high, true);
-		view.setUint32(at + 16, low, true);
+		view.setUint32(at + 12, this.#clock.high, true);
+		view.setUint32(at + 16, this.#clock.low, true);
 		view.setUint32(at + 20, octets, true);
 		view.setUint32(at + 24, record.originalLength, true);
 		const data = at + 28;

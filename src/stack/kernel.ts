@@ -1,12 +1,14 @@
 import type { Ip4, Mac } from "../addr/index.ts";
 import type { World } from "../link/index.ts";
-import { type Driver, type Instant, Jiffies, keyedHash, type Nanoseconds, type Rng, seconds, type Timer } from "../sim/index.ts";
+import { type Driver, type Instant, Jiffies, keyedHash, microseconds, type Nanoseconds, type Rng, seconds, type Timer } from "../sim/index.ts";
 
 /** Slots of the IP identification generator (`ip_idents`, at its smallest). */
 const IDENT_SLOTS = 2048;
 /** `net.ipv4.icmp_msgs_per_sec` and `icmp_msgs_burst`. */
 const ICMP_PER_SECOND = 1000;
 const ICMP_BURST = 50;
+/** From a timer's tick to the program it wakes. */
+const WAKE_UP = microseconds(100);
 /** How long a machine may have been up when the lab begins: where its timer wheel stands. */
 const LONGEST_UPTIME = seconds(3600);
 
@@ -36,13 +38,15 @@ export class Kernel {
 	#pingRover = 0;
 	#nextPid: number;
 
-	constructor(name: string, world: World, driver: Driver, epoch: bigint) {
+	/** `uptime`: how long the machine has been up when the lab begins; drawn unless said. Its timers' ticks follow from it. */
+	constructor(name: string, world: World, driver: Driver, epoch: bigint, uptime?: Nanoseconds) {
 		this.name = name;
 		this.world = world;
 		this.driver = driver;
 		this.epoch = epoch;
 		this.rng = world.rng.fork(`kernel/${name}`);
-		this.jiffies = new Jiffies({ hz: 250, phase: this.rng.below(LONGEST_UPTIME) });
+		const drawn = this.rng.below(LONGEST_UPTIME);
+		this.jiffies = new Jiffies({ hz: 250, phase: uptime ?? drawn });
 		this.#flowKey = [this.rng.uint32(), this.rng.uint32()];
 		this.#identKey = [this.rng.uint32(), this.rng.uint32()];
 		this.#nextPid = 1000 + this.rng.below(3000);
@@ -52,6 +56,15 @@ export class Kernel {
 	arm(timer: Timer, delay: Nanoseconds): void {
 		const { scheduler } = this.world;
 		scheduler.atTick(this.jiffies.expiry(scheduler.now, delay), timer);
+	}
+
+	/**
+	 * Wakes a program that sleeps in a system call with a timeout: the kernel's timer fires, and when the work of
+	 * that tick is done the program runs (`schedule_timeout`).
+	 */
+	sleep(timer: Timer, delay: Nanoseconds): void {
+		const { scheduler } = this.world;
+		scheduler.at(this.jiffies.expiry(scheduler.now, delay) + WAKE_UP, timer);
 	}
 
 	/** Hash of a flow's fields under this machine's key, signed, never 0 (`__flow_hash_from_keys`). */

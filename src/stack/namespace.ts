@@ -326,6 +326,15 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		return this.localFib.lookup(address)?.type === "local";
 	}
 
+	mtuTo(address: Ip4): number {
+		const route = this.route(address);
+		return route === undefined ? 0 : this.ipv4.mtuOf(route, address);
+	}
+
+	tooLong(frame: Frame, mtu: number): void {
+		this.ipv4.pathMtus.learn(ipv4.destination(frame.view, frame.start + ethernet.OCTETS), mtu);
+	}
+
 	isLocalAddress(address: Ip4): boolean {
 		return this.isOwnAddress(address);
 	}

@@ -37,6 +37,7 @@ export class FramePool {
 		frame.flowHash = 0;
 		frame.mark = 0;
 		frame.trusted = false;
+		frame.routed = false;
 		frame.tunnelDepth = 0;
 		frame.log = null;
 		frame.loggedRow = -1;

@@ -40,6 +40,8 @@ export class Frame {
 	 * (`CHECKSUM_UNNECESSARY`): receivers need not add them up again. The octets on the wire are real all the same.
 	 */
 	trusted = false;
+	/** This namespace's stack routed it here (`skb_dst`): a tunnel may tell the stack that it is too long. */
+	routed = false;
 	/** Tunnels this frame is being sent through within one namespace run (`xmit_recursion`). */
 	tunnelDepth = 0;
 
@@ -108,6 +110,7 @@ export class Frame {
 		copy.flowHash = this.flowHash;
 		copy.mark = this.mark;
 		copy.trusted = this.trusted;
+		copy.routed = this.routed;
 		copy.tunnelDepth = this.tunnelDepth;
 		copy.log = copy.start === this.start ? this.log : null;
 		copy.loggedAt = this.loggedAt;

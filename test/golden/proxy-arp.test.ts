@@ -10,8 +10,8 @@ const START = 1795456030.9878;
 const REQUEST_TO_ANSWER = 0.8; // proxy_delay: up to so much later, at random
 
 async function replay() {
-	// A seed whose draws (proxy delays, reachable_time) come in the order of the recorded ones.
-	const lab = new Lab({ seed: 72 });
+	// The ticks of the recorded machine (k6-ip-forwarding, 640 s later), and a seed whose draws (proxy delays, reachable_time) come in the order of the recorded ones.
+	const lab = new Lab({ seed: 13, uptime: "256.2261s" });
 	const [a, r, b] = [lab.netns("a"), lab.netns("r"), lab.netns("b")];
 	const [aEth, rEth0] = lab.veth({ ns: a, name: "eth0", mac: "02:00:00:00:04:01" }, { ns: r, name: "eth0", mac: "02:00:00:00:04:02" });
 	const [rEth1, bEth] = lab.veth({ ns: r, name: "eth1", mac: "02:00:00:00:04:03" }, { ns: b, name: "eth0", mac: "02:00:00:00:04:04" });

@@ -27,6 +27,7 @@ export function fragment(frame: Frame, mtu: number, send: (piece: Frame) => void
 		piece.hops = frame.hops;
 		piece.mark = frame.mark;
 		piece.trusted = frame.trusted;
+		piece.routed = frame.routed;
 		piece.tunnelDepth = frame.tunnelDepth;
 		if (at > 0) blankOptions(piece, header);
 		const last = at + octets >= payload;

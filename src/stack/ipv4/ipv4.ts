@@ -232,6 +232,7 @@ export class Ipv4 {
 
 	#out(frame: Frame, route: Route, mtu: number): void {
 		const octets = frame.end - frame.start;
+		frame.routed = true;
 		if (octets <= mtu) return this.#toNeighbour(frame, route);
 		if (ipv4.dontFragment(frame.view, frame.start)) {
 			return this.ns.dropOut(frame, route, "ip-frag-needed", `MTU ${String(mtu)}`);

@@ -1,0 +1,1 @@
+export { fileSink, saveCapture } from "./capture-files.ts";

@@ -1,0 +1,17 @@
+export {
+	anyArp,
+	anyEthernet,
+	anyFrame,
+	anyIcmp,
+	anyIp4,
+	anyIp6,
+	anyIpv4,
+	anyIpv6,
+	anyLlc,
+	anyMac,
+	anyTcp,
+	anyUdp,
+	anyVlan,
+	anyVni,
+	anyVxlan,
+} from "./arbitraries.ts";
