@@ -157,6 +157,10 @@ class Run {
 	#next(): void {
 		if (this.#isLast) return this.#finish();
 		this.#send();
+		this.#rest();
+	}
+
+	#rest(): void {
 		if (this.#done) return;
 		// Until something comes back ping sleeps in recvmsg, whose timeout the kernel rounds to its ticks.
 		this.#ns.kernel.sleep(this.#timer, this.#isLast ? this.#patience() : this.#interval);

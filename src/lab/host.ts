@@ -48,8 +48,7 @@ export class Host {
 		try {
 			if (options.mtu !== undefined) nic.setMtu(options.mtu);
 			if (options.attach !== undefined) new Cable(this.kernel.world, nic, options.attach.addPort(), options.cable);
-			const addresses = options.address ?? [];
-			for (const address of Array.isArray(addresses) ? addresses : [addresses]) nic.addAddress(address);
+			for (const address of listOf(options.address)) nic.addAddress(address);
 			nic.up();
 			if (options.gateway !== undefined) this.netns.routes.add("default", { via: options.gateway });
 		} catch (error) {
@@ -76,4 +75,10 @@ export class Host {
 	get namespaces(): ReadonlyMap<string, Netns> {
 		return this.#namespaces;
 	}
+}
+
+function listOf(addresses: NicOptions["address"]): readonly (string | Prefix4)[] {
+	if (addresses === undefined) return [];
+	if (typeof addresses === "string") return [addresses];
+	return "address" in addresses ? [addresses] : addresses;
 }

@@ -156,7 +156,7 @@ export class Lab implements CaptureHost {
 	}
 
 	/** Lets virtual time pass: everything due in it happens. */
-	advance(duration: Duration): Operation<void> {
+	advance(duration: Duration): Operation<undefined> {
 		return this.#driver.advance(duration);
 	}
 

@@ -100,15 +100,15 @@ export class Driver {
 	}
 
 	/** Lets virtual time pass: everything due in it happens. */
-	advance(duration: Duration): Operation<void> {
+	advance(duration: Duration): Operation<undefined> {
 		return this.advanceTo(this.#scheduler.now + parseDuration(duration, "duration"));
 	}
 
 	/** Lets virtual time pass up to an instant, that instant included. */
-	advanceTo(instant: Instant): Operation<void> {
-		return this.operation<void>(
+	advanceTo(instant: Instant): Operation<undefined> {
+		return this.operation<undefined>(
 			(settle) => {
-				this.#targets.push({ instant, reached: () => settle.resolve() });
+				this.#targets.push({ instant, reached: () => settle.resolve(undefined) });
 				this.#targets.sort((a, b) => a.instant - b.instant);
 			},
 			{ what: "advance" },

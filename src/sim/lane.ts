@@ -43,7 +43,7 @@ export class Lane {
 		const slot = (this.#head + this.size) & this.#mask;
 		this.#due[slot] = this.#clock.now + this.delay;
 		this.#sequence[slot] = this.#clock.nextSequence();
-		this.#sinks[slot] = sink as Sink;
+		this.#sinks[slot] = sink;
 		this.#items[slot] = item;
 		this.size++;
 	}

@@ -112,7 +112,7 @@ export class Scheduler implements LaneClock {
 		timer.cancel();
 		timer.disarm = this.#disarm;
 		timer.due = due;
-		timer.node = this.#wheel.add(due, this.#sequence++, this.#timers as Sink, timer);
+		timer.node = this.#wheel.add(due, this.#sequence++, this.#timers, timer);
 	}
 
 	/**
@@ -124,14 +124,14 @@ export class Scheduler implements LaneClock {
 		timer.cancel();
 		timer.disarm = this.#disarm;
 		timer.due = due;
-		timer.node = this.#wheel.add(due, -this.#sequence++, this.#timers as Sink, timer);
+		timer.node = this.#wheel.add(due, -this.#sequence++, this.#timers, timer);
 	}
 
 	/** Delivers `item` to `sink` after a delay of its own. */
 	wire<T extends object>(sink: Sink<T>, item: T, delay: Nanoseconds): void {
 		assert(delay >= 0, "nothing is asked for in the past");
 		if ((this.#sequence & 0xfff) === 0) this.checkPending();
-		this.#wheel.add(this.#now + delay, this.#sequence++, sink as Sink, item);
+		this.#wheel.add(this.#now + delay, this.#sequence++, sink, item);
 	}
 
 	/** When the next thing happens; undefined when nothing is left. */

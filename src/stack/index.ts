@@ -1,6 +1,6 @@
 export { DEVICE_CONF, type DeviceConf, InDevice, type InterfaceAddress, NEIGHBOUR_CONF, type NeighbourConf } from "./in-device.ts";
 export type { IcmpError } from "./ipv4/icmp.ts";
-export { DEFAULT_TTL } from "./ipv4/ipv4.ts";
+export { DEFAULT_TTL } from "./ipv4/ttl.ts";
 export type { MtuDiscovery } from "./ipv4/send.ts";
 export { Kernel } from "./kernel.ts";
 export { Namespace, type ProtocolHandler } from "./namespace.ts";

@@ -15,7 +15,7 @@ import {
 import type { Kernel } from "./kernel.ts";
 import { Namespace } from "./namespace.ts";
 import { NeighbourCommands } from "./neighbour/commands.ts";
-import { PacketSocket, type PacketSocketOptions } from "./packet-socket.ts";
+import { type PacketSocket, type PacketSocketOptions } from "./packet-socket.ts";
 import { RouteCommands } from "./route-commands.ts";
 import { Sysctl } from "./sysctl.ts";
 import type { UdpOptions, UdpSocket } from "./udp.ts";

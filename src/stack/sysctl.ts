@@ -5,8 +5,8 @@ import type { Namespace } from "./namespace.ts";
 /** The names this stack knows, as `sysctl` writes them; `<device>` may be `all` or `default` where Linux has it. */
 export type SysctlName =
 	| "net.ipv4.ip_forward"
-	| `net.ipv4.conf.${string}.${keyof DeviceConf & string}`
-	| `net.ipv4.neigh.${string}.${keyof NeighbourConf & string}`;
+	| `net.ipv4.conf.${string}.${keyof DeviceConf}`
+	| `net.ipv4.neigh.${string}.${keyof NeighbourConf}`;
 
 /**
  * `sysctl` of one namespace. Reference: Documentation/networking/ip-sysctl.rst.
@@ -69,4 +69,4 @@ export class Sysctl {
 
 /** The same object, its keys open: the tables hold numbers only. */
 const shared = <T extends { [K in keyof T]: number }>(table: T): Record<string, number> =>
-	table as unknown as Record<string, number>;
+	table;

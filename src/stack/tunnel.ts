@@ -1,7 +1,7 @@
 import { ANY_IP4 } from "../addr/index.ts";
 import type { TunnelHeader } from "../link/index.ts";
 import { checksum, ethernet, type Frame, ipv4, udp, vlan } from "../wire/index.ts";
-import { DEFAULT_TTL } from "./ipv4/ipv4.ts";
+import { DEFAULT_TTL } from "./ipv4/ttl.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Namespace } from "./namespace.ts";
 

@@ -21,8 +21,7 @@ export const anyVlan: fc.Arbitrary<vlan.Vlan> = fc.record({ pcp: bits(3), dei: f
 export const anyLlc: fc.Arbitrary<llc.Llc> = fc.oneof(
 	fc.record({ dsap: bits(8), ssap: bits(8), control: bits(6).map((value) => value * 4 + 3) })
 		.filter((header) => header.dsap !== 0xaa || header.ssap !== 0xaa || header.control !== 3),
-	fc.record({ dsap: bits(8), ssap: bits(8), control: fc.tuple(bits(8), bits(8)).filter(([first]) => (first & 3) !== 3).map(([first, second]) => first * 256 + second) })
-		.filter((header) => header.control > 0xff),
+	fc.record({ dsap: bits(8), ssap: bits(8), control: bits(8).filter((first) => (first & 3) !== 3), extended: bits(8) }),
 	fc.record({ dsap: fc.constant(0xaa), ssap: fc.constant(0xaa), control: fc.constant(3), snap: fc.record({ oui: bits(24), protocol: bits(16) }) }),
 );
 /** Any ARP packet for Ethernet and IPv4. */

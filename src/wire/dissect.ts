@@ -72,8 +72,11 @@ class Dissection {
 	}
 
 	#number(name: string, at: number, octets: number, text?: string, value?: number): Field {
-		const read = { 1: () => this.#view.getUint8(at), 2: () => this.#view.getUint16(at), 4: () => this.#view.getUint32(at) };
-		const number = value ?? (octets === 3 ? this.#view.getUint32(at) >>> 8 : (read[octets as 1 | 2 | 4]?.() ?? 0));
+		let number = value;
+		if (number === undefined) {
+			number = 0;
+			for (let i = 0; i < octets; i++) number = number * 256 + this.#view.getUint8(at + i);
+		}
 		return { name, at, octets, value: number, text: text ?? String(number) };
 	}
 

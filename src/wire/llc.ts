@@ -22,8 +22,10 @@ export const control = (v: DataView, at: number): number => v.getUint8(at + HEAD
 export interface Llc {
 	readonly dsap: number;
 	readonly ssap: number;
-	/** Eight bits for unnumbered PDUs, else sixteen as they stand. */
+	/** The first control octet. */
 	readonly control: number;
+	/** The second one, of all but unnumbered PDUs. */
+	readonly extended?: number;
 	/** With SAP 0xaa twice and UI: whose protocol it is. */
 	readonly snap?: { readonly oui: number; readonly protocol: number };
 }
@@ -38,7 +40,12 @@ export function read(v: DataView, at: number, end: number): Llc | DropReason {
 	const first = control(v, at);
 	const short = isUnnumbered(first);
 	if (!short && end - at < OCTETS + 1) return "llc-truncated";
-	const llc: Llc = { dsap: dsap(v, at), ssap: ssap(v, at), control: short ? first : v.getUint16(at + HEADER.at.control) };
+	const llc: Llc = {
+		dsap: dsap(v, at),
+		ssap: ssap(v, at),
+		control: first,
+		...(short ? {} : { extended: v.getUint8(at + OCTETS) }),
+	};
 	if (llc.dsap !== SAP_SNAP || llc.ssap !== SAP_SNAP || llc.control !== UI) return llc;
 	if (end - at < OCTETS + SNAP_OCTETS) return "llc-truncated";
 	const oui = v.getUint32(at + OCTETS - 1) & 0xff_ffff;
@@ -49,11 +56,14 @@ export function read(v: DataView, at: number, end: number): Llc | DropReason {
 export function write(v: DataView, at: number, llc: Llc): void {
 	checkField("llc.dsap", llc.dsap, 8);
 	checkField("llc.ssap", llc.ssap, 8);
-	checkField("llc.control", llc.control, 16);
+	checkField("llc.control", llc.control, 8);
 	v.setUint8(at + HEADER.at.dsap, llc.dsap);
 	v.setUint8(at + HEADER.at.ssap, llc.ssap);
-	if (isUnnumbered(llc.control)) v.setUint8(at + HEADER.at.control, llc.control);
-	else v.setUint16(at + HEADER.at.control, llc.control);
+	v.setUint8(at + HEADER.at.control, llc.control);
+	if (!isUnnumbered(llc.control)) {
+		checkField("llc.extended", llc.extended ?? 0, 8);
+		v.setUint8(at + OCTETS, llc.extended ?? 0);
+	}
 	if (llc.snap === undefined) return;
 	checkField("llc.snap.oui", llc.snap.oui, 24);
 	checkField("llc.snap.protocol", llc.snap.protocol, 16);
@@ -63,4 +73,4 @@ export function write(v: DataView, at: number, llc: Llc): void {
 }
 
 /** Unnumbered PDUs have a control field of one octet, whose two lowest bits are set. */
-const isUnnumbered = (value: number): boolean => value <= 0xff && (value & 3) === 3;
+const isUnnumbered = (value: number): boolean => (value & 3) === 3;

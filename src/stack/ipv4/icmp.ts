@@ -2,7 +2,8 @@ import { ANY_IP4, BROADCAST_IP4, type Ip4, isLoopbackIp4, isMulticastIp4 } from 
 import { checksum, copyOctets, type Frame, icmp, ipv4 } from "../../wire/index.ts";
 import type { InDevice } from "../in-device.ts";
 import type { Route } from "../route.ts";
-import { DEFAULT_TTL, type Ipv4 } from "./ipv4.ts";
+import type { Ipv4 } from "./ipv4.ts";
+import { DEFAULT_TTL } from "./ttl.ts";
 
 /** TOS of ICMP errors: internetwork control (RFC 1812 §4.3.2.5; `RT_TOS … | IPTOS_PREC_INTERNETCONTROL`). */
 const CONTROL_TOS = 0xc0;

@@ -35,9 +35,6 @@ interface InputDecision {
 /** Slots of the cache of input decisions; a power of two. */
 const DECISIONS = 16;
 
-/** `IPDEFTTL` (RFC 1340). */
-export const DEFAULT_TTL = 64;
-
 /**
  * IPv4 of one namespace.
  *
