@@ -3,9 +3,16 @@ import { defineConfig, globalIgnores } from "eslint/config";
 import tseslint from "typescript-eslint";
 
 /** What the core may not touch: it runs in browsers, in virtual time, with chance from a seed. */
-const REAL_WORLD = ["Buffer", "process", "Date", "performance", "setTimeout", "setInterval", "setImmediate", "console"].map(
-	(name) => ({ name, message: "The core knows no host program: see docs/ARCHITECTURE.md." }),
-);
+const REAL_WORLD = [
+	"Buffer",
+	"process",
+	"Date",
+	"performance",
+	"setTimeout",
+	"setInterval",
+	"setImmediate",
+	"console",
+].map((name) => ({ name, message: "The core knows no host program: see docs/ARCHITECTURE.md." }));
 
 export default defineConfig(
 	globalIgnores(["dist", "site", "out", "coverage", ".cache", "test/golden/**/*.pcap"]),
@@ -37,7 +44,10 @@ export default defineConfig(
 		rules: {
 			"no-restricted-globals": ["error", ...REAL_WORLD],
 			"no-restricted-imports": ["error", { patterns: ["node:*"] }],
-			"no-restricted-properties": ["error", { object: "Math", property: "random", message: "Chance comes from the lab's seed." }],
+			"no-restricted-properties": [
+				"error",
+				{ object: "Math", property: "random", message: "Chance comes from the lab's seed." },
+			],
 		},
 	},
 	{

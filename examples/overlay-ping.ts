@@ -15,19 +15,22 @@ export default async function overlayPing({ print, save }: ExampleContext): Prom
 	const node = (number: 1 | 2, own: string, other: string) => {
 		const vtep = (n: number): string => `172.31.1.${String(4 + n)}`;
 		const mac = (ip: string): string => `02:42:0a:00:01:0${ip.at(-1) ?? ""}`;
-		const host = lab.host(`node${String(number)}`, {
-			nics: { eth0: { address: `${vtep(number)}/24`, mac: `52:54:00:00:0${String(number)}:00`, attach: underlay } },
-		});
+		const nic = { address: `${vtep(number)}/24`, mac: `52:54:00:00:0${String(number)}:00`, attach: underlay };
+		const host = lab.host(`node${String(number)}`, { nics: { eth0: nic } });
 		// The network's sandbox: a bridge with the gateway's address, and a VTEP that answers ARP itself.
 		const sandbox = host.addNetns(SANDBOX);
 		const br0 = sandbox.addBridge("br0");
 		br0.addAddress("10.0.1.1/24");
-		const vxlan0 = host.netns.addVxlan("vx-001001-m768r", { vni: 4097, proxy: true, l2miss: true, l3miss: true, mtu: 1450 });
+		const flags = { proxy: true, l2miss: true, l3miss: true };
+		const vxlan0 = host.netns.addVxlan("vx-001001-m768r", { vni: 4097, mtu: 1450, ...flags });
 		host.netns.move(vxlan0, sandbox, "vxlan0");
 		br0.attach(vxlan0);
 
 		const container = host.addNetns(`c${String(number)}`);
-		const [veth1, eth0] = lab.veth({ ns: sandbox, name: "veth1" }, { ns: container, name: "eth0", mac: mac(own) });
+		const [veth1, eth0] = lab.veth(
+			{ ns: sandbox, name: "veth1" },
+			{ ns: container, name: "eth0", mac: mac(own) },
+		);
 		for (const end of [veth1, eth0]) end.setMtu(1450);
 		br0.attach(veth1);
 		eth0.addAddress(`${own}/24`);

@@ -3,9 +3,9 @@ import type { Capture } from "../src/observe/index.ts";
 /** What an example gets: where it prints, and where its capture goes. */
 export interface ExampleContext {
 	/** Prints a text and a line end. */
-	print(text: string): void;
+	readonly print: (text: string) => void;
 	/** Writes the capture as `NAME.pcapng`. */
-	save(capture: Capture): void;
+	readonly save: (capture: Capture) => void;
 }
 
 /** The function that each example exports as its default. */

@@ -14,7 +14,13 @@ const names = readdirSync(folder)
 /** The first sentence of an example's opening comment. */
 function about(name: string): string {
 	const text = readFileSync(new URL(`${name}.ts`, folder), "utf8");
-	return /\/\*\*[\s*]*([\s\S]*?)\*\//.exec(text)?.[1]?.replace(/\s*\n\s*\*?\s*/g, " ").split(/\.\s/)[0]?.trim() ?? "";
+	return (
+		/\/\*\*[\s*]*([\s\S]*?)\*\//
+			.exec(text)?.[1]
+			?.replace(/\s*\n\s*\*?\s*/g, " ")
+			.split(/\.\s/)[0]
+			?.trim() ?? ""
+	);
 }
 
 const { values, positionals } = parseArgs({

@@ -16,7 +16,15 @@ export {
 } from "./apps/index.ts";
 export { DROPS, type DropReason } from "./drop.ts";
 export { NetError, type NetErrorDetails } from "./errors.ts";
-export { Host, type HostOptions, Lab, type LabOptions, type LabVethEnd, Netns, type NicOptions } from "./lab/index.ts";
+export {
+	Host,
+	type HostOptions,
+	Lab,
+	type LabOptions,
+	type LabVethEnd,
+	Netns,
+	type NicOptions,
+} from "./lab/index.ts";
 export type {
 	Bridge,
 	BridgeOptions,

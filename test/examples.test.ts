@@ -11,7 +11,10 @@ describe.each(files)("example %s", (file) => {
 		const example = (await import(new URL(file, folder).href)) as { readonly default: Example };
 		const printed: string[] = [];
 		const captures: Uint8Array[] = [];
-		await example.default({ print: (text) => printed.push(text), save: (capture) => captures.push(capture.toPcapng()) });
+		await example.default({
+			print: (text) => printed.push(text),
+			save: (capture) => captures.push(capture.toPcapng()),
+		});
 		expect(printed.join("\n").length).toBeGreaterThan(100);
 		expect(captures).toHaveLength(1);
 		for (const capture of captures) await expectCleanInWireshark(capture);

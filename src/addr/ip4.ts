@@ -28,7 +28,8 @@ export function formatIp4(ip: Ip4): string {
 
 /** An Ip4 from text or number. Throws RangeError or TypeError that names `argument`. */
 export function toIp4(value: Ip4 | string | number, argument: string): Ip4 {
-	if (typeof value === "string") return parseIp4(value) ?? refuse(argument, value, "an IPv4 address such as 10.0.1.6");
+	if (typeof value === "string")
+		return parseIp4(value) ?? refuse(argument, value, "an IPv4 address such as 10.0.1.6");
 	if (Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff) return value as Ip4;
 	return refuse(argument, value, "an IPv4 address such as 10.0.1.6 or a whole number below 2^32");
 }

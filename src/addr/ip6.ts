@@ -38,7 +38,8 @@ export function formatIp6(ip: Ip6): string {
 
 /** An Ip6 from text or number. Throws RangeError or TypeError that names `argument`. */
 export function toIp6(value: Ip6 | string | bigint, argument: string): Ip6 {
-	if (typeof value === "string") return parseIp6(value) ?? refuse(argument, value, "an IPv6 address such as fd00::1");
+	if (typeof value === "string")
+		return parseIp6(value) ?? refuse(argument, value, "an IPv6 address such as fd00::1");
 	if (typeof value === "bigint" && value >= 0n && value <= MOST) return value as Ip6;
 	return refuse(argument, String(value), "an IPv6 address such as fd00::1");
 }

@@ -5,5 +5,7 @@ export declare const kind: unique symbol;
 export function refuse(argument: string, value: unknown, accepted: string): never {
 	const text = typeof value === "string" ? `"${value}"` : String(value);
 	const message = `${argument} is ${text}, expected ${accepted}`;
-	throw typeof value === "string" || typeof value === "number" ? new RangeError(message) : new TypeError(message);
+	throw typeof value === "string" || typeof value === "number"
+		? new RangeError(message)
+		: new TypeError(message);
 }

@@ -21,12 +21,16 @@ export function parseMac(text: string): Mac | undefined {
 
 /** `02:42:0a:00:01:06`. */
 export function formatMac(mac: Mac): string {
-	return mac.toString(16).padStart(12, "0").replace(/(..)(?=.)/g, "$1:");
+	return mac
+		.toString(16)
+		.padStart(12, "0")
+		.replace(/(..)(?=.)/g, "$1:");
 }
 
 /** A Mac from text or number. Throws RangeError or TypeError that names `argument`. */
 export function toMac(value: Mac | string | number, argument: string): Mac {
-	if (typeof value === "string") return parseMac(value) ?? refuse(argument, value, "six octets such as 02:42:0a:00:01:06");
+	if (typeof value === "string")
+		return parseMac(value) ?? refuse(argument, value, "six octets such as 02:42:0a:00:01:06");
 	if (Number.isInteger(value) && value >= 0 && value <= MOST) return value as Mac;
 	return refuse(argument, value, "a whole number below 2^48 or six octets such as 02:42:0a:00:01:06");
 }

@@ -18,12 +18,17 @@ export function parsePrefix4(text: string): Prefix4 | undefined {
 }
 
 /** `10.0.0.7/24`. */
-export const formatPrefix4 = (prefix: Prefix4): string => `${formatIp4(prefix.address)}/${String(prefix.length)}`;
+export const formatPrefix4 = (prefix: Prefix4): string =>
+	`${formatIp4(prefix.address)}/${String(prefix.length)}`;
 
 /** A Prefix4 from text or object. Throws RangeError or TypeError that names `argument`. */
 export function toPrefix4(value: Prefix4 | string, argument: string): Prefix4 {
-	if (typeof value === "string") return parsePrefix4(value) ?? refuse(argument, value, "a prefix such as 10.0.0.1/24");
-	return parsePrefix4(formatPrefix4(value)) ?? refuse(argument, formatPrefix4(value), "a prefix such as 10.0.0.1/24");
+	if (typeof value === "string")
+		return parsePrefix4(value) ?? refuse(argument, value, "a prefix such as 10.0.0.1/24");
+	return (
+		parsePrefix4(formatPrefix4(value)) ??
+		refuse(argument, formatPrefix4(value), "a prefix such as 10.0.0.1/24")
+	);
 }
 
 /** The netmask of a length, unsigned. */
@@ -36,4 +41,5 @@ export const network = (prefix: Prefix4): Ip4 => ((prefix.address & mask(prefix.
 export const broadcast = (prefix: Prefix4): Ip4 => ((prefix.address | ~mask(prefix.length)) >>> 0) as Ip4;
 
 /** True when the address is in the prefix. */
-export const contains = (prefix: Prefix4, ip: Ip4): boolean => ((prefix.address ^ ip) & mask(prefix.length)) === 0;
+export const contains = (prefix: Prefix4, ip: Ip4): boolean =>
+	((prefix.address ^ ip) & mask(prefix.length)) === 0;

@@ -42,11 +42,17 @@ export function arping(
 	const count = options.count ?? 1;
 	const interval = parseDuration(options.interval ?? "1s", "interval");
 	const own = ns.inDevice(device);
-	const from = mode === "ask" && own !== undefined ? ns.selectSource(own, target, "link") : mode === "dad" ? ANY_IP4 : target;
+	const from =
+		mode === "ask" && own !== undefined
+			? ns.selectSource(own, target, "link")
+			: mode === "dad"
+				? ANY_IP4
+				: target;
 	const { scheduler } = ns.kernel.world;
 	return ns.kernel.driver.operation<ArpingResult>(
 		(settle) => {
-			if (!device.isUp) return settle.reject(new NetError("ENETDOWN", `arping: Interface "${device.name}" is down`));
+			if (!device.isUp)
+				return settle.reject(new NetError("ENETDOWN", `arping: Interface "${device.name}" is down`));
 			const answers: { mac: string; time: number }[] = [];
 			const socket = ns.packets.open({ device, type: ethernet.TYPE_ARP });
 			let known: Mac | undefined;
@@ -68,7 +74,12 @@ export function arping(
 					operation: mode === "reply" ? arp.REPLY : arp.REQUEST,
 					senderMac: device.mac,
 					senderIp: from,
-					targetMac: mode === "reply" ? device.mac : mode === "ask" || mode === "dad" ? (known ?? BROADCAST_MAC) : BROADCAST_MAC,
+					targetMac:
+						mode === "reply"
+							? device.mac
+							: mode === "ask" || mode === "dad"
+								? (known ?? BROADCAST_MAC)
+								: BROADCAST_MAC,
 					targetIp: target,
 				});
 				scheduler.after(interval, next);
@@ -76,7 +87,8 @@ export function arping(
 			socket.onFrame = (bytes) => {
 				const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 				const packet = arp.read(view, ethernet.OCTETS, bytes.length);
-				if (typeof packet === "string" || packet.operation !== arp.REPLY || packet.senderIp !== target) return;
+				if (typeof packet === "string" || packet.operation !== arp.REPLY || packet.senderIp !== target)
+					return;
 				answers.push({ mac: formatMac(packet.senderMac), time: (scheduler.now - sentAt) / 1e6 });
 				known ??= packet.senderMac;
 				if (mode === "dad" || answers.length >= count) finish();
@@ -87,4 +99,3 @@ export function arping(
 		{ what: `arping from ${ns.name}` },
 	);
 }
-

@@ -65,7 +65,11 @@ const MAXWAIT = "10s"; // iputils: MAXWAIT
  * Pings a host as iputils' ping does. Rejects with NetError where ping ends at once: no route at all
  * (ENETUNREACH), a broadcast address without `broadcast` (EACCES).
  */
-export function ping(ns: Namespace, destination: Ip4 | string, options: PingOptions = {}): Operation<PingResult> {
+export function ping(
+	ns: Namespace,
+	destination: Ip4 | string,
+	options: PingOptions = {},
+): Operation<PingResult> {
 	const to = toIp4(destination, "destination");
 	const run = new Run(ns, to, options);
 	return ns.kernel.driver.operation<PingResult>(
@@ -96,7 +100,6 @@ class Run {
 	readonly #timer: Timer;
 	#finished: () => void = () => undefined;
 	#began = 0;
-	#ended = 0;
 	#done = false;
 
 	constructor(ns: Namespace, to: Ip4, options: PingOptions) {
@@ -142,9 +145,13 @@ class Run {
 		if (route.type === "prohibit") return new NetError("EACCES", "ping: connect: Permission denied");
 		if (route.type === "blackhole") return new NetError("EINVAL", "ping: connect: Invalid argument");
 		if (this.#ns.isBroadcast(this.#to) && this.#options.broadcast !== true) {
-			return new NetError("EACCES", "ping: Do you want to ping broadcast? Then -b. If not, check your local firewall rules", {
-				remedy: "Set broadcast: true.",
-			});
+			return new NetError(
+				"EACCES",
+				"ping: Do you want to ping broadcast? Then -b. If not, check your local firewall rules",
+				{
+					remedy: "Set broadcast: true.",
+				},
+			);
 		}
 		return undefined;
 	}
@@ -244,7 +251,6 @@ class Run {
 	#finish(): void {
 		if (this.#done) return;
 		this.#done = true;
-		this.#ended = this.#now;
 		this.#timer.cancel();
 		this.#socket.close();
 		this.#finished();
@@ -254,7 +260,8 @@ class Run {
 		const destination = formatIp4(this.#to);
 		const [replies, errors, sent, size] = [this.#replies, this.#errors, this.#sentAt.length, this.#size];
 		const failures = this.#failures;
-		const elapsed = (this.#ended - this.#began) / 1e6;
+		// ping reports the time up to its last request.
+		const elapsed = ((this.#sentAt.at(-1) ?? this.#began) - this.#began) / 1e6;
 		return {
 			destination,
 			sent,
@@ -278,7 +285,8 @@ const UNREACHABLE: readonly string[] = [
 function errorText(error: IcmpError): string {
 	switch (error.type) {
 		case icmp.UNREACHABLE:
-			if (error.code === icmp.FRAG_NEEDED) return `Frag needed and DF set (mtu = ${String(icmp.nextHopMtu(error.info))})`;
+			if (error.code === icmp.FRAG_NEEDED)
+				return `Frag needed and DF set (mtu = ${String(icmp.nextHopMtu(error.info))})`;
 			if (error.code === icmp.ADMIN_PROHIBITED) return "Packet filtered";
 			return UNREACHABLE[error.code] ?? `Dest Unreachable, Bad Code: ${String(error.code)}`;
 		case icmp.TIME_EXCEEDED:
@@ -326,7 +334,9 @@ function report(
 		const average = times.reduce((a, b) => a + b, 0) / times.length;
 		const square = times.reduce((a, b) => a + b * b, 0) / times.length;
 		const deviation = Math.sqrt(Math.max(0, square - average * average));
-		const numbers = [Math.min(...times), average, Math.max(...times), deviation].map((time) => time.toFixed(3));
+		const numbers = [Math.min(...times), average, Math.max(...times), deviation].map((time) =>
+			time.toFixed(3),
+		);
 		lines.push(`rtt min/avg/max/mdev = ${numbers.join("/")} ms`);
 	}
 	return lines.join("\n");

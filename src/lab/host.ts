@@ -47,7 +47,8 @@ export class Host {
 		const nic = this.netns.addNic(name, options.mac === undefined ? {} : { mac: options.mac });
 		try {
 			if (options.mtu !== undefined) nic.setMtu(options.mtu);
-			if (options.attach !== undefined) new Cable(this.kernel.world, nic, options.attach.addPort(), options.cable);
+			if (options.attach !== undefined)
+				new Cable(this.kernel.world, nic, options.attach.addPort(), options.cable);
 			for (const address of listOf(options.address)) nic.addAddress(address);
 			nic.up();
 			if (options.gateway !== undefined) this.netns.routes.add("default", { via: options.gateway });

@@ -1,8 +1,33 @@
 import { formatIp4, type Ip4 } from "../addr/index.ts";
 import { NetError } from "../errors.ts";
-import { Cable, type CableOptions, Device, type Drop, PhysicalSwitch, type Plug, type Veth, World } from "../link/index.ts";
-import { Capture, type CaptureHost, type CaptureName, type CaptureSelection, type Hop, trace } from "../observe/index.ts";
-import { Driver, type Duration, type Instant, microseconds, type Operation, parseDuration, Rng, Scheduler } from "../sim/index.ts";
+import {
+	Cable,
+	type CableOptions,
+	Device,
+	type Drop,
+	PhysicalSwitch,
+	type Plug,
+	type Veth,
+	World,
+} from "../link/index.ts";
+import {
+	Capture,
+	type CaptureHost,
+	type CaptureName,
+	type CaptureSelection,
+	type Hop,
+	trace,
+} from "../observe/index.ts";
+import {
+	Driver,
+	type Duration,
+	type Instant,
+	microseconds,
+	type Operation,
+	parseDuration,
+	Rng,
+	Scheduler,
+} from "../sim/index.ts";
 import { IpNamespace, Kernel } from "../stack/index.ts";
 import { Host, type HostOptions } from "./host.ts";
 import { Netns } from "./netns.ts";
@@ -135,7 +160,9 @@ export class Lab implements CaptureHost {
 
 	#checkName(name: string): void {
 		if (!NAME.test(name)) {
-			throw new RangeError(`name is "${name}", expected a name without spaces and the characters : * ? { } /`);
+			throw new RangeError(
+				`name is "${name}", expected a name without spaces and the characters : * ? { } /`,
+			);
 		}
 		if (this.#namespaces.has(name) || this.#switches.has(name)) {
 			throw new NetError("EEXIST", `"${name}" exists already`, {
@@ -183,7 +210,9 @@ export class Lab implements CaptureHost {
 				}
 			}
 		}
-		return [...names].filter(([, name]) => name !== "").map(([ip, name]) => ({ address: formatIp4(ip), names: [name] }));
+		return [...names]
+			.filter(([, name]) => name !== "")
+			.map(([ip, name]) => ({ address: formatIp4(ip), names: [name] }));
 	}
 
 	/** Calls back for each device that comes later, or moves; returns what ends it. */
@@ -207,7 +236,11 @@ export class Lab implements CaptureHost {
 	}
 
 	/** What became of a packet: where it was seen by the lab's captures, and where and why copies of it ended. */
-	explain(packet: number): { readonly hops: readonly Hop[]; readonly drops: readonly Drop[]; text(): string } {
+	explain(packet: number): {
+		readonly hops: readonly Hop[];
+		readonly drops: readonly Drop[];
+		text(): string;
+	} {
 		const hops = this.#captures.flatMap((capture) => trace(capture, packet)).sort((a, b) => a.time - b.time);
 		const drops = this.#drops.filter((drop) => drop.frame === packet);
 		return { hops, drops, text: () => explanation(hops, drops) };
@@ -230,11 +263,17 @@ function explanation(hops: readonly Hop[], drops: readonly Drop[]): string {
 	const lines = hops.map((hop) => {
 		const tunnel = hop.outer === undefined ? "" : ` in ${hop.outer} VNI ${String(hop.vni)}`;
 		const ttl = hop.ttl === undefined ? "" : ` ttl ${String(hop.ttl)}`;
-		return { time: hop.time, text: `${hop.place} ${hop.direction}: ${hop.inner}${ttl}${tunnel}, ${String(hop.octets)} octets` };
+		return {
+			time: hop.time,
+			text: `${hop.place} ${hop.direction}: ${hop.inner}${ttl}${tunnel}, ${String(hop.octets)} octets`,
+		};
 	});
 	for (const drop of drops) {
 		const detail = drop.detail === undefined ? "" : ` (${drop.detail})`;
-		lines.push({ time: drop.time, text: `${drop.place}: a copy ends, ${drop.reason}: ${drop.text}${detail}` });
+		lines.push({
+			time: drop.time,
+			text: `${drop.place}: a copy ends, ${drop.reason}: ${drop.text}${detail}`,
+		});
 	}
 	lines.sort((a, b) => a.time - b.time);
 	return lines.map((line) => `${(line.time / 1e6).toFixed(3)} ms  ${line.text}`).join("\n");
@@ -243,7 +282,8 @@ function explanation(hops: readonly Hop[], drops: readonly Drop[]): string {
 /** Nanoseconds of an ISO 8601 instant since 1970. */
 function readEpoch(text: string): bigint {
 	const match = /^(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d))?Z?)?$/.exec(text);
-	if (match === null) throw new RangeError(`epoch is "${text}", expected an instant such as "2026-01-01T00:00:00Z"`);
+	if (match === null)
+		throw new RangeError(`epoch is "${text}", expected an instant such as "2026-01-01T00:00:00Z"`);
 	const [year, month, day, hour, minute, second] = match.slice(1).map((part) => Number(part || 0));
 	const days = daysSince1970(year ?? 1970, month ?? 1, day ?? 1);
 	return BigInt(days * 86_400 + (hour ?? 0) * 3600 + (minute ?? 0) * 60 + (second ?? 0)) * 1_000_000_000n;
@@ -257,4 +297,3 @@ function daysSince1970(year: number, month: number, day: number): number {
 	const ofYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
 	return era * 146_097 + ofEra * 365 + Math.floor(ofEra / 4) - Math.floor(ofEra / 100) + ofYear - 719_468;
 }
-

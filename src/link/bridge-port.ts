@@ -73,7 +73,8 @@ export class BridgePort implements Upper {
 			return device.dropIn(frame, "bridge-port-state", `port ${device.name} is ${this.state}`);
 		}
 		if (this.flags.learning) this.bridge.learn(sourceLow, sourceHigh, this);
-		if (this.state === "learning") return device.dropIn(frame, "bridge-port-state", `port ${device.name} is learning`);
+		if (this.state === "learning")
+			return device.dropIn(frame, "bridge-port-state", `port ${device.name} is learning`);
 		this.bridge.handle(frame, this);
 	}
 
@@ -81,9 +82,14 @@ export class BridgePort implements Upper {
 	#linkLocal(frame: Frame, device: Device): void {
 		const group = ethernet.dstLow(frame.view, frame.start) & 0xff;
 		if (this.bridge.forwardsLinkLocal(group)) {
-			if (this.state !== "forwarding") return device.dropIn(frame, "bridge-port-state", `port ${device.name} is ${this.state}`);
+			if (this.state !== "forwarding")
+				return device.dropIn(frame, "bridge-port-state", `port ${device.name} is ${this.state}`);
 			if (this.flags.learning) {
-				this.bridge.learn(ethernet.srcLow(frame.view, frame.start), ethernet.srcHigh(frame.view, frame.start), this);
+				this.bridge.learn(
+					ethernet.srcLow(frame.view, frame.start),
+					ethernet.srcHigh(frame.view, frame.start),
+					this,
+				);
 			}
 			this.bridge.handle(frame, this);
 			return;
@@ -104,7 +110,8 @@ export class BridgePort implements Upper {
 	/** Out of the bridge by this port (`br_dev_queue_push_xmit`). Takes the frame. */
 	deliver(frame: Frame): void {
 		const device = this.device;
-		if (frame.end - frame.start > device.mtu + FORWARDABLE_EXTRA) return device.dropOut(frame, "mtu-exceeded");
+		if (frame.end - frame.start > device.mtu + FORWARDABLE_EXTRA)
+			return device.dropOut(frame, "mtu-exceeded");
 		device.transmit(frame);
 	}
 

@@ -157,7 +157,12 @@ export class Bridge extends Device {
 
 	#forward(frame: Frame, from: BridgePort, port: BridgePort | null): void {
 		if (port?.mayDeliver(from) === true) return port.deliver(frame);
-		const reason = port === from ? "bridge-hairpin" : port?.state === "forwarding" ? "bridge-isolated" : "bridge-port-state";
+		const reason =
+			port === from
+				? "bridge-hairpin"
+				: port?.state === "forwarding"
+					? "bridge-isolated"
+					: "bridge-port-state";
 		this.world.drop(frame, reason, this);
 	}
 
@@ -245,7 +250,8 @@ export class Bridge extends Device {
 		const old = this.mac;
 		const macs = this.#ports.map((port) => port.device.mac);
 		if (!this.#macSet && macs.length > 0) super.setMac(macs.reduce((a, b) => (a < b ? a : b)));
-		if (!this.#mtuSet && macs.length > 0) super.setMtu(Math.min(...this.#ports.map((port) => port.device.mtu)));
+		if (!this.#mtuSet && macs.length > 0)
+			super.setMtu(Math.min(...this.#ports.map((port) => port.device.mtu)));
 		this.#macChanged(old);
 	}
 

@@ -49,7 +49,8 @@ export class CableEnd {
 	/** Sets the faults of this direction, or none. */
 	impair(options: NetemOptions | undefined, stream: string): void {
 		const rng = this.#world.rng.fork(`netem/${stream}`);
-		this.#netem = options === undefined ? null : new Netem(this.#world, rng, this.#far, this.#place, this.#wire, options);
+		this.#netem =
+			options === undefined ? null : new Netem(this.#world, rng, this.#far, this.#place, this.#wire, options);
 	}
 
 	set whole(whole: boolean) {
@@ -80,7 +81,8 @@ export class Cable implements Place {
 	/** Sets the faults of both directions, or of the one from plug 0 or 1; `undefined` heals it. Throws RangeError. */
 	impair(options: NetemOptions | undefined, from?: 0 | 1): void {
 		for (const direction of [0, 1] as const) {
-			if (from === undefined || from === direction) this.#ends[direction].impair(options, `${this.place}/${String(direction)}`);
+			if (from === undefined || from === direction)
+				this.#ends[direction].impair(options, `${this.place}/${String(direction)}`);
 		}
 	}
 

@@ -69,7 +69,7 @@ const LONGEST_NAME = 15;
 const ETH_MIN_MTU = 68;
 const MAX_MTU = 65_535;
 /** What a bridge or veth accepts beyond the MTU: the Ethernet header and one VLAN tag (`is_skb_forwardable`). */
-export const FORWARDABLE_EXTRA = ethernet.OCTETS + vlan.OCTETS;
+export const FORWARDABLE_EXTRA: number = ethernet.OCTETS + vlan.OCTETS;
 
 /**
  * A network device: frames in here, frames out there.
@@ -310,7 +310,13 @@ export abstract class Device {
 }
 
 function checkName(name: string): void {
-	if (name.length === 0 || name.length > LONGEST_NAME || /[\s/:]/.test(name) || name === "." || name === "..") {
+	if (
+		name.length === 0 ||
+		name.length > LONGEST_NAME ||
+		/[\s/:]/.test(name) ||
+		name === "." ||
+		name === ".."
+	) {
 		throw new NetError("EINVAL", `Error: argument "${name}" is wrong: "name" not a valid ifname`, {
 			remedy: `A device name has 1 to ${String(LONGEST_NAME)} characters, no spaces, slashes or colons.`,
 			context: { name },

@@ -96,7 +96,9 @@ export class Fdb<Port extends object> {
 	add(mac: Mac, vlan: number, kind: FdbKind, port: Port | null): void {
 		const old = this.find(mac, vlan);
 		if (old !== undefined && old.kind !== "dynamic") {
-			throw new NetError("EEXIST", "RTNETLINK answers: File exists", { context: { address: formatMac(mac), vlan } });
+			throw new NetError("EEXIST", "RTNETLINK answers: File exists", {
+				context: { address: formatMac(mac), vlan },
+			});
 		}
 		this.replace(mac, vlan, kind, port);
 	}

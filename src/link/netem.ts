@@ -1,4 +1,11 @@
-import { type Duration, type Nanoseconds, parseDuration, parseRate, type Rng, type Sink } from "../sim/index.ts";
+import {
+	type Duration,
+	type Nanoseconds,
+	parseDuration,
+	parseRate,
+	type Rng,
+	type Sink,
+} from "../sim/index.ts";
 import type { Frame } from "../wire/index.ts";
 import type { Place, World } from "./world.ts";
 
@@ -62,7 +69,14 @@ export class Netem implements Sink<Frame> {
 	#held = 0;
 
 	/** `wire` is the cable's own delay, which frames wait in any case. Throws RangeError for options out of range. */
-	constructor(world: World, rng: Rng, target: Sink<Frame>, place: Place, wire: Nanoseconds, options: NetemOptions) {
+	constructor(
+		world: World,
+		rng: Rng,
+		target: Sink<Frame>,
+		place: Place,
+		wire: Nanoseconds,
+		options: NetemOptions,
+	) {
 		this.#world = world;
 		this.#rng = rng;
 		this.#target = target;
@@ -119,7 +133,8 @@ export class Netem implements Sink<Frame> {
 			return 0;
 		}
 		this.#held++;
-		const spread = this.#jitter === 0 ? 0 : this.#jitter * (this.#normal ? this.#rng.normal() : 2 * this.#rng.float() - 1);
+		const spread =
+			this.#jitter === 0 ? 0 : this.#jitter * (this.#normal ? this.#rng.normal() : 2 * this.#rng.float() - 1);
 		const hold = Math.max(0, Math.round(this.#base + spread));
 		if (this.#nanosecondsPerOctet === 0) return hold;
 		const now = this.#world.scheduler.now;
@@ -137,7 +152,10 @@ export class Netem implements Sink<Frame> {
 
 function share(value: Share | undefined, name: string): number {
 	if (value === undefined) return 0;
-	const part = typeof value === "number" ? value : /^\d+(\.\d+)?%$/.test(value) ? Number.parseFloat(value) / 100 : NaN;
+	const part =
+		typeof value === "number" ? value : /^\d+(\.\d+)?%$/.test(value) ? Number.parseFloat(value) / 100 : NaN;
 	if (part >= 0 && part <= 1) return part;
-	throw new RangeError(`${name} is ${JSON.stringify(value)}, expected a share from 0 to 1 or a text such as "5%"`);
+	throw new RangeError(
+		`${name} is ${JSON.stringify(value)}, expected a share from 0 to 1 or a text such as "5%"`,
+	);
 }

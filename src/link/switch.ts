@@ -81,9 +81,11 @@ export class PhysicalSwitch implements Place {
 		this.#forwarded++;
 		const { view, start } = frame;
 		const sourceHigh = ethernet.srcHigh(view, start);
-		if ((sourceHigh & 0x0100) === 0) this.#fdb.learn(ethernet.srcLow(view, start), keyHigh(sourceHigh, 0), from);
+		if ((sourceHigh & 0x0100) === 0)
+			this.#fdb.learn(ethernet.srcLow(view, start), keyHigh(sourceHigh, 0), from);
 		const high = ethernet.dstHigh(view, start);
-		const known = (high & 0x0100) !== 0 ? undefined : this.#fdb.lookup(ethernet.dstLow(view, start), keyHigh(high, 0));
+		const known =
+			(high & 0x0100) !== 0 ? undefined : this.#fdb.lookup(ethernet.dstLow(view, start), keyHigh(high, 0));
 		const to = known?.port;
 		if (to === undefined || to === null) return this.#flood(frame, from);
 		if (to === from) return this.#world.drop(frame, "bridge-hairpin", from);

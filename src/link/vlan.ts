@@ -27,7 +27,14 @@ export class VlanDevice extends Device implements TagTaker {
 	readonly #tpid: number;
 	readonly #key: number;
 
-	constructor(world: World, owner: DeviceOwner, name: string, lower: Device, id: number, options: VlanOptions = {}) {
+	constructor(
+		world: World,
+		owner: DeviceOwner,
+		name: string,
+		lower: Device,
+		id: number,
+		options: VlanOptions = {},
+	) {
 		super(world, owner, name, lower.mac, lower.mtu);
 		this.id = id;
 		this.lower = lower;
@@ -41,10 +48,14 @@ export class VlanDevice extends Device implements TagTaker {
 			});
 		}
 		if (lower.kind === "loopback") {
-			throw new NetError("EOPNOTSUPP", "Error: 8021q: VLANs not supported on device.", { context: { device: lower.place } });
+			throw new NetError("EOPNOTSUPP", "Error: 8021q: VLANs not supported on device.", {
+				context: { device: lower.place },
+			});
 		}
 		if (lower.vlans?.has(this.#key) === true) {
-			throw new NetError("EEXIST", "Error: 8021q: VLAN device already exists.", { context: { device: lower.place, id } });
+			throw new NetError("EEXIST", "Error: 8021q: VLAN device already exists.", {
+				context: { device: lower.place, id },
+			});
 		}
 		if (options.mac !== undefined) this.setMac(options.mac);
 		if (options.mtu !== undefined) this.setMtu(options.mtu);

@@ -1,4 +1,12 @@
-import { formatIp4, formatMac, type Ip4, isMulticastMac, type Mac, type Vni, ZERO_MAC } from "../addr/index.ts";
+import {
+	formatIp4,
+	formatMac,
+	type Ip4,
+	isMulticastMac,
+	type Mac,
+	type Vni,
+	ZERO_MAC,
+} from "../addr/index.ts";
 import { NetError } from "../errors.ts";
 import { MacTable, macHigh, macLow } from "./mac-table.ts";
 

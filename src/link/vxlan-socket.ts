@@ -42,7 +42,8 @@ export class VxlanSocket implements TunnelReceiver {
 	}
 
 	receiveTunnel(frame: Frame, source: Ip4, outerTos: number): void {
-		if (frame.end - frame.start < vxlan.OCTETS + ethernet.OCTETS) return this.underlay.drop(frame, "vxlan-truncated");
+		if (frame.end - frame.start < vxlan.OCTETS + ethernet.OCTETS)
+			return this.underlay.drop(frame, "vxlan-truncated");
 		const flags = vxlan.flags(frame.view, frame.start);
 		if ((flags & vxlan.FLAG_VNI) === 0) {
 			return this.underlay.drop(frame, "vxlan-invalid-hdr", "the I flag is clear");

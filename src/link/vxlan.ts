@@ -115,7 +115,14 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 	/** Reused for every packet: what differs is filled in before each call. */
 	readonly #header: TunnelHeader;
 
-	constructor(world: World, owner: DeviceOwner, underlay: Underlay, name: string, mac: Mac, options: VxlanOptions) {
+	constructor(
+		world: World,
+		owner: DeviceOwner,
+		underlay: Underlay,
+		name: string,
+		mac: Mac,
+		options: VxlanOptions,
+	) {
 		super(world, owner, name, mac, ETH_DATA_LEN);
 		this.vni = checkVni(options.vni);
 		this.port = options.port === undefined ? VXLAN_PORT : toPort(options.port, "port");
@@ -148,7 +155,8 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 		};
 		if (options.mtu !== undefined) this.setMtu(options.mtu);
 		const open = underlay.tunnel(this.port);
-		if (open instanceof VxlanSocket && open.device(this.vni) !== undefined) throw vniTaken(this.vni, this.port);
+		if (open instanceof VxlanSocket && open.device(this.vni) !== undefined)
+			throw vniTaken(this.vni, this.port);
 		this.#socket = VxlanSocket.of(underlay, this.port);
 		this.#socket.join(this);
 		if (remote !== undefined) this.fdb.append(ZERO_MAC, remote);
@@ -209,7 +217,8 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 		const octets = frame.end - frame.start;
 		const header = this.#header;
 		const { view, start } = frame;
-		const isIp = ethernet.type(view, start) === ethernet.TYPE_IPV4 && octets >= ethernet.OCTETS + ipv4.MIN_OCTETS;
+		const isIp =
+			ethernet.type(view, start) === ethernet.TYPE_IPV4 && octets >= ethernet.OCTETS + ipv4.MIN_OCTETS;
 		const ip = start + ethernet.OCTETS;
 		let ttl = this.#ttl;
 		if (this.#ttlInherit) ttl = isIp ? ipv4.ttl(view, ip) : 0;
@@ -217,7 +226,8 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 		const innerTos = isIp ? ipv4.tos(view, ip) : 0;
 		header.ttl = ttl;
 		header.tos = outerTos(this.#tosInherit ? innerTos : this.#tos, innerTos);
-		header.dontFragment = this.#df === "set" || (this.#df === "inherit" && isIp && ipv4.dontFragment(view, ip));
+		header.dontFragment =
+			this.#df === "set" || (this.#df === "inherit" && isIp && ipv4.dontFragment(view, ip));
 		header.destination = remote.ip;
 		header.destinationPort = remote.port;
 		header.sourcePort = this.#sourcePort(underlay.flowHash(frame));
@@ -314,7 +324,8 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 		const high = ethernet.srcHigh(view, start);
 		const low = ethernet.srcLow(view, start);
 		// A multicast group echoes our own packets.
-		if (high === macHigh(this.mac) && low === macLow(this.mac)) return this.dropIn(frame, "source-is-own-mac");
+		if (high === macHigh(this.mac) && low === macLow(this.mac))
+			return this.dropIn(frame, "source-is-own-mac");
 		if (this.#learning && !this.#snoop(low, high, source)) return this.dropIn(frame, "vxlan-entry-exists");
 		if (!decapsulateEcn(frame, outer)) return this.#refuse(frame, "ip-inhdr");
 		this.receive(frame);
@@ -359,7 +370,8 @@ function outerTos(tos: number, inner: number): number {
 function decapsulateEcn(frame: Frame, outer: number): boolean {
 	if ((outer & 3) !== 3) return true;
 	const at = frame.start + ethernet.OCTETS;
-	if (ethernet.type(frame.view, frame.start) !== ethernet.TYPE_IPV4 || frame.end - at < ipv4.MIN_OCTETS) return true;
+	if (ethernet.type(frame.view, frame.start) !== ethernet.TYPE_IPV4 || frame.end - at < ipv4.MIN_OCTETS)
+		return true;
 	const tos = ipv4.tos(frame.view, at);
 	if ((tos & 3) === 0) return false;
 	ipv4.setTos(frame.view, at, tos | 3);
@@ -384,10 +396,14 @@ function checkVni(vni: number): Vni {
 function checkOctet(value: number, what: "ttl" | "tos"): number {
 	if (!Number.isInteger(value) || value < 0 || value > 255) {
 		const text = what === "ttl" ? "TTL must be <= 255" : "bad TOS value";
-		throw new NetError("EINVAL", `Error: argument "${String(value)}" is wrong: ${text}`, { context: { [what]: value } });
+		throw new NetError("EINVAL", `Error: argument "${String(value)}" is wrong: ${text}`, {
+			context: { [what]: value },
+		});
 	}
 	return value;
 }
 
 const vniTaken = (vni: number, port: number): NetError =>
-	new NetError("EEXIST", "Error: A VXLAN device with the specified VNI already exists.", { context: { vni, port } });
+	new NetError("EEXIST", "Error: A VXLAN device with the specified VNI already exists.", {
+		context: { vni, port },
+	});

@@ -93,10 +93,13 @@ export class World {
 			.sort((a, b) => b.forwarded - a.forwarded);
 		const names = busy.slice(0, 8).map((each) => each.place);
 		const more = busy.length > names.length ? ` and ${String(busy.length - names.length)} more` : "";
-		return new NetError("ELOOP", `broadcast storm: ${what}, by way of ${names.join(", ") || "unknown devices"}${more}`, {
-			remedy: "Switch STP on at the bridges of the loop, or take one link out of it.",
-			context: { bridges: busy.map((each) => each.place) },
-		});
+		return new NetError(
+			"ELOOP",
+			`broadcast storm: ${what}, by way of ${names.join(", ") || "unknown devices"}${more}`,
+			{
+				remedy: "Switch STP on at the bridges of the loop, or take one link out of it.",
+				context: { bridges: busy.map((each) => each.place) },
+			},
+		);
 	}
 }
-

@@ -14,7 +14,7 @@ export function fileSink(path: string): CaptureSink & { close(): void } {
 	const file = openSync(path, "w");
 	return {
 		write: (part) => {
-			for (let at = 0; at < part.length; ) at += writeSync(file, part, at);
+			for (let at = 0; at < part.length;) at += writeSync(file, part, at);
 		},
 		close: () => closeSync(file),
 	};

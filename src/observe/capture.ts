@@ -64,7 +64,10 @@ export class Capture {
 		this.#removals.delete(device);
 		if (this.#stopped || !this.#chosen(device)) return;
 		this.log.enter(device);
-		this.#removals.set(device, device.addTap(this.#stream === undefined ? this.log : { see: this.#seeAndWrite }));
+		this.#removals.set(
+			device,
+			device.addTap(this.#stream === undefined ? this.log : { see: this.#seeAndWrite }),
+		);
 	}
 
 	readonly #seeAndWrite = (frame: Frame, device: Device, direction: 1 | 2): void => {
@@ -110,7 +113,10 @@ export class Capture {
 		if (!this.log.places.includes(place)) {
 			throw new RangeError(`place is "${place}", expected one of ${this.log.places.join(", ")}`);
 		}
-		const packets = this.sightings(place).map((row) => ({ time: this.#host.epoch + BigInt(row.time), data: row.data }));
+		const packets = this.sightings(place).map((row) => ({
+			time: this.#host.epoch + BigInt(row.time),
+			data: row.data,
+		}));
 		return writePcap(packets, options);
 	}
 

@@ -2,7 +2,15 @@ export * from "./capture-file.ts";
 export { openCapture, packetsOf, readCapture } from "./capture-file-read.ts";
 export { CaptureLog, type Sighting } from "./capture-log.ts";
 export { Capture, type CaptureHost, type CaptureSelection, type CaptureSink } from "./capture.ts";
-export { isPcap, openPcap, type PcapOptions, type PcapPacket, PcapWriter, readPcap, writePcap } from "./pcap.ts";
+export {
+	isPcap,
+	openPcap,
+	type PcapOptions,
+	type PcapPacket,
+	PcapWriter,
+	readPcap,
+	writePcap,
+} from "./pcap.ts";
 export type { PcapRecord, PcapngRecord } from "./pcap-record.ts";
 export { PcapSink } from "./pcap-sink.ts";
 export { isPcapng, openPcapng, readPcapng } from "./pcapng-read.ts";

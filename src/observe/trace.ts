@@ -30,7 +30,10 @@ export function trace(capture: Capture, packet: number): Hop[] {
 }
 
 /** The first packet of a capture whose layers satisfy `which`: its journey's id. */
-export function findPacket(capture: Capture, which: (layers: readonly Layer[]) => boolean): number | undefined {
+export function findPacket(
+	capture: Capture,
+	which: (layers: readonly Layer[]) => boolean,
+): number | undefined {
 	return capture.sightings().find((row) => which(dissect(row.data)))?.packet;
 }
 
@@ -61,8 +64,14 @@ function addresses(layers: readonly Layer[]): string {
 	return `${ip} > ${text(layers, "ipv4", "ipv4.destination") ?? ""}`;
 }
 
-function field(layers: readonly Layer[], protocol: string, name: string): Layer["fields"][number] | undefined {
-	return layers.find((layer) => layer.protocol === protocol && !layer.quoted)?.fields.find((each) => each.name === name);
+function field(
+	layers: readonly Layer[],
+	protocol: string,
+	name: string,
+): Layer["fields"][number] | undefined {
+	return layers
+		.find((layer) => layer.protocol === protocol && !layer.quoted)
+		?.fields.find((each) => each.name === name);
 }
 
 const text = (layers: readonly Layer[], protocol: string, name: string): string | undefined =>

@@ -50,7 +50,11 @@ export class Scheduler implements LaneClock {
 	#sequence = 0;
 	readonly #lanes: Lane[] = [];
 	readonly #wheel = new TimerWheel();
-	readonly #timers: Sink<Timer> = { deliver: (timer) => { timer.fire(); } };
+	readonly #timers: Sink<Timer> = {
+		deliver: (timer) => {
+			timer.fire();
+		},
+	};
 	readonly #disarm = (timer: Timer): void => {
 		this.#wheel.remove(timer.node);
 		timer.node = -1;
@@ -154,7 +158,7 @@ export class Scheduler implements LaneClock {
 	}
 
 	/** Does what is due up to an instant, but no more than `most` things and nothing once `enough` says so. */
-	run(until: Instant = Infinity, most = Infinity, enough: () => boolean = never): number {
+	run(until: Instant = Infinity, most: number = Infinity, enough: () => boolean = never): number {
 		return this.#run(until, most, enough);
 	}
 

@@ -26,7 +26,8 @@ const UNITS: Readonly<Record<string, number>> = {
 /** Nanoseconds of a duration. Throws RangeError or TypeError that names `argument`. */
 export function parseDuration(value: Duration, argument: string): Nanoseconds {
 	const nanoseconds = typeof value === "number" ? value * 1e6 : scaled(value, UNITS);
-	if (nanoseconds !== undefined && Number.isFinite(nanoseconds) && nanoseconds >= 0) return Math.round(nanoseconds);
+	if (nanoseconds !== undefined && Number.isFinite(nanoseconds) && nanoseconds >= 0)
+		return Math.round(nanoseconds);
 	throw new RangeError(
 		`${argument} is ${JSON.stringify(value)}, expected milliseconds or a number with a unit such as "150us", "20ms", "5s"`,
 	);
@@ -49,7 +50,9 @@ const RATES: Readonly<Record<string, number>> = {
 export function parseRate(value: number | string, argument: string): number {
 	const bits = typeof value === "number" ? value : scaled(value.toLowerCase(), RATES);
 	if (bits !== undefined && Number.isFinite(bits) && bits > 0) return bits;
-	throw new RangeError(`${argument} is ${JSON.stringify(value)}, expected bits per second or a rate such as "100mbit"`);
+	throw new RangeError(
+		`${argument} is ${JSON.stringify(value)}, expected bits per second or a rate such as "100mbit"`,
+	);
 }
 
 function scaled(text: string, units: Readonly<Record<string, number>>): number | undefined {

@@ -154,7 +154,7 @@ export class TimerWheel {
 	/** How many slots after `from` the next filled one of a level is, `from` itself being 0; -1 for none. */
 	#nextFilled(level: number, from: number): number {
 		const base = level << SLOT_BITS;
-		for (let offset = 0; offset < SLOTS; ) {
+		for (let offset = 0; offset < SLOTS;) {
 			const slot = (from + offset) & (SLOTS - 1);
 			const word = this.#filled[(base | slot) >> 5]! >>> (slot & 31);
 			if (word !== 0) {

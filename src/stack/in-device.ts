@@ -104,4 +104,8 @@ export class InDevice {
 }
 
 /** RT_SCOPE_*: the further, the smaller. */
-export const SCOPE: Readonly<Record<"global" | "link" | "host", number>> = { global: 0, link: 253, host: 254 };
+export const SCOPE: Readonly<Record<"global" | "link" | "host", number>> = {
+	global: 0,
+	link: 253,
+	host: 254,
+};

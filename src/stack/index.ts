@@ -1,11 +1,25 @@
-export { DEVICE_CONF, type DeviceConf, InDevice, type InterfaceAddress, NEIGHBOUR_CONF, type NeighbourConf } from "./in-device.ts";
+export {
+	DEVICE_CONF,
+	type DeviceConf,
+	InDevice,
+	type InterfaceAddress,
+	NEIGHBOUR_CONF,
+	type NeighbourConf,
+} from "./in-device.ts";
 export type { IcmpError } from "./ipv4/icmp.ts";
 export { DEFAULT_TTL } from "./ipv4/ttl.ts";
 export type { MtuDiscovery } from "./ipv4/send.ts";
 export { Kernel } from "./kernel.ts";
 export { Namespace, type ProtocolHandler } from "./namespace.ts";
 export { Neighbour } from "./neighbour/neighbour.ts";
-export { type NeighbourEffect, type NeighbourEvent, type NeighbourFacts, type NeighbourTimes, type NudState, step } from "./neighbour/state.ts";
+export {
+	type NeighbourEffect,
+	type NeighbourEvent,
+	type NeighbourFacts,
+	type NeighbourTimes,
+	type NudState,
+	step,
+} from "./neighbour/state.ts";
 export { NeighbourTable } from "./neighbour/table.ts";
 export { PacketSocket, type PacketSocketOptions } from "./packet-socket.ts";
 export { type EchoReply, PingSocket } from "./ping-socket.ts";

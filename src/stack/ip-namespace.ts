@@ -77,7 +77,11 @@ export class IpNamespace extends Namespace {
 	/**
 	 * `ip link add link LOWER name LOWER.ID type vlan id ID`. Throws `NetError` ENODEV, EEXIST, ERANGE.
 	 */
-	addVlan(lower: Device | string, id: number, options: VlanOptions & { readonly name?: string } = {}): VlanDevice {
+	addVlan(
+		lower: Device | string,
+		id: number,
+		options: VlanOptions & { readonly name?: string } = {},
+	): VlanDevice {
 		const below = typeof lower === "string" ? this.device(lower) : lower;
 		const name = options.name ?? `${below.name}.${String(id)}`;
 		this.checkFree(name);

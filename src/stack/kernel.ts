@@ -1,6 +1,16 @@
 import type { Ip4, Mac } from "../addr/index.ts";
 import type { World } from "../link/index.ts";
-import { type Driver, type Instant, Jiffies, keyedHash, microseconds, type Nanoseconds, type Rng, seconds, type Timer } from "../sim/index.ts";
+import {
+	type Driver,
+	type Instant,
+	Jiffies,
+	keyedHash,
+	microseconds,
+	type Nanoseconds,
+	type Rng,
+	seconds,
+	type Timer,
+} from "../sim/index.ts";
 
 /** Slots of the IP identification generator (`ip_idents`, at its smallest). */
 const IDENT_SLOTS = 2048;

@@ -245,7 +245,14 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		const { device } = inDevice;
 		const to = ethernet.BROADCAST;
 		const mac = device.mac;
-		this.arp.send(device, { to, operation: 1, senderMac: mac, senderIp: address, targetMac: mac, targetIp: address });
+		this.arp.send(device, {
+			to,
+			operation: 1,
+			senderMac: mac,
+			senderIp: address,
+			targetMac: mac,
+			targetIp: address,
+		});
 	}
 
 	// ── addresses ─────────────────────────────────────────────────────────────────────────────────
@@ -254,14 +261,19 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		const prefix = toPrefix4(address, "address");
 		const inDevice = this.#inDevices.get(device);
 		if (inDevice === undefined) throw noDevice(device.name);
-		if (inDevice.addresses.some((each) => each.prefix.address === prefix.address && each.prefix.length === prefix.length)) {
+		if (
+			inDevice.addresses.some(
+				(each) => each.prefix.address === prefix.address && each.prefix.length === prefix.length,
+			)
+		) {
 			throw new NetError("EEXIST", "RTNETLINK answers: File exists", {
 				context: { device: device.place, address: formatPrefix4(prefix) },
 			});
 		}
 		const loopback = isLoopbackIp4(prefix.address);
 		const sameSubnet = inDevice.addresses.some(
-			(each) => each.prefix.length === prefix.length && network(each.prefix) === network(prefix) && !each.secondary,
+			(each) =>
+				each.prefix.length === prefix.length && network(each.prefix) === network(prefix) && !each.secondary,
 		);
 		const added: InterfaceAddress = {
 			prefix,
@@ -272,7 +284,8 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		inDevice.addresses.push(added);
 		this.#changes++;
 		this.localFib.add(localRoute(prefix.address, 32, "local", device, prefix.address));
-		if (loopback) this.localFib.add(localRoute(network(prefix), prefix.length, "local", device, prefix.address));
+		if (loopback)
+			this.localFib.add(localRoute(network(prefix), prefix.length, "local", device, prefix.address));
 		if (device.isUp && !sameSubnet) this.#addConnected(inDevice, added);
 	}
 
@@ -284,10 +297,19 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 			this.localFib.add(localRoute(last, 32, "broadcast", device, prefix.address));
 		}
 		if (prefix.length === 32 || device === this.loopback) return;
-		const known = this.fib.find(net, prefix.length).some((route) => route.device === device && route.via === 0);
+		const known = this.fib
+			.find(net, prefix.length)
+			.some((route) => route.device === device && route.via === 0);
 		if (known) return;
 		this.fib.add(
-			new Route({ network: net, length: prefix.length, device, source: prefix.address, scope: "link", protocol: "kernel" }),
+			new Route({
+				network: net,
+				length: prefix.length,
+				device,
+				source: prefix.address,
+				scope: "link",
+				protocol: "kernel",
+			}),
 		);
 	}
 
@@ -307,7 +329,11 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		const alone = gone?.secondary === false;
 		if (alone) {
 			for (const each of [...inDevice.addresses]) {
-				if (each.secondary && network(each.prefix) === network(prefix) && each.prefix.length === prefix.length) {
+				if (
+					each.secondary &&
+					network(each.prefix) === network(prefix) &&
+					each.prefix.length === prefix.length
+				) {
 					this.removeAddress(device, each.prefix);
 				}
 			}
@@ -370,7 +396,9 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	sourceFor(route: Route, destination: Ip4): Ip4 {
 		if (route.source !== ANY_IP4) return route.source;
 		const inDevice = route.device === null ? undefined : this.#inDevices.get(route.device);
-		return inDevice === undefined ? ANY_IP4 : this.selectSource(inDevice, route.via === 0 ? destination : route.via, "global");
+		return inDevice === undefined
+			? ANY_IP4
+			: this.selectSource(inDevice, route.via === 0 ? destination : route.via, "global");
 	}
 
 	// ── routes and neighbours ─────────────────────────────────────────────────────────────────────
@@ -391,7 +419,14 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		let route = this.#loopRoutes.get(local);
 		if (route === undefined) {
 			const { network: net, length, source } = local;
-			route = new Route({ network: net, length, type: "local", device: this.loopback, source, scope: "host" });
+			route = new Route({
+				network: net,
+				length,
+				type: "local",
+				device: this.loopback,
+				source,
+				scope: "host",
+			});
 			this.#loopRoutes.set(local, route);
 		}
 		return route;
@@ -424,7 +459,10 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	}
 
 	isProxyNeighbour(inDevice: InDevice, address: Ip4): boolean {
-		return this.#proxyNeighbours.size > 0 && this.#proxyNeighbours.has(`${inDevice.device.name} ${formatIp4(address)}`);
+		return (
+			this.#proxyNeighbours.size > 0 &&
+			this.#proxyNeighbours.has(`${inDevice.device.name} ${formatIp4(address)}`)
+		);
 	}
 
 	solicit(inDevice: InDevice, target: Ip4, to: Mac | undefined, forPacket: Frame | undefined): void {
@@ -522,7 +560,13 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	}
 }
 
-function localRoute(net: Ip4, length: number, type: "local" | "broadcast", device: Device, source: Ip4): Route {
+function localRoute(
+	net: Ip4,
+	length: number,
+	type: "local" | "broadcast",
+	device: Device,
+	source: Ip4,
+): Route {
 	const scope = type === "local" ? "host" : "link";
 	return new Route({ network: net, length, type, device, source, scope, protocol: "kernel" });
 }

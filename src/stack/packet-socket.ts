@@ -60,7 +60,8 @@ export class PacketSocket {
 	see(frame: Frame, device: Device): void {
 		if (this.onFrame === null) return;
 		if (this.#options.device !== undefined && this.#options.device !== device) return;
-		if (this.#options.type !== undefined && this.#options.type !== ethernet.type(frame.view, frame.start)) return;
+		if (this.#options.type !== undefined && this.#options.type !== ethernet.type(frame.view, frame.start))
+			return;
 		this.onFrame(frame.toBytes(), device);
 	}
 
@@ -70,8 +71,10 @@ export class PacketSocket {
 	 */
 	send(bytes: Uint8Array, device: Device): number {
 		if (bytes.length < ethernet.OCTETS) throw new NetError("EINVAL", "sendto: Invalid argument");
-		if (bytes.length > device.mtu + ethernet.OCTETS + 4) throw new NetError("EMSGSIZE", "sendto: Message too long");
-		if (!device.isUp) throw new NetError("ENETDOWN", "sendto: Network is down", { context: { device: device.place } });
+		if (bytes.length > device.mtu + ethernet.OCTETS + 4)
+			throw new NetError("EMSGSIZE", "sendto: Message too long");
+		if (!device.isUp)
+			throw new NetError("ENETDOWN", "sendto: Network is down", { context: { device: device.place } });
 		const frame = this.#ns.kernel.world.frames.from(bytes);
 		const { id } = frame;
 		device.transmit(frame);

@@ -1,4 +1,13 @@
-import { ANY_IP4, formatIp4, type Ip4, network, parsePrefix4, type Prefix4, toIp4, toPrefix4 } from "../addr/index.ts";
+import {
+	ANY_IP4,
+	formatIp4,
+	type Ip4,
+	network,
+	parsePrefix4,
+	type Prefix4,
+	toIp4,
+	toPrefix4,
+} from "../addr/index.ts";
 import { NetError } from "../errors.ts";
 import type { Device } from "../link/index.ts";
 import type { Namespace } from "./namespace.ts";
@@ -32,7 +41,8 @@ export class RouteCommands {
 	add(to: string | Prefix4, options: RouteOptions): Route {
 		const route = this.#read(to, options);
 		const same = this.#ns.fib.find(route.network, route.length).some((each) => each.metric === route.metric);
-		if (same) throw new NetError("EEXIST", "RTNETLINK answers: File exists", { context: { route: route.text } });
+		if (same)
+			throw new NetError("EEXIST", "RTNETLINK answers: File exists", { context: { route: route.text } });
 		this.#ns.fib.add(route);
 		return route;
 	}
@@ -53,8 +63,11 @@ export class RouteCommands {
 		const device = options.dev === undefined ? undefined : this.#device(options.dev);
 		const route = this.#ns.fib
 			.find(network(prefix), prefix.length)
-			.find((each) => (via === undefined || each.via === via) && (device === undefined || each.device === device));
-		if (route === undefined) throw new NetError("ESRCH", "RTNETLINK answers: No such process", { context: { to } });
+			.find(
+				(each) => (via === undefined || each.via === via) && (device === undefined || each.device === device),
+			);
+		if (route === undefined)
+			throw new NetError("ESRCH", "RTNETLINK answers: No such process", { context: { to } });
 		this.#ns.fib.remove(route);
 	}
 
@@ -95,7 +108,9 @@ export class RouteCommands {
 		const via = options.via === undefined ? ANY_IP4 : toIp4(options.via, "via");
 		const source = options.src === undefined ? ANY_IP4 : toIp4(options.src, "src");
 		if (source !== ANY_IP4 && !this.#ns.isOwnAddress(source)) {
-			throw new NetError("EINVAL", "Error: Invalid prefsrc address.", { context: { src: formatIp4(source) } });
+			throw new NetError("EINVAL", "Error: Invalid prefsrc address.", {
+				context: { src: formatIp4(source) },
+			});
 		}
 		let device = options.dev === undefined ? null : this.#device(options.dev);
 		if (type === "unicast") device = this.#egress(via, device);
@@ -116,11 +131,15 @@ export class RouteCommands {
 	/** The device of a route: the named one, or the one on whose link the gateway is (`fib_check_nh`). */
 	#egress(via: Ip4, device: Device | null): Device {
 		if (device !== null && !device.isUp) {
-			throw new NetError("ENETDOWN", "Error: Device for nexthop is not up.", { context: { device: device.place } });
+			throw new NetError("ENETDOWN", "Error: Device for nexthop is not up.", {
+				context: { device: device.place },
+			});
 		}
 		if (via === ANY_IP4) {
 			if (device !== null) return device;
-			throw new NetError("ENODEV", "RTNETLINK answers: No such device", { remedy: "Name a gateway (via) or a device (dev)." });
+			throw new NetError("ENODEV", "RTNETLINK answers: No such device", {
+				remedy: "Name a gateway (via) or a device (dev).",
+			});
 		}
 		const own = this.#ns.isOwnAddress(via);
 		const onLink = this.#ns.fib.lookup(via);

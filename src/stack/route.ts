@@ -57,7 +57,12 @@ export class Route {
 
 	/** The line of `ip route show`. */
 	get text(): string {
-		const to = this.length === 0 ? "default" : this.length === 32 ? formatIp4(this.network) : `${formatIp4(this.network)}/${String(this.length)}`;
+		const to =
+			this.length === 0
+				? "default"
+				: this.length === 32
+					? formatIp4(this.network)
+					: `${formatIp4(this.network)}/${String(this.length)}`;
 		const parts = [this.type === "unicast" ? to : `${this.type} ${to}`];
 		if (this.via !== 0) parts.push(`via ${formatIp4(this.via)}`);
 		if (this.device !== null) parts.push(`dev ${this.device.name}`);
@@ -113,7 +118,10 @@ export class Fib {
 		const map = this.#maps[index]!;
 		const key = route.network & signedMask(route.length);
 		const routes = map.get(key) ?? [];
-		map.set(key, [...routes, route].sort((a, b) => a.metric - b.metric));
+		map.set(
+			key,
+			[...routes, route].sort((a, b) => a.metric - b.metric),
+		);
 	}
 
 	/** Takes a route out; says whether it was there. */

@@ -48,9 +48,13 @@ export class Sysctl {
 		const [, kind, device, key] = match ?? [];
 		const table = kind === undefined || device === undefined ? undefined : this.#table(kind, device);
 		if (table === undefined || key === undefined || !Object.hasOwn(table, key)) {
-			throw new NetError("ENOENT", `sysctl: cannot stat /proc/sys/${name.replaceAll(".", "/")}: No such file or directory`, {
-				context: { name },
-			});
+			throw new NetError(
+				"ENOENT",
+				`sysctl: cannot stat /proc/sys/${name.replaceAll(".", "/")}: No such file or directory`,
+				{
+					context: { name },
+				},
+			);
 		}
 		return { table, key };
 	}
@@ -68,5 +72,4 @@ export class Sysctl {
 }
 
 /** The same object, its keys open: the tables hold numbers only. */
-const shared = <T extends { [K in keyof T]: number }>(table: T): Record<string, number> =>
-	table;
+const shared = <T extends { [K in keyof T]: number }>(table: T): Record<string, number> => table;

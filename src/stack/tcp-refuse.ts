@@ -19,13 +19,15 @@ export function refuseSegment(ns: Namespace, frame: Frame, inDevice: InDevice): 
 	if (typeof segment === "string") return inDevice.device.dropIn(frame, segment);
 	const source = ipv4.source(view, start);
 	const destination = ipv4.destination(view, start);
-	if (!tcp.isChecksumGood(view, at, frame.end - at, source, destination)) return inDevice.device.dropIn(frame, "tcp-csum");
+	if (!tcp.isChecksumGood(view, at, frame.end - at, source, destination))
+		return inDevice.device.dropIn(frame, "tcp-csum");
 	const port = tcp.destinationPort(view, at);
 	const route = ns.route(source);
 	if (!tcp.hasFlag(segment, tcp.RST) && ns.isOwnAddress(destination) && route !== undefined) {
 		const payload = frame.end - at - tcp.headerOctets(view, at);
 		const acknowledges = tcp.hasFlag(segment, tcp.ACK);
-		const consumed = payload + (tcp.hasFlag(segment, tcp.SYN) ? 1 : 0) + (tcp.hasFlag(segment, tcp.FIN) ? 1 : 0);
+		const consumed =
+			payload + (tcp.hasFlag(segment, tcp.SYN) ? 1 : 0) + (tcp.hasFlag(segment, tcp.FIN) ? 1 : 0);
 		const reset = ns.kernel.world.frames.begin(tcp.MIN_OCTETS);
 		reset.end = reset.start + tcp.MIN_OCTETS;
 		tcp.write(reset.view, reset.start, {

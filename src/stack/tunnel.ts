@@ -25,7 +25,12 @@ export function sendTunnel(ns: Namespace, frame: Frame, header: TunnelHeader): v
 	const octets = frame.end - frame.start;
 	udp.writePlain(view, frame.start, header.sourcePort, header.destinationPort, octets);
 	if (header.checksum) {
-		const sum = checksum.sum(view, frame.start, octets, checksum.pseudoHeader4(source, destination, UDP, octets));
+		const sum = checksum.sum(
+			view,
+			frame.start,
+			octets,
+			checksum.pseudoHeader4(source, destination, UDP, octets),
+		);
 		udp.setChecksum(view, frame.start, udp.sent(checksum.fold(sum)));
 	}
 	frame.push(ipv4.MIN_OCTETS);
@@ -73,5 +78,9 @@ export function hashFrame(kernel: Kernel, frame: Frame): number {
 		[source, destination] = [destination, source];
 		[low, high] = [high, low];
 	}
-	return kernel.hashFlow(source ^ Math.imul(type, 0x9e37_79b1) ^ (protocol << 8), destination, (low << 16) | high);
+	return kernel.hashFlow(
+		source ^ Math.imul(type, 0x9e37_79b1) ^ (protocol << 8),
+		destination,
+		(low << 16) | high,
+	);
 }

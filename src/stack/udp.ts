@@ -55,14 +55,22 @@ export class Udp {
 	/** Opens a socket. Throws `NetError` EADDRINUSE, EADDRNOTAVAIL. */
 	open(options: UdpOptions = {}): UdpSocket {
 		const address = options.address === undefined ? ANY_IP4 : toIp4(options.address, "address");
-		if (address !== ANY_IP4 && !this.#ns.isOwnAddress(address) && !this.#ns.isBroadcast(address) && !isMulticastIp4(address)) {
+		if (
+			address !== ANY_IP4 &&
+			!this.#ns.isOwnAddress(address) &&
+			!this.#ns.isBroadcast(address) &&
+			!isMulticastIp4(address)
+		) {
 			throw new NetError("EADDRNOTAVAIL", `bind: Cannot assign requested address`, {
 				context: { namespace: this.#ns.name, address: formatIp4(address) },
 			});
 		}
-		const port = options.port === undefined || options.port === 0 ? this.#freePort() : toPort(options.port, "port");
+		const port =
+			options.port === undefined || options.port === 0 ? this.#freePort() : toPort(options.port, "port");
 		const others = this.#sockets.get(port) ?? [];
-		const clash = others.some((each) => each.address === ANY_IP4 || address === ANY_IP4 || each.address === address);
+		const clash = others.some(
+			(each) => each.address === ANY_IP4 || address === ANY_IP4 || each.address === address,
+		);
 		if (clash || this.#claimed.has(port)) {
 			throw new NetError("EADDRINUSE", "bind: Address already in use", {
 				context: { namespace: this.#ns.name, address: formatIp4(address), port },
@@ -102,7 +110,9 @@ export class Udp {
 			const port = low + ((first + i) % count);
 			if (!this.#sockets.has(port) && !this.#claimed.has(port)) return port;
 		}
-		throw new NetError("EADDRINUSE", "bind: Address already in use", { context: { namespace: this.#ns.name } });
+		throw new NetError("EADDRINUSE", "bind: Address already in use", {
+			context: { namespace: this.#ns.name },
+		});
 	}
 
 	/** A datagram for this host; the frame starts at its IPv4 header. Takes the frame (`__udp4_lib_rcv`). */
@@ -116,7 +126,12 @@ export class Udp {
 		const source = ipv4.source(view, start);
 		const destination = ipv4.destination(view, start);
 		if (!frame.trusted && udp.checksum(view, at) !== 0) {
-			const sum = checksum.sum(view, at, octets, checksum.pseudoHeader4(source, destination, PROTOCOL, octets));
+			const sum = checksum.sum(
+				view,
+				at,
+				octets,
+				checksum.pseudoHeader4(source, destination, PROTOCOL, octets),
+			);
 			if (checksum.fold(sum) !== 0xffff) return device.dropIn(frame, "udp-csum");
 		}
 		const port = udp.destinationPort(view, at);
@@ -223,7 +238,9 @@ export class UdpSocket implements IpSocket {
 		this.#peer = peer;
 		if (this.#routeTo(peer) === undefined) {
 			this.#peerPort = 0;
-			throw new NetError("ENETUNREACH", "connect: Network is unreachable", { context: { address: formatIp4(peer) } });
+			throw new NetError("ENETUNREACH", "connect: Network is unreachable", {
+				context: { address: formatIp4(peer) },
+			});
 		}
 		const { rng } = this.#ns.kernel;
 		this.#flowHash = rng.uint32() | 0 || 1;
@@ -237,7 +254,8 @@ export class UdpSocket implements IpSocket {
 
 	#routeTo(destination: Ip4): Route | undefined {
 		const generation = this.#ns.generation;
-		if (this.#peerPort !== 0 && destination === this.#peer && this.#routeGeneration === generation) return this.#route;
+		if (this.#peerPort !== 0 && destination === this.#peer && this.#routeGeneration === generation)
+			return this.#route;
 		const route = this.#ns.route(destination);
 		if (this.#peerPort !== 0 && destination === this.#peer) {
 			this.#route = route;
@@ -257,14 +275,17 @@ export class UdpSocket implements IpSocket {
 		const address = to === undefined ? this.#peer : toIp4(to.address, "address");
 		const port = to === undefined ? this.#peerPort : toPort(to.port, "port");
 		if (port === 0) throw new NetError("EDESTADDRREQ", "sendto: Destination address required");
-		if (data.length > LONGEST) throw new NetError("EMSGSIZE", "sendto: Message too long", { context: { octets: data.length } });
+		if (data.length > LONGEST)
+			throw new NetError("EMSGSIZE", "sendto: Message too long", { context: { octets: data.length } });
 		const route = this.#routeTo(address);
 		if (route === undefined) throw unreachableNet(address);
 		if (route.type === "unreachable") throw new NetError("EHOSTUNREACH", "sendto: No route to host");
 		if (route.type === "prohibit") throw new NetError("EACCES", "sendto: Permission denied");
 		if (route.type === "blackhole") throw new NetError("EINVAL", "sendto: Invalid argument");
 		if ((route.type === "broadcast" || address === BROADCAST_IP4) && !this.#broadcast) {
-			throw new NetError("EACCES", "sendto: Permission denied", { remedy: "Open the socket with broadcast: true." });
+			throw new NetError("EACCES", "sendto: Permission denied", {
+				remedy: "Open the socket with broadcast: true.",
+			});
 		}
 		const source = this.address !== ANY_IP4 ? this.address : this.#ns.sourceFor(route, address);
 		const frame = this.#ns.kernel.world.frames.begin(data.length);
@@ -275,7 +296,12 @@ export class UdpSocket implements IpSocket {
 		frame.push(udp.OCTETS);
 		const octets = data.length + udp.OCTETS;
 		udp.writePlain(view, frame.start, this.port, port, octets);
-		const sum = checksum.sum(view, frame.start, octets, checksum.pseudoHeader4(source, address, PROTOCOL, octets));
+		const sum = checksum.sum(
+			view,
+			frame.start,
+			octets,
+			checksum.pseudoHeader4(source, address, PROTOCOL, octets),
+		);
 		udp.setChecksum(view, frame.start, udp.sent(checksum.fold(sum)));
 		frame.trusted = true;
 		frame.flowHash = this.#flowHash;
@@ -369,7 +395,8 @@ export class UdpSocket implements IpSocket {
 		if (this.#closed) return;
 		this.#closed = true;
 		this.#udp.remove(this);
-		for (const waiter of this.#waiters.splice(0)) waiter.reject(new NetError("EBADF", "recvfrom: Bad file descriptor"));
+		for (const waiter of this.#waiters.splice(0))
+			waiter.reject(new NetError("EBADF", "recvfrom: Bad file descriptor"));
 	}
 }
 

@@ -1,28 +1,64 @@
 import fc from "fast-check";
 import type { Ip4, Ip6, Mac, Vni } from "../addr/index.ts";
-import { arp, checksum, ethernet, icmp, ipv4, type ipv6, type llc, tcp, udp, type vlan, vxlan } from "../wire/index.ts";
+import {
+	arp,
+	checksum,
+	ethernet,
+	icmp,
+	ipv4,
+	type ipv6,
+	type llc,
+	tcp,
+	udp,
+	type vlan,
+	vxlan,
+} from "../wire/index.ts";
 
 const bits = (count: number): fc.Arbitrary<number> => fc.integer({ min: 0, max: 2 ** count - 1 });
 
 /** Any Ethernet address, groups among them. */
-export const anyMac: fc.Arbitrary<Mac> = fc.nat({ max: 0xffff_ffff }).chain((low) => bits(16).map((high) => (high * 0x1_0000_0000 + low) as Mac));
+export const anyMac: fc.Arbitrary<Mac> = fc
+	.nat({ max: 0xffff_ffff })
+	.chain((low) => bits(16).map((high) => (high * 0x1_0000_0000 + low) as Mac));
 /** Any IPv4 address. */
 export const anyIp4: fc.Arbitrary<Ip4> = bits(32).map((ip) => ip as Ip4);
 /** Any IPv6 address. */
-export const anyIp6: fc.Arbitrary<Ip6> = fc.bigInt({ min: 0n, max: (1n << 128n) - 1n }).map((ip) => ip as Ip6);
+export const anyIp6: fc.Arbitrary<Ip6> = fc
+	.bigInt({ min: 0n, max: (1n << 128n) - 1n })
+	.map((ip) => ip as Ip6);
 /** Any VXLAN network identifier. */
 export const anyVni: fc.Arbitrary<Vni> = bits(24).map((vni) => vni as Vni);
 
 /** Any Ethernet header. */
-export const anyEthernet: fc.Arbitrary<ethernet.Ethernet> = fc.record({ dst: anyMac, src: anyMac, type: bits(16) });
+export const anyEthernet: fc.Arbitrary<ethernet.Ethernet> = fc.record({
+	dst: anyMac,
+	src: anyMac,
+	type: bits(16),
+});
 /** Any tag. */
-export const anyVlan: fc.Arbitrary<vlan.Vlan> = fc.record({ pcp: bits(3), dei: fc.boolean(), vid: bits(12), type: bits(16) });
+export const anyVlan: fc.Arbitrary<vlan.Vlan> = fc.record({
+	pcp: bits(3),
+	dei: fc.boolean(),
+	vid: bits(12),
+	type: bits(16),
+});
 /** Any LLC header, SNAP among them. */
 export const anyLlc: fc.Arbitrary<llc.Llc> = fc.oneof(
-	fc.record({ dsap: bits(8), ssap: bits(8), control: bits(6).map((value) => value * 4 + 3) })
+	fc
+		.record({ dsap: bits(8), ssap: bits(8), control: bits(6).map((value) => value * 4 + 3) })
 		.filter((header) => header.dsap !== 0xaa || header.ssap !== 0xaa || header.control !== 3),
-	fc.record({ dsap: bits(8), ssap: bits(8), control: bits(8).filter((first) => (first & 3) !== 3), extended: bits(8) }),
-	fc.record({ dsap: fc.constant(0xaa), ssap: fc.constant(0xaa), control: fc.constant(3), snap: fc.record({ oui: bits(24), protocol: bits(16) }) }),
+	fc.record({
+		dsap: bits(8),
+		ssap: bits(8),
+		control: bits(8).filter((first) => (first & 3) !== 3),
+		extended: bits(8),
+	}),
+	fc.record({
+		dsap: fc.constant(0xaa),
+		ssap: fc.constant(0xaa),
+		control: fc.constant(3),
+		snap: fc.record({ oui: bits(24), protocol: bits(16) }),
+	}),
 );
 /** Any ARP packet for Ethernet and IPv4. */
 export const anyArp: fc.Arbitrary<arp.Arp> = fc.record({
@@ -130,8 +166,10 @@ function frame(octets: number, payload: Uint8Array, write: (view: DataView) => v
 	return bytes;
 }
 
-const ethernetOf = (type: number) => (payload: Uint8Array, dst: Mac, src: Mac): Uint8Array =>
-	frame(ethernet.OCTETS, payload, (view) => ethernet.write(view, 0, { dst, src, type }));
+const ethernetOf =
+	(type: number) =>
+	(payload: Uint8Array, dst: Mac, src: Mac): Uint8Array =>
+		frame(ethernet.OCTETS, payload, (view) => ethernet.write(view, 0, { dst, src, type }));
 
 const anyEchoPacket: fc.Arbitrary<{ protocol: number; payload: Uint8Array }> = anyIcmp.map((message) => ({
 	protocol: ipv4.PROTOCOL_ICMP,
@@ -149,27 +187,54 @@ function datagram(source: Ip4, destination: Ip4, port: number, payload: Uint8Arr
 	return frame(udp.OCTETS, payload, (view) => {
 		const octets = payload.length + udp.OCTETS;
 		udp.writePlain(view, 0, 40_000, port, octets);
-		const sum = checksum.sum(view, 0, octets, checksum.pseudoHeader4(source, destination, ipv4.PROTOCOL_UDP, octets));
+		const sum = checksum.sum(
+			view,
+			0,
+			octets,
+			checksum.pseudoHeader4(source, destination, ipv4.PROTOCOL_UDP, octets),
+		);
 		udp.setChecksum(view, 0, udp.sent(checksum.fold(sum)));
 	});
 }
 
 /** Any whole, valid frame: ARP, ICMP, UDP, and those again inside VXLAN up to two deep. */
-export const anyFrame: fc.Arbitrary<Uint8Array> = fc.letrec<{ frame: Uint8Array; plain: Uint8Array; tunnel: Uint8Array }>((tie) => ({
+export const anyFrame: fc.Arbitrary<Uint8Array> = fc.letrec<{
+	frame: Uint8Array;
+	plain: Uint8Array;
+	tunnel: Uint8Array;
+}>((tie) => ({
 	plain: fc.oneof(
 		fc.tuple(anyArp, anyMac, anyMac).map(([message, dst, src]) =>
-			ethernetOf(ethernet.TYPE_ARP)(frame(arp.OCTETS, new Uint8Array(), (view) => arp.write(view, 0, message)), dst, src),
+			ethernetOf(ethernet.TYPE_ARP)(
+				frame(arp.OCTETS, new Uint8Array(), (view) => arp.write(view, 0, message)),
+				dst,
+				src,
+			),
 		),
-		fc.tuple(anyEchoPacket, anyIp4, anyIp4, anyMac, anyMac).map(([{ protocol, payload }, from, to, dst, src]) =>
-			ethernetOf(ethernet.TYPE_IPV4)(packet(from, to, protocol, payload), dst, src),
-		),
-		fc.tuple(fc.uint8Array({ maxLength: 300 }), anyIp4, anyIp4, anyMac, anyMac).map(([payload, from, to, dst, src]) =>
-			ethernetOf(ethernet.TYPE_IPV4)(packet(from, to, ipv4.PROTOCOL_UDP, datagram(from, to, 9, payload)), dst, src),
-		),
+		fc
+			.tuple(anyEchoPacket, anyIp4, anyIp4, anyMac, anyMac)
+			.map(([{ protocol, payload }, from, to, dst, src]) =>
+				ethernetOf(ethernet.TYPE_IPV4)(packet(from, to, protocol, payload), dst, src),
+			),
+		fc
+			.tuple(fc.uint8Array({ maxLength: 300 }), anyIp4, anyIp4, anyMac, anyMac)
+			.map(([payload, from, to, dst, src]) =>
+				ethernetOf(ethernet.TYPE_IPV4)(
+					packet(from, to, ipv4.PROTOCOL_UDP, datagram(from, to, 9, payload)),
+					dst,
+					src,
+				),
+			),
 	),
-	tunnel: fc.tuple(tie("frame"), anyVni, anyIp4, anyIp4, anyMac, anyMac).map(([inner, vni, from, to, dst, src]) => {
-		const message = frame(vxlan.OCTETS, inner, (view) => vxlan.writeVni(view, 0, vni));
-		return ethernetOf(ethernet.TYPE_IPV4)(packet(from, to, ipv4.PROTOCOL_UDP, datagram(from, to, 4789, message)), dst, src);
-	}),
+	tunnel: fc
+		.tuple(tie("frame"), anyVni, anyIp4, anyIp4, anyMac, anyMac)
+		.map(([inner, vni, from, to, dst, src]) => {
+			const message = frame(vxlan.OCTETS, inner, (view) => vxlan.writeVni(view, 0, vni));
+			return ethernetOf(ethernet.TYPE_IPV4)(
+				packet(from, to, ipv4.PROTOCOL_UDP, datagram(from, to, 4789, message)),
+				dst,
+				src,
+			);
+		}),
 	frame: fc.oneof({ depthSize: "small", withCrossShrink: true }, tie("plain"), tie("tunnel")),
 })).frame;

@@ -31,7 +31,8 @@ export function fold(total: number): number {
 }
 
 /** The checksum of octets: the complement of their folded sum. Over octets that contain a right one it is 0. */
-export const checksum = (v: DataView, at: number, octets: number): number => ~fold(sum(v, at, octets)) & 0xffff;
+export const checksum = (v: DataView, at: number, octets: number): number =>
+	~fold(sum(v, at, octets)) & 0xffff;
 
 /** The part of a TCP or UDP sum that stands for the addresses, protocol and length (RFC 793 §3.1, RFC 768). */
 export const pseudoHeader4 = (source: Ip4, destination: Ip4, protocol: number, length: number): number =>

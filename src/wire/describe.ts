@@ -27,7 +27,9 @@ const ICMP_TEXT: Readonly<Record<string, string>> = {
 
 function tell(layers: readonly Layer[]): string {
 	const of = (protocol: string): Layer | undefined => layers.find((layer) => layer.protocol === protocol);
-	const tags = layers.filter((layer) => layer.protocol === "vlan").map((tag) => `vlan ${text(tag, "vlan.vid")} `);
+	const tags = layers
+		.filter((layer) => layer.protocol === "vlan")
+		.map((tag) => `vlan ${text(tag, "vlan.vid")} `);
 	return tags.join("") + tellPacket(of);
 }
 
@@ -44,7 +46,9 @@ function tellPacket(of: (protocol: string) => Layer | undefined): string {
 	if (ip === undefined) {
 		const ethernet = of("ethernet");
 		const way = `${text(ethernet, "ethernet.src")} > ${text(ethernet, "ethernet.dst")}`;
-		return malformed === undefined ? `${way} type ${text(ethernet, "ethernet.type")}` : `${way} ${text(malformed, "malformed.data")}`;
+		return malformed === undefined
+			? `${way} type ${text(ethernet, "ethernet.type")}`
+			: `${way} ${text(malformed, "malformed.data")}`;
 	}
 	const name = ip.protocol;
 	const source = text(ip, `${name}.source`);
@@ -54,7 +58,8 @@ function tellPacket(of: (protocol: string) => Layer | undefined): string {
 	if (icmp !== undefined) {
 		const type = text(icmp, "icmp.type");
 		const id = text(icmp, "icmp.id");
-		const echo = id === "" ? ` code ${text(icmp, "icmp.code")}` : `, id ${id}, seq ${text(icmp, "icmp.sequence")}`;
+		const echo =
+			id === "" ? ` code ${text(icmp, "icmp.code")}` : `, id ${id}, seq ${text(icmp, "icmp.sequence")}`;
 		return `${source} > ${destination} ICMP ${ICMP_TEXT[type] ?? `type ${type}`}${echo}${ttl}`;
 	}
 	for (const transport of ["udp", "tcp"]) {
@@ -69,5 +74,6 @@ function tellPacket(of: (protocol: string) => Layer | undefined): string {
 	return `${source} > ${destination} ${name === "ipv4" ? `protocol ${text(ip, "ipv4.protocol")}` : "IPv6"}${fragment}${ttl}`;
 }
 
-const find = (layer: Layer | undefined, name: string): Field | undefined => layer?.fields.find((field) => field.name === name);
+const find = (layer: Layer | undefined, name: string): Field | undefined =>
+	layer?.fields.find((field) => field.name === name);
 const text = (layer: Layer | undefined, name: string): string => find(layer, name)?.text ?? "";

@@ -174,7 +174,8 @@ class Dissection {
 	#arp(at: number, end: number): void {
 		const packet = arp.read(this.#view, at, end);
 		if (typeof packet === "string") return this.#malformed(at, end, packet);
-		const operation = packet.operation === arp.REQUEST ? "request" : packet.operation === arp.REPLY ? "reply" : undefined;
+		const operation =
+			packet.operation === arp.REQUEST ? "request" : packet.operation === arp.REPLY ? "reply" : undefined;
 		this.#layer("arp", at, arp.OCTETS, [
 			this.#number("arp.hardware", at, 2),
 			this.#number("arp.protocol", at + 2, 2),
@@ -194,14 +195,24 @@ class Dissection {
 		const header = ipv4.readQuoted(view, at, end);
 		if (typeof header === "string") return this.#malformed(at, end, header);
 		const octets = ipv4.octets(header);
-		const flags = [header.reservedFlag ? "evil" : "", header.dontFragment ? "DF" : "", header.moreFragments ? "MF" : ""];
+		const flags = [
+			header.reservedFlag ? "evil" : "",
+			header.dontFragment ? "DF" : "",
+			header.moreFragments ? "MF" : "",
+		];
 		const fields = [
 			this.#number("ipv4.version", at, 1, undefined, ipv4.version(view, at)),
 			this.#number("ipv4.headerOctets", at, 1, undefined, octets),
 			this.#number("ipv4.tos", at + 1, 1, `0x${header.tos.toString(16).padStart(2, "0")}`),
 			this.#number("ipv4.totalLength", at + 2, 2),
 			this.#number("ipv4.ident", at + 4, 2),
-			this.#number("ipv4.flags", at + 6, 2, flags.filter((flag) => flag !== "").join(" "), ipv4.flags(view, at) >>> 13),
+			this.#number(
+				"ipv4.flags",
+				at + 6,
+				2,
+				flags.filter((flag) => flag !== "").join(" "),
+				ipv4.flags(view, at) >>> 13,
+			),
 			this.#number("ipv4.fragmentOffset", at + 6, 2, undefined, header.fragmentOffset),
 			this.#number("ipv4.ttl", at + 8, 1),
 			this.#number("ipv4.protocol", at + 9, 1),
@@ -344,7 +355,8 @@ class Dissection {
 	}
 }
 
-const hex = (bytes: Uint8Array): string => Array.from(bytes, (octet) => octet.toString(16).padStart(2, "0")).join("");
+const hex = (bytes: Uint8Array): string =>
+	Array.from(bytes, (octet) => octet.toString(16).padStart(2, "0")).join("");
 
 const FLAGS: readonly (readonly [number, string])[] = [
 	[tcp.SYN, "SYN"],

@@ -76,4 +76,5 @@ export function setMac(v: DataView, at: number, mac: Mac): void {
 }
 
 /** Reads the six octets of an address. */
-export const macAt = (v: DataView, at: number): Mac => (v.getUint16(at) * 0x1_0000_0000 + v.getUint32(at + 2)) as Mac;
+export const macAt = (v: DataView, at: number): Mac =>
+	(v.getUint16(at) * 0x1_0000_0000 + v.getUint32(at + 2)) as Mac;

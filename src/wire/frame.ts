@@ -23,9 +23,9 @@ export class Frame {
 	/** The one DataView over `bytes`. */
 	readonly view: DataView<ArrayBuffer>;
 	/** Offset of the first octet of the frame. */
-	start = HEADROOM;
+	start: number = HEADROOM;
 	/** Offset behind the last octet of the frame. */
-	end = HEADROOM;
+	end: number = HEADROOM;
 
 	/** The journey: kept by clones and through tunnels, so all sightings of one packet share it. */
 	id = 0;

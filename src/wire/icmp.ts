@@ -76,14 +76,26 @@ export function writeChecksum(v: DataView, at: number, octets: number): void {
 }
 
 /** Writes the header of an echo message; data and checksum are the caller's. */
-export function writeEcho(v: DataView, at: number, echoType: number, echoId: number, echoSequence: number): void {
+export function writeEcho(
+	v: DataView,
+	at: number,
+	echoType: number,
+	echoId: number,
+	echoSequence: number,
+): void {
 	v.setUint32(at, echoType << 24);
 	v.setUint16(at + AT.rest, echoId);
 	v.setUint16(at + AT.rest + 2, echoSequence);
 }
 
 /** Writes the header of an error; the quoted packet and the checksum are the caller's. */
-export function writeError(v: DataView, at: number, errorType: number, errorCode: number, word: number): void {
+export function writeError(
+	v: DataView,
+	at: number,
+	errorType: number,
+	errorCode: number,
+	word: number,
+): void {
 	v.setUint32(at, ((errorType << 24) | (errorCode << 16)) >>> 0);
 	v.setUint32(at + AT.rest, word);
 }

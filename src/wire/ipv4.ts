@@ -48,8 +48,10 @@ export const tos = (v: DataView, at: number): number => v.getUint8(at + TOS);
 export const totalLength = (v: DataView, at: number): number => v.getUint16(at + TOTAL_LENGTH);
 export const ident = (v: DataView, at: number): number => v.getUint16(at + IDENT);
 export const flags = (v: DataView, at: number): number => v.getUint16(at + FRAGMENT) & ~OFFSET;
-export const dontFragment = (v: DataView, at: number): boolean => (v.getUint16(at + FRAGMENT) & DONT_FRAGMENT) !== 0;
-export const moreFragments = (v: DataView, at: number): boolean => (v.getUint16(at + FRAGMENT) & MORE_FRAGMENTS) !== 0;
+export const dontFragment = (v: DataView, at: number): boolean =>
+	(v.getUint16(at + FRAGMENT) & DONT_FRAGMENT) !== 0;
+export const moreFragments = (v: DataView, at: number): boolean =>
+	(v.getUint16(at + FRAGMENT) & MORE_FRAGMENTS) !== 0;
 /** In octets. */
 export const fragmentOffset = (v: DataView, at: number): number => (v.getUint16(at + FRAGMENT) & OFFSET) * 8;
 export const isFragment = (v: DataView, at: number): boolean =>
@@ -94,7 +96,8 @@ export function writeChecksum(v: DataView, at: number): void {
 	v.setUint16(at + CHECKSUM, checksumOf(v, at, headerOctets(v, at)));
 }
 /** True when the header adds up, as a receiver judges it. */
-export const isChecksumGood = (v: DataView, at: number): boolean => checksumOf(v, at, headerOctets(v, at)) === 0;
+export const isChecksumGood = (v: DataView, at: number): boolean =>
+	checksumOf(v, at, headerOctets(v, at)) === 0;
 
 /** What an IPv4 header means. The checksum is kept, so that bytes written again are the bytes read. */
 export interface Ipv4 {
@@ -158,15 +161,32 @@ export function write(v: DataView, at: number, ip: Ipv4): void {
 	checkField("ipv4.ttl", ip.ttl, 8);
 	checkField("ipv4.protocol", ip.protocol, 8);
 	if (ip.fragmentOffset % 8 !== 0 || ip.fragmentOffset < 0 || ip.fragmentOffset > OFFSET * 8) {
-		throw new RangeError(`ipv4.fragmentOffset is ${String(ip.fragmentOffset)}, expected a multiple of 8 from 0 to ${String(OFFSET * 8)}`);
+		throw new RangeError(
+			`ipv4.fragmentOffset is ${String(ip.fragmentOffset)}, expected a multiple of 8 from 0 to ${String(OFFSET * 8)}`,
+		);
 	}
 	if (ip.options.length % 4 !== 0 || ip.options.length > MAX_OCTETS - MIN_OCTETS) {
-		throw new RangeError(`ipv4.options has ${String(ip.options.length)} octets, expected a multiple of 4 up to 40`);
+		throw new RangeError(
+			`ipv4.options has ${String(ip.options.length)} octets, expected a multiple of 4 up to 40`,
+		);
 	}
 	const length = octets(ip);
 	const bits =
-		(ip.reservedFlag ? RESERVED_FLAG : 0) | (ip.dontFragment ? DONT_FRAGMENT : 0) | (ip.moreFragments ? MORE_FRAGMENTS : 0);
-	writePlain(v, at, ip.totalLength, ip.tos, ip.ident, bits | (ip.fragmentOffset >>> 3), ip.ttl, ip.protocol, ip.source, ip.destination);
+		(ip.reservedFlag ? RESERVED_FLAG : 0) |
+		(ip.dontFragment ? DONT_FRAGMENT : 0) |
+		(ip.moreFragments ? MORE_FRAGMENTS : 0);
+	writePlain(
+		v,
+		at,
+		ip.totalLength,
+		ip.tos,
+		ip.ident,
+		bits | (ip.fragmentOffset >>> 3),
+		ip.ttl,
+		ip.protocol,
+		ip.source,
+		ip.destination,
+	);
 	if (length === MIN_OCTETS) return;
 	v.setUint8(at, 0x40 | (length / 4));
 	for (const [i, octet] of ip.options.entries()) v.setUint8(at + MIN_OCTETS + i, octet);
@@ -189,7 +209,15 @@ export function writePlain(
 	const first = 0x4500 | typeOfService;
 	const life = (timeToLive << 8) | protocolNumber;
 	const total =
-		first + length + identification + fragment + life + (from >>> 16) + (from & 0xffff) + (to >>> 16) + (to & 0xffff);
+		first +
+		length +
+		identification +
+		fragment +
+		life +
+		(from >>> 16) +
+		(from & 0xffff) +
+		(to >>> 16) +
+		(to & 0xffff);
 	v.setUint32(at, (first << 16) | length);
 	v.setUint32(at + IDENT, (identification << 16) | fragment);
 	v.setUint32(at + TTL, (life << 16) | (~fold(total) & 0xffff));

@@ -4,7 +4,14 @@ import type { Ip6 } from "../addr/index.ts";
 import type { DropReason } from "../drop.ts";
 import { checkField, header } from "./layout.ts";
 
-const HEADER = header({ first: 4, payloadLength: 2, nextHeader: 1, hopLimit: 1, source: 16, destination: 16 });
+const HEADER = header({
+	first: 4,
+	payloadLength: 2,
+	nextHeader: 1,
+	hopLimit: 1,
+	source: 16,
+	destination: 16,
+});
 export const OCTETS: number = HEADER.octets;
 const AT = HEADER.at;
 
@@ -17,7 +24,8 @@ export const hopLimit = (v: DataView, at: number): number => v.getUint8(at + AT.
 export const source = (v: DataView, at: number): Ip6 => address(v, at + AT.source);
 export const destination = (v: DataView, at: number): Ip6 => address(v, at + AT.destination);
 
-const address = (v: DataView, at: number): Ip6 => ((v.getBigUint64(at) << 64n) | v.getBigUint64(at + 8)) as Ip6;
+const address = (v: DataView, at: number): Ip6 =>
+	((v.getBigUint64(at) << 64n) | v.getBigUint64(at + 8)) as Ip6;
 
 /** What an IPv6 header means. */
 export interface Ipv6 {

@@ -27,5 +27,7 @@ export function header<const Fields extends Readonly<Record<string, number>>>(
 /** Throws RangeError for a field that cannot be put on a wire: not a whole number of `bits` bits. */
 export function checkField(field: string, value: number, bits: number): void {
 	if (Number.isInteger(value) && value >= 0 && value < 2 ** bits) return;
-	throw new RangeError(`${field} is ${String(value)}, expected a whole number from 0 to ${String(2 ** bits - 1)}`);
+	throw new RangeError(
+		`${field} is ${String(value)}, expected a whole number from 0 to ${String(2 ** bits - 1)}`,
+	);
 }

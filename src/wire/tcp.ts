@@ -42,8 +42,13 @@ export const checksum = (v: DataView, at: number): number => v.getUint16(at + AT
 export const urgent = (v: DataView, at: number): number => v.getUint16(at + AT.urgent);
 
 /** True when the segment adds up under its addresses. */
-export const isChecksumGood = (v: DataView, at: number, octets: number, source: Ip4, destination: Ip4): boolean =>
-	fold(sum(v, at, octets, pseudoHeader4(source, destination, PROTOCOL, octets))) === 0xffff;
+export const isChecksumGood = (
+	v: DataView,
+	at: number,
+	octets: number,
+	source: Ip4,
+	destination: Ip4,
+): boolean => fold(sum(v, at, octets, pseudoHeader4(source, destination, PROTOCOL, octets))) === 0xffff;
 
 /** Computes the checksum of a segment of `octets` octets. */
 export function writeChecksum(v: DataView, at: number, octets: number, source: Ip4, destination: Ip4): void {
@@ -105,8 +110,9 @@ export function read(v: DataView, at: number, end: number): Tcp | DropReason {
 
 function readOptions(v: DataView, from: number, end: number): TcpOption[] | DropReason {
 	const options: TcpOption[] = [];
-	const bytes = (at: number, to: number): Uint8Array => new Uint8Array(v.buffer, v.byteOffset + at, to - at).slice();
-	for (let at = from; at < end; ) {
+	const bytes = (at: number, to: number): Uint8Array =>
+		new Uint8Array(v.buffer, v.byteOffset + at, to - at).slice();
+	for (let at = from; at < end;) {
 		const number = v.getUint8(at);
 		if (number === 0) {
 			options.push({ kind: "end", padding: bytes(at + 1, end) });
@@ -142,7 +148,8 @@ function readOption(
 		}));
 		return { kind: "sack", blocks };
 	}
-	if (number === 8 && length === 10) return { kind: "timestamps", value: v.getUint32(at + 2), echo: v.getUint32(at + 6) };
+	if (number === 8 && length === 10)
+		return { kind: "timestamps", value: v.getUint32(at + 2), echo: v.getUint32(at + 6) };
 	return { kind: "unknown", number, data: bytes(at + 2, at + length) };
 }
 
@@ -183,7 +190,9 @@ export function write(v: DataView, at: number, segment: Tcp): void {
 	checkField("tcp.urgent", segment.urgent, 16);
 	const length = octets(segment);
 	if (length % 4 !== 0 || length > MIN_OCTETS + MAX_OPTIONS) {
-		throw new RangeError(`tcp.options has ${String(length - MIN_OCTETS)} octets, expected a multiple of 4 up to 40`);
+		throw new RangeError(
+			`tcp.options has ${String(length - MIN_OCTETS)} octets, expected a multiple of 4 up to 40`,
+		);
 	}
 	v.setUint16(at + AT.sourcePort, segment.sourcePort);
 	v.setUint16(at + AT.destinationPort, segment.destinationPort);

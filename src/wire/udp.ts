@@ -24,7 +24,13 @@ export const setChecksum = (v: DataView, at: number, value: number): void => {
 };
 
 /** True when the datagram adds up under its addresses, or carries no checksum. */
-export function isChecksumGood(v: DataView, at: number, octets: number, source: Ip4, destination: Ip4): boolean {
+export function isChecksumGood(
+	v: DataView,
+	at: number,
+	octets: number,
+	source: Ip4,
+	destination: Ip4,
+): boolean {
 	if (checksum(v, at) === 0) return true;
 	return fold(sum(v, at, octets, pseudoHeader4(source, destination, PROTOCOL, octets))) === 0xffff;
 }
@@ -50,7 +56,12 @@ export function read(v: DataView, at: number, end: number): Udp | DropReason {
 	if (end - at < OCTETS) return "udp-truncated";
 	const octets = length(v, at);
 	if (octets < OCTETS || octets > end - at) return "udp-truncated";
-	return { sourcePort: sourcePort(v, at), destinationPort: destinationPort(v, at), length: octets, checksum: checksum(v, at) };
+	return {
+		sourcePort: sourcePort(v, at),
+		destinationPort: destinationPort(v, at),
+		length: octets,
+		checksum: checksum(v, at),
+	};
 }
 
 /** Meaning → bytes, the checksum as given. Throws RangeError for a field too large. */

@@ -31,7 +31,8 @@ export const group = (v: DataView, at: number): number => v.getUint32(at + FLAGS
 
 /** True when nothing is set that a receiver without extensions (or with GBP) does not know. */
 export const reservedAreZero = (v: DataView, at: number, gbp: boolean): boolean =>
-	(v.getUint32(at + FLAGS) & ~FLAG_VNI & (gbp ? ~GBP_BITS : -1)) === 0 && (v.getUint32(at + VNI) & 0xff) === 0;
+	(v.getUint32(at + FLAGS) & ~FLAG_VNI & (gbp ? ~GBP_BITS : -1)) === 0 &&
+	(v.getUint32(at + VNI) & 0xff) === 0;
 
 /** What a VXLAN header means. */
 export interface Vxlan {

@@ -14,7 +14,14 @@ const START = 1795455385.0;
 function topology(seed: number) {
 	// The recorded machine's ticks: its five-second timers fired at 390.7621 (ttl-a).
 	const lab = new Lab({ seed, uptime: "256.1263s" });
-	const [a, lan, c, r1, r2, b] = ["a", "lan", "c", "r1", "r2", "b"].map((name) => lab.netns(name)) as [Netns, Netns, Netns, Netns, Netns, Netns];
+	const [a, lan, c, r1, r2, b] = ["a", "lan", "c", "r1", "r2", "b"].map((name) => lab.netns(name)) as [
+		Netns,
+		Netns,
+		Netns,
+		Netns,
+		Netns,
+		Netns,
+	];
 	const bridge = lan.addBridge("br0");
 	bridge.up();
 	const onLan = (ns: Netns, port: string, mac: string) => {
@@ -41,7 +48,10 @@ function topology(seed: number) {
 	r1Eth1.addAddress("10.6.2.1/24");
 	r1.routes.add("10.6.3.0/24", { via: "10.6.2.2" });
 	for (const type of ["unreachable", "prohibit", "blackhole"] as const) {
-		r1.routes.add({ unreachable: "10.77.0.0/24", prohibit: "10.78.0.0/24", blackhole: "10.79.0.0/24" }[type], { type });
+		r1.routes.add(
+			{ unreachable: "10.77.0.0/24", prohibit: "10.78.0.0/24", blackhole: "10.79.0.0/24" }[type],
+			{ type },
+		);
 	}
 	r2Eth0.addAddress("10.6.2.2/24");
 	r2Eth1.addAddress("10.6.3.1/24");
@@ -62,9 +72,10 @@ async function replay() {
 		socket.send(new TextEncoder().encode("x\n"));
 	};
 	// traceroute: one socket a probe, each with its TTL, at the recorded instants.
-	const traceroute = keep(recording("k6-ip-forwarding/ttl-a"), (layers) => has(layers, "udp") && !has(layers, "icmp")).map(
-		(frame) => [frame.time, () => probe(a, frame)] as const,
-	);
+	const traceroute = keep(
+		recording("k6-ip-forwarding/ttl-a"),
+		(layers) => has(layers, "udp") && !has(layers, "icmp"),
+	).map((frame) => [frame.time, () => probe(a, frame)] as const);
 	await atInstants(
 		lab,
 		START,
@@ -84,12 +95,32 @@ async function replay() {
 			[1795455421.73153, ping("10.78.0.1", { count: 1, timeout: "1s" })],
 			[1795455421.83239, ping("10.79.0.1", { count: 1, timeout: "1s" })],
 			[1795455423.21025, ping("10.99.0.1", { count: 1, timeout: "1s" })],
-			[1795455432, () => { r1Eth1.setMtu(1450); }],
-			[1795455432, () => { r2Eth0.setMtu(1450); }],
+			[
+				1795455432,
+				() => {
+					r1Eth1.setMtu(1450);
+				},
+			],
+			[
+				1795455432,
+				() => {
+					r2Eth0.setMtu(1450);
+				},
+			],
 			[1795455433.6601, ping("10.6.3.10", { count: 2, size: 1472, mtuDiscovery: "do" })],
-			[1795455436, () => { a.routes.flushCache(); }],
+			[
+				1795455436,
+				() => {
+					a.routes.flushCache();
+				},
+			],
 			// What b learned from its TCP connection, which is not here yet: `ip route get` in commands.log.
-			[1795455437, () => { b.ipv4.pathMtus.learn(toIp4("10.6.1.10", "peer"), 1450); }],
+			[
+				1795455437,
+				() => {
+					b.ipv4.pathMtus.learn(toIp4("10.6.1.10", "peer"), 1450);
+				},
+			],
 			[1795455441.41642, ping("10.6.3.10", { count: 1, size: 1472, mtuDiscovery: "dont" })],
 			[1795455441.51676, ping("10.6.3.10", { count: 1, size: 4000, mtuDiscovery: "dont" })],
 			[1795455535.31965, () => void arping(a, aEth, "10.6.1.10", { mode: "announce" })],
@@ -114,7 +145,8 @@ function probe(ns: Netns, frame: TimedFrame): void {
 }
 
 /** A frame of TCP, or one that quotes it. */
-const noTcp = (frames: TimedFrame[]): TimedFrame[] => keep(frames, (layers) => !layers.some((layer) => layer.protocol === "tcp"));
+const noTcp = (frames: TimedFrame[]): TimedFrame[] =>
+	keep(frames, (layers) => !layers.some((layer) => layer.protocol === "tcp"));
 
 const PLACES = { a: "a:eth0", b: "b:eth0", "r1-eth1": "r1:eth1", "r2-eth1": "r2:eth1" } as const;
 type Place = keyof typeof PLACES;
@@ -122,10 +154,20 @@ type Place = keyof typeof PLACES;
 describe("routers and hosts say and send what Linux's do", () => {
 	test.each<readonly [string, readonly Place[], number, string]>([
 		["ping", ["a", "r1-eth1", "b"], 0.06, "ARP on each link, TTL 62 at the far end"],
-		["ttl", ["a", "r1-eth1", "b"], 0.06, "time exceeded from each router, port unreachable six times a burst"],
+		[
+			"ttl",
+			["a", "r1-eth1", "b"],
+			0.06,
+			"time exceeded from each router, port unreachable six times a burst",
+		],
 		["port-unreach", ["a", "r1-eth1", "b"], 0.06, "port unreachable from the target"],
 		["arp-fail-local", ["a"], 0.06, "three requests a second apart, no more"],
-		["arp-fail-remote", ["a", "r1-eth1", "r2-eth1", "b"], 0.08, "host unreachable for all that waited, at once"],
+		[
+			"arp-fail-remote",
+			["a", "r1-eth1", "r2-eth1", "b"],
+			0.08,
+			"host unreachable for all that waited, at once",
+		],
 		["unreach-routes", ["a"], 0.06, "unreachable, prohibited, silence, no route"],
 		["fragneeded", ["a", "r1-eth1", "b"], 0.06, "fragmentation needed, MTU 1450, once: then the host knows"],
 		["frag-by-router", ["a", "r1-eth1", "b"], 0.06, "fragments of fragments, 1424 octets each"],

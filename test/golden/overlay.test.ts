@@ -13,7 +13,11 @@ const SANDBOX = "1-m768rftdak";
 const overlayOnly = (place: string, frames: TimedFrame[]): TimedFrame[] =>
 	/^node\d:eth0$/.test(place) ? keep(frames, (layers) => has(layers, "vxlan")) : frames;
 
-function differences(capture: Capture, interfaces: readonly (readonly [string, string])[], comparison: Comparison): string[] {
+function differences(
+	capture: Capture,
+	interfaces: readonly (readonly [string, string])[],
+	comparison: Comparison,
+): string[] {
 	return interfaces.flatMap(([file, place]) => {
 		const recorded = overlayOnly(place, recording(`05-overlay/${file}`));
 		const ours = overlayOnly(place, emulated(capture, place));

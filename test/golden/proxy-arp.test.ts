@@ -13,8 +13,14 @@ async function replay() {
 	// The ticks of the recorded machine (k6-ip-forwarding, 640 s later), and a seed whose draws (proxy delays, reachable_time) come in the order of the recorded ones.
 	const lab = new Lab({ seed: 13, uptime: "256.2261s" });
 	const [a, r, b] = [lab.netns("a"), lab.netns("r"), lab.netns("b")];
-	const [aEth, rEth0] = lab.veth({ ns: a, name: "eth0", mac: "02:00:00:00:04:01" }, { ns: r, name: "eth0", mac: "02:00:00:00:04:02" });
-	const [rEth1, bEth] = lab.veth({ ns: r, name: "eth1", mac: "02:00:00:00:04:03" }, { ns: b, name: "eth0", mac: "02:00:00:00:04:04" });
+	const [aEth, rEth0] = lab.veth(
+		{ ns: a, name: "eth0", mac: "02:00:00:00:04:01" },
+		{ ns: r, name: "eth0", mac: "02:00:00:00:04:02" },
+	);
+	const [rEth1, bEth] = lab.veth(
+		{ ns: r, name: "eth1", mac: "02:00:00:00:04:03" },
+		{ ns: b, name: "eth0", mac: "02:00:00:00:04:04" },
+	);
 	for (const device of [aEth, rEth0, rEth1, bEth]) device.up();
 	aEth.addAddress("10.4.0.10/16");
 	bEth.addAddress("10.4.1.20/24");
@@ -61,7 +67,11 @@ async function replay() {
 describe("a router that answers ARP for others does it as Linux does", () => {
 	test.each([
 		["off", "no answer without proxy_arp", 0.06],
-		["on", "answers after a random delay, at once to unicast; never for its own side", REQUEST_TO_ANSWER + 0.1],
+		[
+			"on",
+			"answers after a random delay, at once to unicast; never for its own side",
+			REQUEST_TO_ANSWER + 0.1,
+		],
 		["on-default", "with a default route it answers for anything", REQUEST_TO_ANSWER],
 		["delay0", "proxy_delay 0 answers at once", 0.06],
 		["weakhost", "answers on any device for any address it has, until arp_ignore forbids it", 0.3],

@@ -46,7 +46,10 @@ async function replay() {
 	// The ticks of the recorded machine, and a seed whose times of reachability end as the recorded ones did.
 	const lab = new Lab({ seed: 5, uptime: "256.166s" });
 	const [u1, u2] = [lab.netns("u1"), lab.netns("u2")];
-	const ends = lab.veth({ ns: u1, name: "eth0", mac: "02:00:00:00:a0:01" }, { ns: u2, name: "eth0", mac: "02:00:00:00:a0:02" });
+	const ends = lab.veth(
+		{ ns: u1, name: "eth0", mac: "02:00:00:00:a0:01" },
+		{ ns: u2, name: "eth0", mac: "02:00:00:00:a0:02" },
+	);
 	for (const [i, end] of ends.entries()) {
 		end.addAddress(`192.0.2.${String(i + 1)}/24`);
 		end.up();
@@ -54,11 +57,15 @@ async function replay() {
 	addVxlan(u1, 1);
 	addVxlan(u2, 2);
 	const capture = lab.capture();
-	const ping = (options: Parameters<Netns["ping"]>[1], to = "10.9.0.2") => (): void => void u1.ping(to, options);
+	const ping =
+		(options: Parameters<Netns["ping"]>[1], to = "10.9.0.2") =>
+		(): void =>
+			void u1.ping(to, options);
 	const one = (options: Parameters<Netns["ping"]>[1]) => ping({ count: 1, ...options });
 	const inner = 1795454678.50093;
 	// nc and traceroute: what u1 said by UDP, at its instants. nc connects, traceroute does not and clears DF.
-	const isUdp = (frame: TimedFrame): boolean => has(dissect(frame.data), "udp") && value(dissect(frame.data), "ipv4.source") === 0x0a09_0001;
+	const isUdp = (frame: TimedFrame): boolean =>
+		has(dissect(frame.data), "udp") && value(dissect(frame.data), "ipv4.source") === 0x0a09_0001;
 	const datagrams = recording("k1-vxlan-unicast/inner-u1").filter(isUdp);
 	const commands: (readonly [number, () => unknown])[] = [
 		[inner, ping({ count: 3, interval: 300 })],
@@ -79,26 +86,70 @@ async function replay() {
 	for (const frame of recording("k1-vxlan-unicast/inner-u1")) {
 		const layers = dissect(frame.data);
 		if (!has(layers, "tcp")) continue;
-		const [ns, number] = value(layers, "ipv4.source") === 0x0a09_0001 ? ([u2, 1] as const) : ([u1, 2] as const);
-		commands.push([frame.time, () => { confirm(ns, "vx0", `10.9.0.${String(number)}`); }]);
-		commands.push([frame.time, () => { confirm(ns, "eth0", `192.0.2.${String(number)}`); }]);
+		const [ns, number] =
+			value(layers, "ipv4.source") === 0x0a09_0001 ? ([u2, 1] as const) : ([u1, 2] as const);
+		commands.push([
+			frame.time,
+			() => {
+				confirm(ns, "vx0", `10.9.0.${String(number)}`);
+			},
+		]);
+		commands.push([
+			frame.time,
+			() => {
+				confirm(ns, "eth0", `192.0.2.${String(number)}`);
+			},
+		]);
 	}
 	for (const [name, options] of Object.entries(VARIANTS)) {
 		const frames = recording(`k1-vxlan-unicast/${name}`);
-		const [begin, second, third, datagram] = [0, 4, 6, 8].map((i) => frames[i]?.time ?? 0) as [number, number, number, number];
+		const [begin, second, third, datagram] = [0, 4, 6, 8].map((i) => frames[i]?.time ?? 0) as [
+			number,
+			number,
+			number,
+			number,
+		];
 		commands.push(
-			[begin - 0.05, () => { u1.device("vx0").delete(); }],
-			[begin - 0.04, () => { addVxlan(u1, 1, options); }],
+			[
+				begin - 0.05,
+				() => {
+					u1.device("vx0").delete();
+				},
+			],
+			[
+				begin - 0.04,
+				() => {
+					addVxlan(u1, 1, options);
+				},
+			],
 			[begin, one({})],
 			[second, one({ tos: 0xb8, ttl: 9, mtuDiscovery: "do" })],
 			[third, one({ mtuDiscovery: "dont" })],
-			[datagram, () => { sendAgain(u1, frames[8]); }],
+			[
+				datagram,
+				() => {
+					sendAgain(u1, frames[8]);
+				},
+			],
 		);
 	}
-	for (const [at, options] of [[1795454741.46437, { vni: 5000 }], [1795454746.02236, { port: 8472 }]] as const) {
+	for (const [at, options] of [
+		[1795454741.46437, { vni: 5000 }],
+		[1795454746.02236, { port: 8472 }],
+	] as const) {
 		commands.push(
-			[at - 0.05, () => { u1.device("vx0").delete(); }],
-			[at - 0.04, () => { addVxlan(u1, 1, options, false); }],
+			[
+				at - 0.05,
+				() => {
+					u1.device("vx0").delete();
+				},
+			],
+			[
+				at - 0.04,
+				() => {
+					addVxlan(u1, 1, options, false);
+				},
+			],
 			[at, one({ timeout: "1s" })],
 		);
 	}
@@ -114,13 +165,19 @@ function confirm(ns: Netns, device: string, peer: string): void {
 /** Says a recorded datagram again, from a socket like the one that said it. */
 function sendAgain(ns: Netns, frame: TimedFrame | undefined): void {
 	if (frame === undefined) return;
-	const fields = dissect(frame.data).filter((layer) => !layer.quoted).flatMap((layer) => layer.fields);
+	const fields = dissect(frame.data)
+		.filter((layer) => !layer.quoted)
+		.flatMap((layer) => layer.fields);
 	const last = (name: string): number => Number(fields.findLast((field) => field.name === name)?.value);
 	const data = fields.findLast((field) => field.name === "payload.data")?.value;
 	const payload = data instanceof Uint8Array ? data : new Uint8Array();
 	const refuses = (last("ipv4.flags") & 2) !== 0;
 	const source = last("udp.sourcePort");
-	const socket = ns.udp({ ttl: last("ipv4.ttl"), mtuDiscovery: refuses ? "want" : "dont", ...(source < 32_768 || source === 40_000 ? { port: source } : {}) });
+	const socket = ns.udp({
+		ttl: last("ipv4.ttl"),
+		mtuDiscovery: refuses ? "want" : "dont",
+		...(source < 32_768 || source === 40_000 ? { port: source } : {}),
+	});
 	if (refuses) {
 		socket.connect("10.9.0.2", last("udp.destinationPort"));
 		socket.send(payload);
@@ -134,7 +191,11 @@ describe("a VXLAN tunnel is on the wire what Linux's is", () => {
 	test.each<readonly [string, string, string]>([
 		["inner-u1", "u1:vx0", "inside: nothing of a packet changes"],
 		["inner-u2", "u2:vx0", "inside at the far end"],
-		["underlay-u1", "u1:eth0", "outside: checksum set, DF clear, TTL 64, TOS 0 but for ECN, one port per flow"],
+		[
+			"underlay-u1",
+			"u1:eth0",
+			"outside: checksum set, DF clear, TTL 64, TOS 0 but for ECN, one port per flow",
+		],
 		["unknown-vni-eth0", "u1:eth0", "an unknown VNI is dropped in silence"],
 		["port8472-nolistener-eth0", "u1:eth0", "a port nobody opened is unreachable"],
 		...Object.keys(VARIANTS).map((name) => [name, "u1:eth0", JSON.stringify(VARIANTS[name])] as const),

@@ -20,11 +20,18 @@ function literal(clock: number, expires: number): number {
 describe("kernel timers are late as Linux's are", () => {
 	test("by the arithmetic of the timer wheel", () => {
 		fc.assert(
-			fc.property(fc.nat({ max: 1e13 }), fc.nat({ max: 4e12 }), fc.nat({ max: 1e12 }), (now, delay, phase) => {
-				const jiffies = new Jiffies({ hz: 250, phase });
-				const clock = Math.floor((now + phase) / TICK);
-				expect(jiffies.expiry(now, delay)).toBe(literal(clock, clock + Math.ceil(delay / TICK)) * TICK - phase);
-			}),
+			fc.property(
+				fc.nat({ max: 1e13 }),
+				fc.nat({ max: 4e12 }),
+				fc.nat({ max: 1e12 }),
+				(now, delay, phase) => {
+					const jiffies = new Jiffies({ hz: 250, phase });
+					const clock = Math.floor((now + phase) / TICK);
+					expect(jiffies.expiry(now, delay)).toBe(
+						literal(clock, clock + Math.ceil(delay / TICK)) * TICK - phase,
+					);
+				},
+			),
 		);
 	});
 

@@ -9,13 +9,21 @@ type Step =
 	| { readonly kind: "wire"; readonly delay: number }
 	| { readonly kind: "run"; readonly time: number };
 
-const delay = fc.oneof(fc.nat({ max: 3 }), fc.nat({ max: 100_000 }), fc.nat({ max: 5e9 }), fc.nat({ max: 8.64e15 }));
+const delay = fc.oneof(
+	fc.nat({ max: 3 }),
+	fc.nat({ max: 100_000 }),
+	fc.nat({ max: 5e9 }),
+	fc.nat({ max: 8.64e15 }),
+);
 const step: fc.Arbitrary<Step> = fc.oneof(
 	fc.record({ kind: fc.constant("lane" as const), delay: fc.constantFrom(0, 5000, 50_000) }),
 	fc.record({ kind: fc.constant("timer" as const), delay, timer: fc.nat({ max: 4 }) }),
 	fc.record({ kind: fc.constant("cancel" as const), timer: fc.nat({ max: 4 }) }),
 	fc.record({ kind: fc.constant("wire" as const), delay }),
-	fc.record({ kind: fc.constant("run" as const), time: fc.oneof(fc.nat({ max: 200_000 }), fc.nat({ max: 1e10 })) }),
+	fc.record({
+		kind: fc.constant("run" as const),
+		time: fc.oneof(fc.nat({ max: 200_000 }), fc.nat({ max: 1e10 })),
+	}),
 );
 
 /** The same by the simplest means: a sorted list. */
@@ -53,8 +61,13 @@ describe("the scheduler", () => {
 				const scheduler = new Scheduler();
 				const model = new Model();
 				const log: string[] = [];
-				const sink = { deliver: (item: { readonly name: string }) => log.push(`${item.name}@${String(scheduler.now)}`) };
-				const timers = Array.from({ length: 5 }, (_, i) => new Timer(() => log.push(`timer${String(i)}@${String(scheduler.now)}`)));
+				const sink = {
+					deliver: (item: { readonly name: string }) => log.push(`${item.name}@${String(scheduler.now)}`),
+				};
+				const timers = Array.from(
+					{ length: 5 },
+					(_, i) => new Timer(() => log.push(`timer${String(i)}@${String(scheduler.now)}`)),
+				);
 				for (const [i, each] of steps.entries()) {
 					switch (each.kind) {
 						case "lane":
@@ -103,7 +116,9 @@ describe("the scheduler", () => {
 	test("refuses the past: time never goes back", () => {
 		const scheduler = new Scheduler();
 		scheduler.runUntil(10);
-		expect(() => { scheduler.at(9, new Timer(() => undefined)); }).toThrow("nothing is asked for in the past");
+		expect(() => {
+			scheduler.at(9, new Timer(() => undefined));
+		}).toThrow("nothing is asked for in the past");
 	});
 
 	test("stops a flood that has no end with the error its owner chose", () => {
@@ -112,7 +127,12 @@ describe("the scheduler", () => {
 			throw new Error(`${String(pending)} wait`);
 		};
 		const lane = scheduler.lane(5);
-		const sink = { deliver: () => { lane.push(sink, {}); lane.push(sink, {}); } };
+		const sink = {
+			deliver: () => {
+				lane.push(sink, {});
+				lane.push(sink, {});
+			},
+		};
 		lane.push(sink, {});
 		expect(() => scheduler.run()).toThrow("1024 wait");
 	});

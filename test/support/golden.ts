@@ -18,8 +18,10 @@ export function recording(path: string): TimedFrame[] {
 }
 
 /** Picks frames by their layers: `keep(frames, (layers) => has(layers, "arp"))`. */
-export const keep = (frames: readonly TimedFrame[], which: (layers: readonly Layer[]) => boolean): TimedFrame[] =>
-	frames.filter((frame) => which(dissect(frame.data)));
+export const keep = (
+	frames: readonly TimedFrame[],
+	which: (layers: readonly Layer[]) => boolean,
+): TimedFrame[] => frames.filter((frame) => which(dissect(frame.data)));
 
 /** True when a frame has a layer of the protocol, quoted ones aside. */
 export const has = (layers: readonly Layer[], protocol: string): boolean =>
@@ -43,7 +45,10 @@ export interface Tolerance {
  */
 export class Comparison {
 	readonly #tolerance: Tolerance;
-	readonly #mappings = new Map<string, { readonly there: Map<string, string>; readonly back: Map<string, string> }>();
+	readonly #mappings = new Map<
+		string,
+		{ readonly there: Map<string, string>; readonly back: Map<string, string> }
+	>();
 
 	constructor(tolerance: Tolerance) {
 		this.#tolerance = tolerance;
@@ -65,7 +70,8 @@ export class Comparison {
 			const [theirs, ours] = [recorded[i], emulated[i]];
 			const at = `${name} frame ${String(i + 1)}`;
 			if (theirs === undefined || ours === undefined) {
-				const [what, frame] = theirs === undefined ? (["extra", ours] as const) : (["missing", theirs] as const);
+				const [what, frame] =
+					theirs === undefined ? (["extra", ours] as const) : (["missing", theirs] as const);
 				found.push(`${at}: ${what}: ${frame === undefined ? "" : tell(frame.data)}`);
 				continue;
 			}
@@ -80,12 +86,16 @@ export class Comparison {
 
 	#frame(at: string, theirs: Uint8Array, ours: Uint8Array): string[] {
 		const [a, b] = [dissect(theirs).flatMap(withFragment), dissect(ours).flatMap(withFragment)];
-		const shape = (fields: readonly NamedField[]): string => fields.map((each) => `${each.name}/${String(each.octets)}`).join(" ");
-		if (shape(a) !== shape(b)) return [`${at}: another shape\n  recorded ${tell(theirs)}\n  ours     ${tell(ours)}`];
+		const shape = (fields: readonly NamedField[]): string =>
+			fields.map((each) => `${each.name}/${String(each.octets)}`).join(" ");
+		if (shape(a) !== shape(b))
+			return [`${at}: another shape\n  recorded ${tell(theirs)}\n  ours     ${tell(ours)}`];
 		return a.flatMap((field, i) => {
 			const mine = b[i];
 			if (mine === undefined || this.#equal(field, mine)) return [];
-			return [`${at}: ${field.name} is ${mine.text}, recorded ${field.text}\n  recorded ${tell(theirs)}\n  ours     ${tell(ours)}`];
+			return [
+				`${at}: ${field.name} is ${mine.text}, recorded ${field.text}\n  recorded ${tell(theirs)}\n  ours     ${tell(ours)}`,
+			];
 		});
 	}
 
@@ -94,12 +104,16 @@ export class Comparison {
 		if (EPHEMERAL_PORTS.has(name) && Number(theirs.value) >= FIRST_EPHEMERAL_PORT) {
 			return Number(ours.value) >= FIRST_EPHEMERAL_PORT && this.#maps("port", theirs.text, ours.text);
 		}
-		if (this.#tolerance.randomMacs?.includes(theirs.text) === true) return this.#maps("mac", theirs.text, ours.text);
+		if (this.#tolerance.randomMacs?.includes(theirs.text) === true)
+			return this.#maps("mac", theirs.text, ours.text);
 		switch (NORMALISED[name]?.as) {
 			case "zero-or-not": {
 				const alike = (theirs.value === 0) === (ours.value === 0);
 				// A field with the same meaning in several frames of one packet keeps its meaning.
-				return alike && (name !== FRAGMENT_TRAIN || !theirs.fragment || this.#maps(theirs.train, theirs.text, ours.text));
+				return (
+					alike &&
+					(name !== FRAGMENT_TRAIN || !theirs.fragment || this.#maps(theirs.train, theirs.text, ours.text))
+				);
 			}
 			case "same-mapping":
 				return this.#maps(name, theirs.text, ours.text);

@@ -27,7 +27,9 @@ const REAL_WORLD = /(?<![#.\w])(Buffer|process|Date|performance|setTimeout|setIn
 
 /** All of src/. */
 export function sourceTree(root: URL): Tree {
-	const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
+	const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) =>
+		file.endsWith(".ts"),
+	);
 	return new Map(files.map((file) => [file, readFileSync(new URL(file, root), "utf8")]));
 }
 
@@ -40,9 +42,12 @@ export function violations(tree: Tree): string[] {
 		const folder = folderOf(file);
 		const hosted = HOSTED.has(folder);
 		const targets: string[] = [];
-		const typesOnly = new Set([...code.matchAll(/import type [^;]*? from "([^"]+)"/g)].map((match) => match[1] ?? ""));
+		const typesOnly = new Set(
+			[...code.matchAll(/import type [^;]*? from "([^"]+)"/g)].map((match) => match[1] ?? ""),
+		);
 		for (const specifier of imports(code)) {
-			if (specifier.startsWith("node:") && !hosted) found.push(`${file} imports ${specifier}: only src/node and src/cli may`);
+			if (specifier.startsWith("node:") && !hosted)
+				found.push(`${file} imports ${specifier}: only src/node and src/cli may`);
 			if (!specifier.startsWith(".")) continue;
 			const target = normalize(join(dirname(file), specifier));
 			if (!typesOnly.has(specifier)) targets.push(target);
@@ -63,16 +68,20 @@ function direction(file: string, folder: string, target: string): string[] {
 	if (file === "index.ts" || FOUNDATION.has(file)) return [];
 	const [from, below] = [rank(folder), rank(to)];
 	if (from < 0) return [`${file} is in no layer`];
-	if (below < 0 || below >= from) return [`${file} imports ${target}: imports point down, and ${to} is not below ${folder}`];
-	if (!target.endsWith("/index.ts")) return [`${file} imports ${target}: a folder is entered by its index.ts`];
+	if (below < 0 || below >= from)
+		return [`${file} imports ${target}: imports point down, and ${to} is not below ${folder}`];
+	if (!target.endsWith("/index.ts"))
+		return [`${file} imports ${target}: a folder is entered by its index.ts`];
 	return [];
 }
 
 const folderOf = (file: string): string => (file.includes("/") ? file.slice(0, file.indexOf("/")) : "");
-const rank = (folder: string): number => ORDER.findIndex((layer) => (layer as readonly string[]).includes(folder));
+const rank = (folder: string): number =>
+	ORDER.findIndex((layer) => (layer as readonly string[]).includes(folder));
 
 function* imports(code: string): Generator<string> {
-	for (const match of code.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*"([^"]+)"/g)) if (match[1] !== undefined) yield match[1];
+	for (const match of code.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*"([^"]+)"/g))
+		if (match[1] !== undefined) yield match[1];
 }
 
 const withoutComments = (text: string): string =>

@@ -5,21 +5,34 @@
  * - `same-mapping`: values may differ, but the same recorded value must always meet the same emulated one, and
  *   different ones different ones, through the whole scenario.
  * - `validity`: of checksums, whether they are right, and whether they are absent (zero).
- * - `time-of-day`: ignored.
+ * - `time-of-day`: may differ, but must be one: seconds and microseconds.
+ * - `same-offset`: counted from a start drawn at random: the difference between emulated and recorded value is the
+ *   same for all of one direction of one connection; a recorded 0 stays 0.
+ * - `same-clock`: the same for a clock in milliseconds, as far apart as frames may be in time.
  */
-export type Normalisation = "zero-or-not" | "same-mapping" | "validity" | "time-of-day";
+export type Normalisation =
+	"zero-or-not" | "same-mapping" | "validity" | "time-of-day" | "same-offset" | "same-clock";
 
 /** Ports from here on are drawn by the kernel (`net.ipv4.ip_local_port_range`). */
 export const FIRST_EPHEMERAL_PORT = 32_768;
 
 export const NORMALISED: Readonly<Record<string, { readonly as: Normalisation; readonly why: string }>> = {
-	"ipv4.ident": { as: "zero-or-not", why: "counters start at random; fragments of one packet keep one value (see below)" },
+	"ipv4.ident": {
+		as: "zero-or-not",
+		why: "counters start at random; fragments of one packet keep one value (see below)",
+	},
 	"ipv4.checksum": { as: "validity", why: "depends on the identification" },
 	"icmp.checksum": { as: "validity", why: "depends on id and time of day" },
 	"icmp.id": { as: "same-mapping", why: "a port or process id of ping" },
 	"icmp.timestamp": { as: "time-of-day", why: "ping writes the time of day" },
 	"udp.checksum": { as: "validity", why: "depends on ports and inner random fields" },
 	"tcp.checksum": { as: "validity", why: "depends on ports and sequence numbers" },
+	"tcp.sequence": { as: "same-offset", why: "the initial sequence number is drawn at random" },
+	"tcp.acknowledgment": { as: "same-offset", why: "counted from the other side's initial sequence number" },
+	"tcp.sackEdge": { as: "same-offset", why: "counted from the other side's initial sequence number" },
+	"tcp.tsval": { as: "same-clock", why: "each connection's timestamps start at random" },
+	"tcp.tsecr": { as: "same-clock", why: "the other side's timestamp" },
+	"dns.id": { as: "same-mapping", why: "drawn at random for each query" },
 };
 
 /** Fields that are compared through a mapping only when their recorded value was drawn by the kernel. */

@@ -33,12 +33,17 @@ const vtepOf = (node: number): string => `172.31.1.${String(5 + node)}`;
  * vxlan0 and the load balancer's and the container's veth, permanent neighbour and forwarding entries for all
  * end points of the other node.
  */
-export function recordedOverlay(seed: number, sandboxMac = "5e:f0:c6:c0:89:ec"): { readonly lab: Lab; readonly nodes: readonly [OverlayNode, OverlayNode] } {
+export function recordedOverlay(
+	seed: number,
+	sandboxMac = "5e:f0:c6:c0:89:ec",
+): { readonly lab: Lab; readonly nodes: readonly [OverlayNode, OverlayNode] } {
 	const lab = new Lab({ seed, epoch: "2026-11-23T17:15:00Z" });
 	const lan = lab.switch("underlay");
 	const build = (node: number): OverlayNode => {
 		const mac = `52:54:00:00:0${String(node + 1)}:00`;
-		const host = lab.host(`node${String(node + 1)}`, { nics: { eth0: { address: `${vtepOf(node)}/24`, mac, attach: lan } } });
+		const host = lab.host(`node${String(node + 1)}`, {
+			nics: { eth0: { address: `${vtepOf(node)}/24`, mac, attach: lan } },
+		});
 		const sandbox = host.addNetns(`1-${NETWORK}`);
 		const bridge = sandbox.addBridge("br0");
 		bridge.addAddress("10.0.1.1/24");
@@ -56,14 +61,18 @@ export function recordedOverlay(seed: number, sandboxMac = "5e:f0:c6:c0:89:ec"):
 		bridge.up();
 		vxlan.up();
 		const join = (name: string, inside: Netns, { ip }: EndPoint): void => {
-			const [outer, eth0] = lab.veth({ ns: sandbox, name, mac: `f${name.at(-1) ?? ""}:00:00:00:0${String(node)}:01` }, { ns: inside, name: "eth0", mac: macOf(ip) });
+			const [outer, eth0] = lab.veth(
+				{ ns: sandbox, name, mac: `f${name.at(-1) ?? ""}:00:00:00:0${String(node)}:01` },
+				{ ns: inside, name: "eth0", mac: macOf(ip) },
+			);
 			for (const end of [outer, eth0]) end.setMtu(1450);
 			bridge.attach(outer);
 			eth0.addAddress(`${ip}/24`);
 			outer.up();
 			eth0.up();
 		};
-		const here = (points: readonly EndPoint[]): EndPoint => points.find((point) => point.node === node) ?? { ip: "", node };
+		const here = (points: readonly EndPoint[]): EndPoint =>
+			points.find((point) => point.node === node) ?? { ip: "", node };
 		join("veth0", host.addNetns("lb_m768rftda"), here(BALANCERS));
 		const container = host.addNetns(`c${String(node + 1)}`);
 		join("veth1", container, here(CONTAINERS));

@@ -124,12 +124,8 @@ export function tsharkFields(capture: Uint8Array, fields: readonly string[], fil
 		const checks = ["ip", "udp", "tcp"].flatMap((protocol) => ["-o", `${protocol}.check_checksum:TRUE`]);
 		const wanted = fields.flatMap((field) => ["-e", field]);
 		const filtered = filter === "" ? [] : ["-Y", filter];
-		const options = { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] } as const;
-		const text = execFileSync(
-			tshark,
-			["-n", "-r", path, ...checks, ...filtered, "-T", "fields", ...wanted],
-			options,
-		);
+		const arguments_ = ["-n", "-r", path, ...checks, ...filtered, "-T", "fields", ...wanted];
+		const text = execFileSync(tshark, arguments_, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
 		return text
 			.split("\n")
 			.slice(0, -1)

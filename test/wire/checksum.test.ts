@@ -30,33 +30,48 @@ describe("the internet checksum", () => {
 
 	test("updated for one changed word equals the one computed anew (RFC 1624)", () => {
 		fc.assert(
-			fc.property(fc.uint8Array({ minLength: 20, maxLength: 60 }), fc.nat({ max: 9 }), fc.nat({ max: 0xffff }), (bytes, word, to) => {
-				const view = new DataView(bytes.slice().buffer);
-				// A sum over zeros alone has no complement: a header is never all zeros.
-				view.setUint8(0, 0x45);
-				const at = 2 + (word % 8) * 2;
-				const before = checksum.checksum(view, 0, bytes.length);
-				const from = view.getUint16(at);
-				view.setUint16(at, to);
-				expect(checksum.update16(before, from, to)).toBe(checksum.checksum(view, 0, bytes.length));
-			}),
+			fc.property(
+				fc.uint8Array({ minLength: 20, maxLength: 60 }),
+				fc.nat({ max: 9 }),
+				fc.nat({ max: 0xffff }),
+				(bytes, word, to) => {
+					const view = new DataView(bytes.slice().buffer);
+					// A sum over zeros alone has no complement: a header is never all zeros.
+					view.setUint8(0, 0x45);
+					const at = 2 + (word % 8) * 2;
+					const before = checksum.checksum(view, 0, bytes.length);
+					const from = view.getUint16(at);
+					view.setUint16(at, to);
+					expect(checksum.update16(before, from, to)).toBe(checksum.checksum(view, 0, bytes.length));
+				},
+			),
 		);
 	});
 
 	test("stays right through every in-place change of an IPv4 header", () => {
 		fc.assert(
-			fc.property(fc.nat({ max: 255 }), fc.integer({ min: 2, max: 255 }), fc.nat({ max: 0xffff_ffff }), fc.nat({ max: 0xffff_ffff }), (tos, ttl, a, b) => {
-				const view = new DataView(new ArrayBuffer(20));
-				ipv4.writePlain(view, 0, 84, tos, 7, 0x4000, ttl, 1, a as never, b as never);
-				expect(ipv4.isChecksumGood(view, 0)).toBe(true);
-				ipv4.decrementTtl(view, 0);
-				expect([ipv4.ttl(view, 0), ipv4.isChecksumGood(view, 0)]).toEqual([ttl - 1, true]);
-				ipv4.setTos(view, 0, b & 255);
-				ipv4.setSource(view, 0, b as never);
-				ipv4.setDestination(view, 0, a as never);
-				expect([ipv4.tos(view, 0), ipv4.source(view, 0), ipv4.destination(view, 0)]).toEqual([b & 255, b, a]);
-				expect(ipv4.isChecksumGood(view, 0)).toBe(true);
-			}),
+			fc.property(
+				fc.nat({ max: 255 }),
+				fc.integer({ min: 2, max: 255 }),
+				fc.nat({ max: 0xffff_ffff }),
+				fc.nat({ max: 0xffff_ffff }),
+				(tos, ttl, a, b) => {
+					const view = new DataView(new ArrayBuffer(20));
+					ipv4.writePlain(view, 0, 84, tos, 7, 0x4000, ttl, 1, a as never, b as never);
+					expect(ipv4.isChecksumGood(view, 0)).toBe(true);
+					ipv4.decrementTtl(view, 0);
+					expect([ipv4.ttl(view, 0), ipv4.isChecksumGood(view, 0)]).toEqual([ttl - 1, true]);
+					ipv4.setTos(view, 0, b & 255);
+					ipv4.setSource(view, 0, b as never);
+					ipv4.setDestination(view, 0, a as never);
+					expect([ipv4.tos(view, 0), ipv4.source(view, 0), ipv4.destination(view, 0)]).toEqual([
+						b & 255,
+						b,
+						a,
+					]);
+					expect(ipv4.isChecksumGood(view, 0)).toBe(true);
+				},
+			),
 		);
 	});
 

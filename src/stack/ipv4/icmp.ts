@@ -46,7 +46,8 @@ export class Icmp {
 		const at = start + ipv4.headerOctets(view, start);
 		const device = inDevice.device;
 		if (frame.end - at < icmp.OCTETS) return device.dropIn(frame, "icmp-truncated");
-		if (!frame.trusted && checksum.checksum(view, at, frame.end - at) !== 0) return device.dropIn(frame, "icmp-csum");
+		if (!frame.trusted && checksum.checksum(view, at, frame.end - at) !== 0)
+			return device.dropIn(frame, "icmp-csum");
 		switch (icmp.type(view, at)) {
 			case icmp.ECHO_REQUEST:
 				return this.#echo(frame, at, inDevice);
@@ -106,7 +107,8 @@ export class Icmp {
 	#send(frame: Frame, source: Ip4, destination: Ip4, tos: number): void {
 		const ns = this.#ipv4.ns;
 		const route = ns.route(destination);
-		if (route === undefined || route.device === null) return ns.kernel.world.drop(frame, "ip-no-route", ns.loopback);
+		if (route === undefined || route.device === null)
+			return ns.kernel.world.drop(frame, "ip-no-route", ns.loopback);
 		frame.push(ipv4.MIN_OCTETS);
 		ipv4.writePlain(
 			frame.view,
@@ -217,4 +219,3 @@ function guess(length: number): number {
 	const plateaus = [32_000, 17_914, 8166, 4352, 2002, 1492, 576, 296, 216, 128, 68];
 	return plateaus.find((plateau) => plateau < length) ?? 68;
 }
-

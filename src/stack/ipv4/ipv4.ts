@@ -102,7 +102,8 @@ export class Ipv4 {
 	#decide(source: Ip4, destination: Ip4, inDevice: InDevice): InputDecision {
 		const generation = this.ns.generation;
 		const decisions = (this.#decisions ??= new Array<InputDecision | undefined>(DECISIONS).fill(undefined));
-		const slot = (source ^ (source >>> 8) ^ Math.imul(destination, 5) ^ (destination >>> 7)) & (DECISIONS - 1);
+		const slot =
+			(source ^ (source >>> 8) ^ Math.imul(destination, 5) ^ (destination >>> 7)) & (DECISIONS - 1);
 		const known = decisions[slot];
 		if (
 			known?.source === source &&
@@ -129,7 +130,9 @@ export class Ipv4 {
 	#route(source: Ip4, destination: Ip4, inDevice: InDevice): Route | DropReason {
 		if (destination === BROADCAST_IP4) return this.ns.broadcastRoute;
 		if (isMulticastIp4(destination)) {
-			return inDevice.groups.has(destination) || this.ns.isAllHosts(destination) ? this.ns.broadcastRoute : "ip-nomcast";
+			return inDevice.groups.has(destination) || this.ns.isAllHosts(destination)
+				? this.ns.broadcastRoute
+				: "ip-nomcast";
 		}
 		if (isMulticastIp4(source) || source === BROADCAST_IP4) return "ip-martian-source";
 		const loopback = inDevice.device === this.ns.loopback;
@@ -150,7 +153,8 @@ export class Ipv4 {
 	/** `fib_validate_source`: an own address may not come in from outside, and `rp_filter` may ask for more. */
 	#judgeSource(source: Ip4, inDevice: InDevice): DropReason | undefined {
 		const own = this.ns.isOwnAddress(source);
-		if (own && inDevice.conf.accept_local === 0 && this.ns.confAll.accept_local === 0) return "ip-martian-source";
+		if (own && inDevice.conf.accept_local === 0 && this.ns.confAll.accept_local === 0)
+			return "ip-martian-source";
 		const mode = Math.max(inDevice.conf.rp_filter, this.ns.confAll.rp_filter);
 		if (mode === 0 || own) return undefined;
 		const back = this.ns.fib.lookup(source);
@@ -190,8 +194,10 @@ export class Ipv4 {
 	#forward(frame: Frame, inDevice: InDevice, route: Route, redirect: boolean): void {
 		const { view, start } = frame;
 		if (route.type !== "unicast") {
-			if (route.type === "unreachable") this.icmp.tell(frame, inDevice, icmp.UNREACHABLE, icmp.HOST_UNREACHABLE, 0);
-			if (route.type === "prohibit") this.icmp.tell(frame, inDevice, icmp.UNREACHABLE, icmp.ADMIN_PROHIBITED, 0);
+			if (route.type === "unreachable")
+				this.icmp.tell(frame, inDevice, icmp.UNREACHABLE, icmp.HOST_UNREACHABLE, 0);
+			if (route.type === "prohibit")
+				this.icmp.tell(frame, inDevice, icmp.UNREACHABLE, icmp.ADMIN_PROHIBITED, 0);
 			return inDevice.device.dropIn(frame, "ip-unreachable-route", route.text);
 		}
 		if (ipv4.ttl(view, start) <= 1) {

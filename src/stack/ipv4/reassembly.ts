@@ -72,7 +72,8 @@ export class Reassembly {
 		const next = queue.pieces[at];
 		const before = queue.pieces[at - 1];
 		// The very same piece again is a duplicate; anything else that overlaps spoils the datagram.
-		if (next?.from === from && next.to === to) return void this.#drop(frame, inDevice, "frag-overlap", "duplicate");
+		if (next?.from === from && next.to === to)
+			return void this.#drop(frame, inDevice, "frag-overlap", "duplicate");
 		if ((before !== undefined && before.to > from) || (next !== undefined && next.from < to)) {
 			this.#drop(frame, inDevice, "frag-overlap");
 			return void this.#end(queue, "frag-overlap");
@@ -139,7 +140,12 @@ export class Reassembly {
 		this.#octets -= queue.have;
 	}
 
-	#drop(frame: Frame, inDevice: InDevice, reason: "frag-memory" | "frag-too-big" | "frag-overlap", detail?: string): void {
+	#drop(
+		frame: Frame,
+		inDevice: InDevice,
+		reason: "frag-memory" | "frag-too-big" | "frag-overlap",
+		detail?: string,
+	): void {
 		inDevice.device.dropIn(frame, reason, detail);
 	}
 

@@ -49,7 +49,18 @@ export function sendPacket(
 	const ident = refuses ? (socket.nextIdent() ?? 0) : ns.kernel.nextIdent(source, destination, protocol);
 	frame.push(ipv4.MIN_OCTETS);
 	const fragmentField = dontFragment ? ipv4.DONT_FRAGMENT : 0;
-	ipv4.writePlain(frame.view, frame.start, octets, socket.tos, ident, fragmentField, socket.ttl, protocol, source, destination);
+	ipv4.writePlain(
+		frame.view,
+		frame.start,
+		octets,
+		socket.tos,
+		ident,
+		fragmentField,
+		socket.ttl,
+		protocol,
+		source,
+		destination,
+	);
 	ns.ipv4.output(frame, route);
 	return undefined;
 }

@@ -1,4 +1,12 @@
-import { ANY_IP4, BROADCAST_MAC, type Ip4, isLoopbackIp4, isMulticastIp4, type Mac, ZERO_MAC } from "../../addr/index.ts";
+import {
+	ANY_IP4,
+	BROADCAST_MAC,
+	type Ip4,
+	isLoopbackIp4,
+	isMulticastIp4,
+	type Mac,
+	ZERO_MAC,
+} from "../../addr/index.ts";
 import type { Device } from "../../link/index.ts";
 import { milliseconds, Timer } from "../../sim/index.ts";
 import { arp, ethernet, type Frame, ipv4 } from "../../wire/index.ts";
@@ -26,7 +34,8 @@ export class Arp {
 		if (device.noArp) return device.dropIn(frame, "dev-noarp");
 		const packet = arp.read(frame.view, frame.start + ethernet.OCTETS, frame.end);
 		if (typeof packet === "string") return device.dropIn(frame, packet);
-		if (packet.operation !== arp.REQUEST && packet.operation !== arp.REPLY) return device.dropIn(frame, "arp-unsupported");
+		if (packet.operation !== arp.REQUEST && packet.operation !== arp.REPLY)
+			return device.dropIn(frame, "arp-unsupported");
 		const unicast = ethernet.dst(frame.view, frame.start) === device.mac;
 		this.#process(frame, packet, inDevice, unicast, false);
 	}
@@ -55,7 +64,8 @@ export class Arp {
 			}
 			if (this.#proxies(inDevice, targetIp) && !this.#ns.ipv4.isMartian(senderIp, inDevice)) {
 				neighbours.heard(senderIp, senderMac, "stale", true, true);
-				if (delayed || unicast || inDevice.neigh.proxy_delay === 0) return this.#answer(frame, packet, inDevice);
+				if (delayed || unicast || inDevice.neigh.proxy_delay === 0)
+					return this.#answer(frame, packet, inDevice);
 				return this.#answerLater(frame, packet, inDevice);
 			}
 		}
@@ -80,7 +90,7 @@ export class Arp {
 		if (mode === 8) return true;
 		const own = inDevice.addresses.find((each) => each.prefix.address === targetIp);
 		if (own === undefined) return true;
-		return mode === 2 && ((own.prefix.address ^ senderIp) >>> (32 - own.prefix.length)) !== 0;
+		return mode === 2 && (own.prefix.address ^ senderIp) >>> (32 - own.prefix.length) !== 0;
 	}
 
 	/** Whether the device answers for an address it would route onwards (`arp_fwd_proxy`, `arp_fwd_pvlan`). */
@@ -89,7 +99,11 @@ export class Arp {
 		const route = this.#ns.fib.lookup(target);
 		if (route?.type !== "unicast" || route.device === null) return false;
 		if (route.device === inDevice.device) return inDevice.conf.proxy_arp_pvlan !== 0;
-		return inDevice.conf.proxy_arp !== 0 || this.#ns.confAll.proxy_arp !== 0 || this.#ns.isProxyNeighbour(inDevice, target);
+		return (
+			inDevice.conf.proxy_arp !== 0 ||
+			this.#ns.confAll.proxy_arp !== 0 ||
+			this.#ns.isProxyNeighbour(inDevice, target)
+		);
 	}
 
 	/** A proxy waits for a random part of `proxy_delay`, so that the real owner may be first (`pneigh_enqueue`). */
@@ -137,7 +151,10 @@ export class Arp {
 
 	/** The packet's own source if it is ours, else an address of the device (`arp_announce` 0). */
 	#sourceFor(inDevice: InDevice, target: Ip4, forPacket: Frame | undefined): Ip4 {
-		if (forPacket !== undefined && Math.max(inDevice.conf.arp_announce, this.#ns.confAll.arp_announce) === 0) {
+		if (
+			forPacket !== undefined &&
+			Math.max(inDevice.conf.arp_announce, this.#ns.confAll.arp_announce) === 0
+		) {
 			const source = ipv4.source(forPacket.view, forPacket.start);
 			if (this.#ns.isOwnAddress(source)) return source;
 		}
@@ -163,4 +180,3 @@ export class Arp {
 		device.transmit(frame);
 	}
 }
-

@@ -57,7 +57,9 @@ export class NeighbourCommands {
 		const state = options.nud ?? "permanent";
 		const table = this.#table(options.dev);
 		if (mac === undefined && state !== "failed" && table.get(ip)?.facts.mac === undefined) {
-			throw new NetError("EINVAL", "RTNETLINK answers: Invalid argument", { remedy: "Name the link address (lladdr)." });
+			throw new NetError("EINVAL", "RTNETLINK answers: Invalid argument", {
+				remedy: "Name the link address (lladdr).",
+			});
 		}
 		table.set(ip, mac, state);
 	}
@@ -66,7 +68,9 @@ export class NeighbourCommands {
 	del(address: Ip4 | string, options: { readonly dev: Device | string }): void {
 		const ip = toIp4(address, "address");
 		if (!this.#table(options.dev).remove(ip)) {
-			throw new NetError("ENOENT", "RTNETLINK answers: No such file or directory", { context: { address: formatIp4(ip) } });
+			throw new NetError("ENOENT", "RTNETLINK answers: No such file or directory", {
+				context: { address: formatIp4(ip) },
+			});
 		}
 	}
 

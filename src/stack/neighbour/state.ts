@@ -6,15 +6,7 @@ import type { Instant, Nanoseconds } from "../../sim/index.ts";
 
 /** The states of `ip neigh`, in lower case. */
 export type NudState =
-	| "none"
-	| "incomplete"
-	| "reachable"
-	| "stale"
-	| "delay"
-	| "probe"
-	| "failed"
-	| "noarp"
-	| "permanent";
+	"none" | "incomplete" | "reachable" | "stale" | "delay" | "probe" | "failed" | "noarp" | "permanent";
 
 /** What is known of one neighbour. */
 export interface NeighbourFacts {
@@ -48,7 +40,12 @@ export type NeighbourEvent =
 	| { readonly kind: "wanted" }
 	| { readonly kind: "timer" }
 	/** Its address was heard: as an answer to us (`reachable`) or in passing (`stale`). */
-	| { readonly kind: "heard"; readonly mac: Mac; readonly as: "reachable" | "stale"; readonly override: boolean }
+	| {
+			readonly kind: "heard";
+			readonly mac: Mac;
+			readonly as: "reachable" | "stale";
+			readonly override: boolean;
+	  }
 	/** An upper layer makes progress with it (`MSG_CONFIRM`, TCP). */
 	| { readonly kind: "confirmed" }
 	/** Set by hand: `ip neigh replace … nud …`. */
@@ -110,7 +107,12 @@ function wanted(old: NeighbourFacts, times: NeighbourTimes, now: Instant): Step 
 	switch (old.state) {
 		case "none":
 		case "failed": {
-			const asking: NeighbourFacts = { ...old, state: "incomplete", probes: times.ucastSolicit, updated: now };
+			const asking: NeighbourFacts = {
+				...old,
+				state: "incomplete",
+				probes: times.ucastSolicit,
+				updated: now,
+			};
 			return ask(asking, times);
 		}
 		case "stale":
@@ -124,7 +126,8 @@ function wanted(old: NeighbourFacts, times: NeighbourTimes, now: Instant): Step 
 function timer(old: NeighbourFacts, times: NeighbourTimes, now: Instant): Step {
 	switch (old.state) {
 		case "reachable":
-			if (now <= old.confirmed + times.reachable) return [old, [{ kind: "wake", after: old.confirmed + times.reachable - now }]];
+			if (now <= old.confirmed + times.reachable)
+				return [old, [{ kind: "wake", after: old.confirmed + times.reachable - now }]];
 			if (now <= old.used + times.delayFirstProbe) {
 				return [{ ...old, state: "delay", updated: now }, [{ kind: "wake", after: times.delayFirstProbe }]];
 			}
@@ -150,7 +153,13 @@ function ask(old: NeighbourFacts, times: NeighbourTimes): Step {
 		return [{ ...old, state: "failed", mac: undefined }, [{ kind: "rest" }, { kind: "give-up" }]];
 	}
 	const to = old.probes < times.ucastSolicit ? old.mac : undefined;
-	return [{ ...old, probes: old.probes + 1 }, [{ kind: "wake", after: times.retrans }, { kind: "ask", to }]];
+	return [
+		{ ...old, probes: old.probes + 1 },
+		[
+			{ kind: "wake", after: times.retrans },
+			{ kind: "ask", to },
+		],
+	];
 }
 
 /** `neigh_update` as ARP calls it. */
@@ -174,7 +183,13 @@ function heard(
 	return become({ ...old, confirmed }, state, mac, times, now);
 }
 
-function set(old: NeighbourFacts, mac: Mac | undefined, state: NudState, times: NeighbourTimes, now: Instant): Step {
+function set(
+	old: NeighbourFacts,
+	mac: Mac | undefined,
+	state: NudState,
+	times: NeighbourTimes,
+	now: Instant,
+): Step {
 	if (!isValid(state)) {
 		const waiting = old.state === "incomplete" || old.state === "probe";
 		const effects: NeighbourEffect[] = [{ kind: "rest" }];
@@ -205,7 +220,10 @@ function become(
 		updated: now,
 	};
 	const effects: NeighbourEffect[] = [];
-	if (changed) effects.push(timed(state) ? { kind: "wake", after: state === "reachable" ? times.reachable : 0 } : { kind: "rest" });
+	if (changed)
+		effects.push(
+			timed(state) ? { kind: "wake", after: state === "reachable" ? times.reachable : 0 } : { kind: "rest" },
+		);
 	if (!isValid(old.state)) effects.push({ kind: "release" });
 	return [next, effects];
 }

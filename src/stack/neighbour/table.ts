@@ -99,7 +99,10 @@ export class NeighbourTable {
 			return this.inDevice.device.dropOut(frame, "neigh-failed");
 		}
 		const octets = truesize(frame.length);
-		while (neighbour.waiting.length > 0 && neighbour.waitingOctets + octets > this.inDevice.neigh.unres_qlen_bytes) {
+		while (
+			neighbour.waiting.length > 0 &&
+			neighbour.waitingOctets + octets > this.inDevice.neigh.unres_qlen_bytes
+		) {
 			const oldest = neighbour.waiting.shift();
 			if (oldest === undefined) break;
 			neighbour.waitingOctets -= truesize(oldest.length);
@@ -179,7 +182,8 @@ export class NeighbourTable {
 					neighbour.timer.cancel();
 					break;
 				case "ask":
-					if (event.kind === "wanted" && (before === "none" || before === "failed")) this.#unasked = neighbour;
+					if (event.kind === "wanted" && (before === "none" || before === "failed"))
+						this.#unasked = neighbour;
 					else this.#host.solicit(this.inDevice, neighbour.ip, effect.to, neighbour.waiting.at(-1));
 					break;
 				case "release":
