@@ -3,8 +3,8 @@ import {
 	type CaptureFile,
 	type CapturePacket,
 	type CaptureReading,
-	collect,
 } from "./capture-file.ts";
+import { collect } from "./capture-file-collect.ts";
 import { isPcap, openPcap } from "./pcap.ts";
 import { isPcapng, openPcapng } from "./pcapng-read.ts";
 

@@ -4,10 +4,10 @@ import {
 	type CaptureInterface,
 	type CapturePacket,
 	type CaptureReading,
-	collect,
 	LINK_TYPE_ETHERNET,
 	SNAP_LENGTH,
 } from "./capture-file.ts";
+import { collect } from "./capture-file-collect.ts";
 import { checkNumber, checkTime, PcapClock, type PcapRecord } from "./pcap-record.ts";
 import { PcapSink } from "./pcap-sink.ts";
 

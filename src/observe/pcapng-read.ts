@@ -9,9 +9,9 @@ import {
 	type CaptureSection,
 	type CaptureSecrets,
 	type CaptureStatistics,
-	collect,
 	type Direction,
 } from "./capture-file.ts";
+import { collect } from "./capture-file-collect.ts";
 import * as block from "./pcapng-block.ts";
 import { expectOctets, type FoundOption, options, textOf } from "./pcapng-options.ts";
 

@@ -94,17 +94,18 @@ test("read one by one, the packets and the problem are those of the whole", () =
 		fc.property(fc.constantFrom(...files), fc.array(anyChange, { maxLength: 2 }), (file, changes) => {
 			const bytes = changed(file, changes);
 			const packets = [];
-			let problem: unknown;
+			let problem: CaptureFormatError | undefined;
 			try {
 				for (const packet of packetsOf(bytes)) packets.push(packet);
 			} catch (error) {
+				if (!(error instanceof CaptureFormatError)) throw error;
 				problem = error;
 			}
 			const result = attempt(bytes);
 			if (result instanceof CaptureFormatError) expect(problem).toEqual(result);
 			else {
 				expect(packets).toEqual(result.packets);
-				expect((problem as CaptureFormatError | undefined)?.offset).toBe(result.problem?.offset);
+				expect(problem?.offset).toBe(result.problem?.offset);
 			}
 		}),
 	);

@@ -118,6 +118,46 @@ describe("Wireshark finds", () => {
 	});
 });
 
+test("Wireshark reads everything that a capture of ours can say", async () => {
+	const { packets } = readPcap(golden("k6-ip-forwarding/ping-a"));
+	const capture = writePcapng({
+		sections: [{ hardware: "none", os: "Linux 6.1", application: "vethwork", comments: ["a scenario"] }],
+		interfaces: ["a:eth0", "r1:eth0"].map((name) => ({
+			name,
+			description: "veth",
+			os: "Linux",
+			linkType: 1,
+			snapLength: 0,
+			resolution: 9,
+		})),
+		names: [
+			{ address: "10.6.1.10", names: ["a.lan", "a"] },
+			{ address: "fd00::1", names: ["six.lan"] },
+			{ address: "02:00:00:00:06:01", names: ["a-eth0"] },
+		],
+		secrets: [{ type: 0x544c534b, data: new TextEncoder().encode("CLIENT_RANDOM 00 00\n") }],
+		packets: packets.flatMap((packet, i) => [
+			{ ...packet, interface: 0, direction: "out" as const, packetId: BigInt(i) },
+			{
+				...packet,
+				interface: 1,
+				direction: "in" as const,
+				packetId: BigInt(i),
+				comments: ["received", "twice"],
+			},
+		]),
+		statistics: [{ interface: 0, time: packets[0]?.time ?? 0n, received: 6n, dropped: 0n }],
+	});
+	await expectCleanInWireshark(capture);
+	const count = async (filter: string): Promise<number> => (await dissectColumns(capture, filter)).length;
+	expect(await count("")).toBe(12);
+	expect(await count('frame.interface_name == "a:eth0" && frame.packet_flags_direction == 2')).toBe(6);
+	expect(await count('frame.interface_description == "veth"')).toBe(12);
+	expect(await count("frame.packet_flags_direction == 1 && frame.packet_id == 3")).toBe(1);
+	expect(await count('frame.comment == "twice"')).toBe(6);
+	expect(await count(`frame.time_epoch == ${String(packets[1]?.time).replace(/(.{9})$/, ".$1")}`)).toBe(2);
+});
+
 describe("the judge", () => {
 	test("fails with a table of frames and findings", async () => {
 		const number = await firstOf(UNDERLAY, "icmp");
