@@ -1,0 +1,102 @@
+import type { Capture } from "../src/observe/index.ts";
+import { Lab, type Netns } from "../src/lab/index.ts";
+import type { BenchCase } from "./runner.ts";
+
+const BURST = 64;
+const BURSTS = 100;
+const PAYLOAD = new Uint8Array(56);
+
+/** Sends bursts from a connected socket and lets them arrive; `count` says how many did. */
+function stream(lab: Lab, from: Netns, to: Netns, address: string): () => void {
+	let arrived = 0;
+	to.udp({ port: 4000 }).handler = () => {
+		arrived++;
+	};
+	const socket = from.udp();
+	socket.connect(address, 4000);
+	const { scheduler } = lab.world;
+	const burst = (): void => {
+		for (let i = 0; i < BURST; i++) socket.send(PAYLOAD);
+		scheduler.runUntil(scheduler.now + 1_000_000);
+	};
+	// Neighbours are resolved and addresses learned before anything counts.
+	for (let i = 0; i < 4; i++) burst();
+	return () => {
+		const before = arrived;
+		for (let i = 0; i < BURSTS; i++) burst();
+		if (arrived - before !== BURST * BURSTS) throw new Error(`${String(arrived - before)} of ${String(BURST * BURSTS)} arrived`);
+	};
+}
+
+/** Hosts with one container each on one overlay; the way from the first to the last crosses ten interfaces. */
+export function overlay(hosts: number): { readonly lab: Lab; readonly containers: readonly Netns[] } {
+	const lab = new Lab({ seed: 1, maxPending: 4_000_000 });
+	const lan = lab.switch("lan");
+	const vtep = (n: number): string => `172.31.${String(n >> 8)}.${String(n & 255)}`;
+	const ip = (n: number): string => `10.0.${String(n >> 8)}.${String(n & 255)}`;
+	const mac = (n: number): string => `02:42:0a:00:${(n >> 8).toString(16).padStart(2, "0")}:${(n & 255).toString(16).padStart(2, "0")}`;
+	const containers = Array.from({ length: hosts }, (_, i) => {
+		const n = i + 2;
+		const host = lab.host(`h${String(n)}`, { nics: { eth0: { address: `${vtep(n)}/16`, attach: lan } } });
+		const sandbox = host.addNetns("sandbox");
+		const bridge = sandbox.addBridge("br0");
+		const vxlan = host.netns.addVxlan("vx", { vni: 4097, proxy: true, mtu: 1450 });
+		host.netns.move(vxlan, sandbox, "vxlan0");
+		bridge.attach(vxlan);
+		const ns = host.addNetns("c");
+		const [port, eth0] = lab.veth({ ns: sandbox, name: "veth1" }, { ns, name: "eth0", mac: mac(n) });
+		bridge.attach(port);
+		eth0.addAddress(`${ip(n)}/16`);
+		for (const device of [bridge, vxlan, port, eth0]) device.up();
+		return { ns, sandbox, vxlan, n };
+	});
+	const [first, last] = [containers[0], containers.at(-1)];
+	if (first === undefined || last === undefined) throw new Error("an overlay has hosts");
+	for (const [here, there] of [[first, last], [last, first]] as const) {
+		here.sandbox.neigh.add(ip(there.n), { lladdr: mac(there.n), dev: here.vxlan });
+		here.vxlan.addFdb(mac(there.n), { dst: vtep(there.n) });
+	}
+	return { lab, containers: containers.map((each) => each.ns) };
+}
+
+function overlayStream(hosts: number, capture: boolean): () => void {
+	const { lab, containers } = overlay(hosts);
+	const [from, to] = [containers[0], containers.at(-1)];
+	if (from === undefined || to === undefined) throw new Error("an overlay has hosts");
+	const running: Capture | undefined = capture ? lab.capture() : undefined;
+	const n = hosts + 1;
+	const slice = stream(lab, from, to, `10.0.${String(n >> 8)}.${String(n & 255)}`);
+	return () => {
+		slice();
+		// What was captured is let go between slices, as a streamed capture does.
+		running?.log.forget();
+	};
+}
+
+function bridged(): () => void {
+	const lab = new Lab({ seed: 1 });
+	const host = lab.netns("host");
+	const bridge = host.addBridge("br0");
+	bridge.up();
+	const [a, b] = ["a", "b"].map((name, i) => {
+		const ns = lab.netns(name);
+		const [eth0, port] = lab.veth({ ns, name: "eth0" }, { ns: host, name: `p${name}` });
+		bridge.attach(port);
+		port.up();
+		eth0.addAddress(`10.0.0.${String(i + 1)}/24`);
+		eth0.up();
+		return ns;
+	});
+	if (a === undefined || b === undefined) throw new Error("a bridge has two sides here");
+	return stream(lab, a, b, "10.0.0.2");
+}
+
+const PACKETS = BURST * BURSTS;
+
+const cases: readonly BenchCase[] = [
+	{ name: "UDP container to container over VXLAN, ten interfaces", packets: PACKETS, prepare: () => overlayStream(2, false) },
+	{ name: "the same, every interface captured", packets: PACKETS, prepare: () => overlayStream(2, true) },
+	{ name: "the same in a lab of 1,000 hosts", packets: PACKETS, prepare: () => overlayStream(1000, false) },
+	{ name: "UDP container to container over one bridge", packets: PACKETS, prepare: bridged },
+];
+export default cases;
