@@ -10,7 +10,18 @@ function frames(): DataView[] {
 		const view = new DataView(new ArrayBuffer(148));
 		const put = (at: number, length: number, port: number): void => {
 			ethernet.writeParts(view, at, 0x0242, i, 0x0242, 7, ethernet.TYPE_IPV4);
-			ipv4.writePlain(view, at + 14, length - 14, 0, i, 0, 64, 17, (0x0a00_0001 + i) as never, 0x0a00_0002 as never);
+			ipv4.writePlain(
+				view,
+				at + 14,
+				length - 14,
+				0,
+				i,
+				0,
+				64,
+				17,
+				(0x0a00_0001 + i) as never,
+				0x0a00_0002 as never,
+			);
 			udp.writePlain(view, at + 34, 40_000, port, length - 34);
 		};
 		put(0, 148, 4789);
@@ -27,9 +38,21 @@ function decode(): () => void {
 		let sum = 0;
 		for (let i = 0; i < LOOPS; i++) {
 			const v = views[i & 63]!;
-			sum += ethernet.type(v, 0) + ethernet.dstLow(v, 0) + ipv4.protocol(v, 14) + ipv4.source(v, 14) + ipv4.destination(v, 14) + ipv4.totalLength(v, 14);
+			sum +=
+				ethernet.type(v, 0) +
+				ethernet.dstLow(v, 0) +
+				ipv4.protocol(v, 14) +
+				ipv4.source(v, 14) +
+				ipv4.destination(v, 14) +
+				ipv4.totalLength(v, 14);
 			sum += udp.destinationPort(v, 34) + udp.length(v, 34) + vxlan.flags(v, 42) + vxlan.vni(v, 42);
-			sum += ethernet.type(v, 50) + ethernet.dstLow(v, 50) + ipv4.protocol(v, 64) + ipv4.source(v, 64) + ipv4.destination(v, 64) + ipv4.totalLength(v, 64);
+			sum +=
+				ethernet.type(v, 50) +
+				ethernet.dstLow(v, 50) +
+				ipv4.protocol(v, 64) +
+				ipv4.source(v, 64) +
+				ipv4.destination(v, 64) +
+				ipv4.totalLength(v, 64);
 			sum += udp.sourcePort(v, 84) + udp.destinationPort(v, 84) + udp.length(v, 84);
 		}
 		sink += sum;
@@ -39,7 +62,17 @@ function decode(): () => void {
 
 function record(): () => void {
 	const view = frames()[0]!;
-	const details = { interface: 0, time: 0, view, start: 50, end: 148, originalLength: 98, direction: "in" as const, packetId: 1, comments: undefined };
+	const details = {
+		interface: 0,
+		time: 0,
+		view,
+		start: 50,
+		end: 148,
+		originalLength: 98,
+		direction: "in" as const,
+		packetId: 1,
+		comments: undefined,
+	};
 	const writer = new PcapngWriter();
 	writer.addInterface({ name: "a:eth0" });
 	return () => {

@@ -6,7 +6,8 @@ const root = new URL("../", import.meta.url);
 const readme = readFileSync(new URL("README.md", root), "utf8");
 
 test("the program of the README prints what the README says", () => {
-	const [, program, printed] = /<!-- runs -->\s*```ts\n([\s\S]*?)```\s*```text\n([\s\S]*?)```/.exec(readme) ?? [];
+	const [, program, printed] =
+		/<!-- runs -->\s*```ts\n([\s\S]*?)```\s*```text\n([\s\S]*?)```/.exec(readme) ?? [];
 	expect(program?.split("\n").length).toBeGreaterThan(20);
 	// Inside the project, so that the package finds itself by its public name.
 	const folder = new URL(".cache/readme/", root);

@@ -6,6 +6,7 @@ import { BridgePort } from "./bridge-port.ts";
 import { Device, type DeviceOwner } from "./device.ts";
 import { Fdb } from "./fdb.ts";
 import { keyHigh } from "./mac-table.ts";
+import { IN } from "./tap.ts";
 import type { World } from "./world.ts";
 
 /** What `ip link add … type bridge` takes. */
@@ -142,17 +143,21 @@ export class Bridge extends Device {
 		const high = ethernet.dstHigh(frame.view, frame.start);
 		if ((high & 0x0100) !== 0) return this.#flood(frame, from, true);
 		const entry = this.fdb.lookup(ethernet.dstLow(frame.view, frame.start), keyHigh(high, 0));
-		if (entry === undefined) return this.#flood(frame, from, this.promiscuous);
-		if (entry.isLocal) return this.receive(frame);
-		const port = entry.port;
-		// Someone captures on the bridge: a copy goes up, where the stack drops it as another host's.
-		if (this.promiscuous) {
-			const copy = frame.clone();
-			this.#forward(frame, from, port);
-			this.receive(copy);
-			return;
-		}
-		this.#forward(frame, from, port);
+		if (entry?.isLocal === true) return this.receive(frame);
+		if (this.promiscuous) this.#glimpse(frame);
+		if (entry === undefined) return this.#flood(frame, from, false);
+		this.#forward(frame, from, entry.port);
+	}
+
+	/**
+	 * Someone captures on the bridge: what passes goes up too, where taps see it and the stack drops it as another
+	 * host's (`br_pass_frame_up`). Nobody else would look, so no copy is made for that.
+	 */
+	#glimpse(frame: Frame): void {
+		if (!this.isUp) return;
+		this.counters.rxPackets++;
+		this.counters.rxBytes += frame.end - frame.start;
+		if (this.tap !== null) this.tap.see(frame, this, IN);
 	}
 
 	#forward(frame: Frame, from: BridgePort, port: BridgePort | null): void {

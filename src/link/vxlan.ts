@@ -111,7 +111,8 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 	readonly #tos: number;
 	readonly #tosInherit: boolean;
 	readonly #df: "unset" | "set" | "inherit";
-	readonly #sourcePorts: readonly [number, number];
+	readonly #firstSourcePort: number;
+	readonly #sourcePortCount: number;
 	/** Reused for every packet: what differs is filled in before each call. */
 	readonly #header: TunnelHeader;
 
@@ -140,7 +141,9 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 		this.#tos = typeof options.tos === "number" ? checkOctet(options.tos, "tos") : 0;
 		this.#tosInherit = options.tos === "inherit";
 		this.#df = options.df ?? "unset";
-		this.#sourcePorts = options.sourcePorts ?? underlay.localPortRange;
+		const [low, high] = options.sourcePorts ?? underlay.localPortRange;
+		this.#firstSourcePort = low;
+		this.#sourcePortCount = high - low;
 		const local = options.local === undefined ? ANY_IP4 : toIp4(options.local, "local");
 		const remote = options.remote === undefined ? undefined : this.#remote({ dst: options.remote });
 		this.#header = {
@@ -251,9 +254,8 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 
 	/** Inner flows spread over outer ports: `udp_flow_src_port`. */
 	#sourcePort(hash: number): number {
-		const [low, high] = this.#sourcePorts;
 		const mixed = (hash ^ (hash << 16)) >>> 0;
-		return Math.floor((mixed * (high - low)) / 0x1_0000_0000) + low;
+		return Math.floor((mixed * this.#sourcePortCount) / 0x1_0000_0000) + this.#firstSourcePort;
 	}
 
 	/** The remote is this host: the frame goes straight to the device of that VNI (`encap_bypass_if_local`). */
@@ -312,10 +314,8 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 		for (const listener of this.missListeners) listener(miss);
 	}
 
-	/** A VXLAN message for this VNI: header checked and taken off, source learned, frame up (`vxlan_rcv`). */
+	/** A VXLAN message for this VNI, I flag and length seen to: header taken off, source learned, frame up (`vxlan_rcv`). */
 	receiveTunnel(frame: Frame, source: Ip4, outer: number): void {
-		const header = vxlan.read(frame.view, frame.start, frame.end);
-		if (typeof header === "string") return this.#refuse(frame, header);
 		// Flags and reserved bits the device was not told about make the message malformed.
 		const understood = vxlan.reservedAreZero(frame.view, frame.start, this.options.gbp === true);
 		if (!understood) return this.#refuse(frame, "vxlan-invalid-hdr");

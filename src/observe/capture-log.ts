@@ -1,4 +1,4 @@
-import type { Device, Direction, Tap } from "../link/index.ts";
+import type { Device, Direction, Drop, Tap } from "../link/index.ts";
 import type { Frame } from "../wire/index.ts";
 
 const CHUNK = 1024 * 1024;
@@ -38,7 +38,7 @@ export class CaptureLog implements Tap {
 	#octets = new Uint32Array(FIRST_ROWS);
 	#place = new Uint16Array(FIRST_ROWS);
 	#direction = new Uint8Array(FIRST_ROWS);
-	readonly #comments = new Map<number, string>();
+	readonly #ends = new Map<number, Drop>();
 	/** Rows forgotten at the front by `forget`. */
 	#first = 0;
 	/** Rows written so far, forgotten ones included. */
@@ -108,11 +108,11 @@ export class CaptureLog implements Tap {
 		return (this.#chunks.length - 1) * CHUNK + at;
 	}
 
-	/** Notes something about the latest sighting of a frame, if it was sighted here. */
-	comment(frame: Frame, text: string): void {
+	/** Notes at the latest sighting of a frame, if it was sighted here, how it ended. */
+	ended(frame: Frame, drop: Drop): void {
 		const row = frame.loggedRow;
 		if (row < this.#first || row >= this.size || this.#packet[row - this.#first] !== frame.id) return;
-		this.#comments.set(row, text);
+		this.#ends.set(row, drop);
 	}
 
 	/** The sighting in a row from 0 to `size - 1` that was not forgotten. */
@@ -127,7 +127,7 @@ export class CaptureLog implements Tap {
 			direction: this.#direction[row] as Direction,
 			packet: this.#packet[row]!,
 			data: chunk.bytes.subarray(offset, offset + this.#octets[row]!),
-			comment: this.#comments.get(number),
+			comment: commentOf(this.#ends.get(number)),
 		};
 	}
 
@@ -144,7 +144,7 @@ export class CaptureLog implements Tap {
 		this.#first = this.size;
 		this.#chunks = [];
 		this.#token = {};
-		this.#comments.clear();
+		this.#ends.clear();
 	}
 
 	#grow(): void {
@@ -161,4 +161,9 @@ export class CaptureLog implements Tap {
 		this.#place = widen(this.#place, new Uint16Array(rows));
 		this.#direction = widen(this.#direction, new Uint8Array(rows));
 	}
+}
+
+function commentOf(drop: Drop | undefined): string | undefined {
+	if (drop === undefined) return undefined;
+	return `dropped at ${drop.place}: ${drop.reason}${drop.detail === undefined ? "" : ` (${drop.detail})`}`;
 }

@@ -53,8 +53,7 @@ export class Capture {
 			this.#consider(device);
 		});
 		this.#onDrop = (drop, frame) => {
-			const detail = drop.detail === undefined ? "" : ` (${drop.detail})`;
-			this.log.comment(frame, `dropped at ${drop.place}: ${drop.reason}${detail}`);
+			this.log.ended(frame, drop);
 		};
 		host.world.dropListeners.push(this.#onDrop);
 	}

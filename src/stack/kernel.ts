@@ -38,8 +38,11 @@ export class Kernel {
 	readonly jiffies: Jiffies;
 	/** Nanoseconds from 1970 to the lab's epoch: what programs see as the time of day. */
 	readonly epoch: bigint;
-	readonly #flowKey: readonly [number, number];
-	readonly #identKey: readonly [number, number];
+	// Keys drawn at boot, in fields of their own: they are read for every packet.
+	readonly #flowKey0: number;
+	readonly #flowKey1: number;
+	readonly #identKey0: number;
+	readonly #identKey1: number;
 	#idents: Uint16Array | undefined;
 	#identTimes: Float64Array | undefined;
 	#icmpCredit = ICMP_BURST;
@@ -57,8 +60,10 @@ export class Kernel {
 		this.rng = world.rng.fork(`kernel/${name}`);
 		const drawn = this.rng.below(LONGEST_UPTIME);
 		this.jiffies = new Jiffies({ hz: 250, phase: uptime ?? drawn });
-		this.#flowKey = [this.rng.uint32(), this.rng.uint32()];
-		this.#identKey = [this.rng.uint32(), this.rng.uint32()];
+		this.#flowKey0 = this.rng.uint32() | 0;
+		this.#flowKey1 = this.rng.uint32() | 0;
+		this.#identKey0 = this.rng.uint32() | 0;
+		this.#identKey1 = this.rng.uint32() | 0;
 		this.#nextPid = 1000 + this.rng.below(3000);
 	}
 
@@ -79,8 +84,7 @@ export class Kernel {
 
 	/** Hash of a flow's fields under this machine's key, signed, never 0 (`__flow_hash_from_keys`). */
 	hashFlow(a: number, b: number, c: number): number {
-		const [key0, key1] = this.#flowKey;
-		return keyedHash(key0, key1, a, b, c) | 0 || 1;
+		return keyedHash(this.#flowKey0, this.#flowKey1, a, b, c) | 0 || 1;
 	}
 
 	/**
@@ -91,8 +95,8 @@ export class Kernel {
 	nextIdent(source: Ip4, destination: Ip4, protocol: number): number {
 		const idents = (this.#idents ??= this.#drawIdents());
 		const times = (this.#identTimes ??= new Float64Array(IDENT_SLOTS));
-		const [key0, key1] = this.#identKey;
-		const slot = keyedHash(key0, key1, source, destination, protocol) & (IDENT_SLOTS - 1);
+		const hash = keyedHash(this.#identKey0, this.#identKey1, source, destination, protocol);
+		const slot = hash & (IDENT_SLOTS - 1);
 		const now = this.jiffies.jiffiesAt(this.world.scheduler.now);
 		const passed = now - times[slot]!;
 		let leap = 1;

@@ -52,6 +52,9 @@ const TCP = 6;
 const UDP = 17;
 const ALL_HOSTS = 0xe000_0001 as Ip4; // 224.0.0.1, which every host is in (RFC 1112)
 
+/** Slots of the cache of output routes; a power of two. */
+const ROUTES = 8;
+
 /** Takes the packets of one IP protocol; the frame starts at its IPv4 header and is the handler's. */
 export type ProtocolHandler = (frame: Frame, inDevice: InDevice) => void;
 
@@ -95,6 +98,10 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	readonly #neighbours = new Map<Device, NeighbourTable>();
 	readonly #proxyNeighbours = new Set<string>();
 	readonly #tunnels = new Map<number, TunnelReceiver>();
+	/** The routes of the destinations last spoken to, good for one generation. */
+	readonly #cachedRoutes = new Array<Route | undefined>(ROUTES).fill(undefined);
+	readonly #cachedFor = new Float64Array(ROUTES);
+	#cacheGeneration = -1;
 	#nextIndex = 1;
 	#changes = 0;
 
@@ -362,7 +369,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	}
 
 	isLocalAddress(address: Ip4): boolean {
-		return this.isOwnAddress(address);
+		return this.route(address)?.type === "local";
 	}
 
 	/** True for 255.255.255.255 and the broadcast addresses of subnets here. */
@@ -405,6 +412,21 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 
 	/** The route of a packet of this host. Own addresses are reached by loopback. */
 	route(destination: Ip4): Route | undefined {
+		const slot = (destination ^ (destination >>> 8)) & (ROUTES - 1);
+		const generation = this.generation;
+		if (this.#cacheGeneration !== generation) {
+			this.#cacheGeneration = generation;
+			this.#cachedRoutes.fill(undefined);
+		}
+		const cached = this.#cachedRoutes[slot];
+		if (cached !== undefined && this.#cachedFor[slot] === destination) return cached;
+		const route = this.#findRoute(destination);
+		this.#cachedRoutes[slot] = route;
+		this.#cachedFor[slot] = destination;
+		return route;
+	}
+
+	#findRoute(destination: Ip4): Route | undefined {
 		const local = this.localFib.lookup(destination);
 		if (local?.type === "local") return this.#loopRoute(local);
 		if (local !== undefined) return local;

@@ -159,7 +159,9 @@ export class Udp {
 		let most = -1;
 		for (const socket of sockets) {
 			const score = socket.score(address, peer, peerPort);
-			if (score > most) [best, most] = [socket, score];
+			if (score <= most) continue;
+			best = socket;
+			most = score;
 		}
 		return best;
 	}

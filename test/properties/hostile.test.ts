@@ -22,10 +22,23 @@ function everyDevice() {
 	port.up();
 	inside.up();
 	inside.addAddress("10.0.0.2/24");
-	const vxlan = host.netns.addVxlan("vxlan0", { vni: 42, remote: "192.0.2.2", proxy: true, l2miss: true, l3miss: true });
+	const vxlan = host.netns.addVxlan("vxlan0", {
+		vni: 42,
+		remote: "192.0.2.2",
+		proxy: true,
+		l2miss: true,
+		l3miss: true,
+	});
 	bridge.attach(vxlan);
 	vxlan.up();
-	const tunnel = host.netns.addVxlan("vxlan1", { vni: 43, remote: "192.0.2.2", ttl: "inherit", tos: "inherit", df: "inherit", gbp: true });
+	const tunnel = host.netns.addVxlan("vxlan1", {
+		vni: 43,
+		remote: "192.0.2.2",
+		ttl: "inherit",
+		tos: "inherit",
+		df: "inherit",
+		gbp: true,
+	});
 	tunnel.addAddress("10.1.0.1/24");
 	tunnel.up();
 	const vlan = host.netns.addVlan("eth0", 100);
@@ -33,18 +46,41 @@ function everyDevice() {
 	vlan.up();
 	const service = host.netns.addVlan("eth0", 200, { protocol: "802.1ad" });
 	service.up();
-	const devices: Device[] = [host.netns.device("eth0"), host.netns.device("lo"), bridge, port, inside, vxlan, tunnel, vlan, service];
+	const devices: Device[] = [
+		host.netns.device("eth0"),
+		host.netns.device("lo"),
+		bridge,
+		port,
+		inside,
+		vxlan,
+		tunnel,
+		vlan,
+		service,
+	];
 	return { lab, devices };
 }
 
 /** Frames that mean a device: their destination address and, for IPv4, addresses are made to fit now and then. */
-const aimed = fc.tuple(fc.oneof(anyFrame, fc.uint8Array({ maxLength: 2048 })), fc.nat(), fc.array(fc.tuple(fc.nat(), fc.nat({ max: 255 })), { maxLength: 4 }));
-const ADDRESSES = [0xc000_0201, 0xc000_0202, 0x0a00_0001, 0x0a00_0002, 0x0a01_0001, 0x0a02_0001, 0x7f00_0001, 0xffff_ffff, 0xe000_0001];
+const aimed = fc.tuple(
+	fc.oneof(anyFrame, fc.uint8Array({ maxLength: 2048 })),
+	fc.nat(),
+	fc.array(fc.tuple(fc.nat(), fc.nat({ max: 255 })), { maxLength: 4 }),
+);
+const ADDRESSES = [
+	0xc000_0201, 0xc000_0202, 0x0a00_0001, 0x0a00_0002, 0x0a01_0001, 0x0a02_0001, 0x7f00_0001, 0xffff_ffff,
+	0xe000_0001,
+];
 
-function aim(bytes: Uint8Array, choice: number, changes: readonly (readonly [number, number])[], device: Device): Uint8Array {
+function aim(
+	bytes: Uint8Array,
+	choice: number,
+	changes: readonly (readonly [number, number])[],
+	device: Device,
+): Uint8Array {
 	const frame = bytes.slice();
 	const view = new DataView(frame.buffer);
-	if (frame.length >= 14 && choice % 4 !== 0) ethernet.setMac(view, 0, choice % 4 === 1 ? ethernet.BROADCAST : device.mac);
+	if (frame.length >= 14 && choice % 4 !== 0)
+		ethernet.setMac(view, 0, choice % 4 === 1 ? ethernet.BROADCAST : device.mac);
 	if (frame.length >= 34 && choice % 3 !== 0) {
 		view.setUint16(12, choice % 5 === 0 ? 0x0806 : 0x0800);
 		view.setUint32(26, ADDRESSES[choice % ADDRESSES.length] ?? 0);
@@ -60,16 +96,21 @@ describe("hostile frames", () => {
 		const reasons = new Set<string>();
 		lab.onDrop((drop) => reasons.add(drop.reason));
 		await fc.assert(
-			fc.asyncProperty(aimed, fc.nat({ max: devices.length - 1 }), fc.boolean(), async ([bytes, choice, changes], which, out) => {
-				const device = devices[which];
-				if (device === undefined) return;
-				const frame = lab.world.frames.from(aim(bytes, choice, changes, device));
-				// What no stack made carries checksums that nobody computed.
-				frame.trusted = false;
-				if (out && frame.length >= ethernet.OCTETS) device.transmit(frame);
-				else device.receive(frame);
-				await lab.advance("1ms");
-			}),
+			fc.asyncProperty(
+				aimed,
+				fc.nat({ max: devices.length - 1 }),
+				fc.boolean(),
+				async ([bytes, choice, changes], which, out) => {
+					const device = devices[which];
+					if (device === undefined) return;
+					const frame = lab.world.frames.from(aim(bytes, choice, changes, device));
+					// What no stack made carries checksums that nobody computed.
+					frame.trusted = false;
+					if (out && frame.length >= ethernet.OCTETS) device.transmit(frame);
+					else device.receive(frame);
+					await lab.advance("1ms");
+				},
+			),
 			{ numRuns: 4000 },
 		);
 		await lab.advance("120s");
@@ -83,22 +124,29 @@ describe("hostile frames", () => {
 		const { lab, devices } = everyDevice();
 		const capture = lab.capture();
 		await fc.assert(
-			fc.asyncProperty(anyFrame, fc.nat(), fc.nat({ max: devices.length - 1 }), async (bytes, choice, which) => {
-				const device = devices[which];
-				if (device === undefined) return;
-				const from = capture.log.size;
-				const sent = lab.world.frames.from(aim(bytes, choice, [], device));
-				const injected = sent.id;
-				device.receive(sent);
-				await lab.advance("10ms");
-				for (let row = from; row < capture.log.size; row++) {
-					const sighting = capture.log.row(row);
-					if (sighting === undefined || sighting.packet === injected) continue;
-					const layers = dissect(sighting.data).filter((layer) => !layer.quoted);
-					expect(layers.filter((layer) => layer.protocol === "malformed")).toEqual([]);
-					expect(layers.flatMap((layer) => layer.fields).filter((field) => field.good === false)).toEqual([]);
-				}
-			}),
+			fc.asyncProperty(
+				anyFrame,
+				fc.nat(),
+				fc.nat({ max: devices.length - 1 }),
+				async (bytes, choice, which) => {
+					const device = devices[which];
+					if (device === undefined) return;
+					const from = capture.log.size;
+					const sent = lab.world.frames.from(aim(bytes, choice, [], device));
+					const injected = sent.id;
+					device.receive(sent);
+					await lab.advance("10ms");
+					for (let row = from; row < capture.log.size; row++) {
+						const sighting = capture.log.row(row);
+						if (sighting === undefined || sighting.packet === injected) continue;
+						const layers = dissect(sighting.data).filter((layer) => !layer.quoted);
+						expect(layers.filter((layer) => layer.protocol === "malformed")).toEqual([]);
+						expect(layers.flatMap((layer) => layer.fields).filter((field) => field.good === false)).toEqual(
+							[],
+						);
+					}
+				},
+			),
 		);
 	});
 });

@@ -24,22 +24,29 @@ async function talk(plan: Plan, words: readonly (readonly [number, number, numbe
 	return { lab, containers, capture };
 }
 
-const anyWords = fc.array(fc.tuple(fc.nat(), fc.nat(), fc.nat({ max: 3000 })), { minLength: 1, maxLength: 6 });
+const anyWords = fc.array(fc.tuple(fc.nat(), fc.nat(), fc.nat({ max: 3000 })), {
+	minLength: 1,
+	maxLength: 6,
+});
 
 describe("random overlays", () => {
 	test("no frame of one VNI surfaces in a network of another", async () => {
 		await fc.assert(
-			fc.asyncProperty(anyPlan.map((plan) => ({ ...plan, corrupt: 0 })), anyWords, async (plan, words) => {
-				const { capture, containers } = await talk(plan, words);
-				const vniOf = new Map(containers.map((each) => [each.ns.device("eth0").mac as number, each.vni]));
-				for (const row of capture.sightings()) {
-					const place = capture.interfaces[row.place] ?? "";
-					const sandbox = /\/s(\d+):/.exec(place)?.[1];
-					if (sandbox === undefined) continue;
-					const source = vniOf.get(Number(value(dissect(row.data), "ethernet.src")));
-					if (source !== undefined) expect(source).toBe(Number(sandbox));
-				}
-			}),
+			fc.asyncProperty(
+				anyPlan.map((plan) => ({ ...plan, corrupt: 0 })),
+				anyWords,
+				async (plan, words) => {
+					const { capture, containers } = await talk(plan, words);
+					const vniOf = new Map(containers.map((each) => [each.ns.device("eth0").mac as number, each.vni]));
+					for (const row of capture.sightings()) {
+						const place = capture.interfaces[row.place] ?? "";
+						const sandbox = /\/s(\d+):/.exec(place)?.[1];
+						if (sandbox === undefined) continue;
+						const source = vniOf.get(Number(value(dissect(row.data), "ethernet.src")));
+						if (source !== undefined) expect(source).toBe(Number(sandbox));
+					}
+				},
+			),
 			NETWORKS,
 		);
 	});

@@ -19,7 +19,10 @@ const VNIS = [4097, 4098, 4099];
 
 export const anyPlan: fc.Arbitrary<Plan> = fc.record({
 	seed: fc.nat(),
-	hosts: fc.array(fc.array(fc.constantFrom(...VNIS), { minLength: 1, maxLength: 3 }), { minLength: 1, maxLength: 3 }),
+	hosts: fc.array(fc.array(fc.constantFrom(...VNIS), { minLength: 1, maxLength: 3 }), {
+		minLength: 1,
+		maxLength: 3,
+	}),
 	learning: fc.boolean(),
 	proxy: fc.boolean(),
 	loss: fc.constantFrom(0, 0, 0.2),
@@ -42,25 +45,42 @@ export function build(plan: Plan): { readonly lab: Lab; readonly containers: rea
 	const lan = lab.switch("lan");
 	const containers: Container[] = [];
 	const vtep = (host: number): string => `192.0.2.${String(host + 1)}`;
-	const netem = { loss: plan.loss, duplicate: plan.duplicate, corrupt: plan.corrupt, delay: "300us", jitter: `${String(plan.jitter)}us` };
+	const netem = {
+		loss: plan.loss,
+		duplicate: plan.duplicate,
+		corrupt: plan.corrupt,
+		delay: "300us",
+		jitter: `${String(plan.jitter)}us`,
+	};
 	for (const [number, vnis] of plan.hosts.entries()) {
-		const host = lab.host(`h${String(number)}`, { nics: { eth0: { address: `${vtep(number)}/24`, attach: lan, cable: { netem } } } });
+		const host = lab.host(`h${String(number)}`, {
+			nics: { eth0: { address: `${vtep(number)}/24`, attach: lan, cable: { netem } } },
+		});
 		for (const vni of new Set(vnis)) {
 			const sandbox = host.addNetns(`s${String(vni)}`);
 			const bridge = sandbox.addBridge("br0");
-			const vxlan = host.netns.addVxlan(`vx${String(vni)}`, { vni, learning: plan.learning, proxy: plan.proxy, mtu: 1450 });
+			const vxlan = host.netns.addVxlan(`vx${String(vni)}`, {
+				vni,
+				learning: plan.learning,
+				proxy: plan.proxy,
+				mtu: 1450,
+			});
 			host.netns.move(vxlan, sandbox, "vxlan0");
 			bridge.attach(vxlan);
 			bridge.up();
 			vxlan.up();
-			for (const other of plan.hosts.keys()) if (other !== number) vxlan.appendFdb("default", { dst: vtep(other) });
+			for (const other of plan.hosts.keys())
+				if (other !== number) vxlan.appendFdb("default", { dst: vtep(other) });
 		}
 		for (const [i, vni] of vnis.entries()) {
 			const sandbox = host.namespaces.get(`s${String(vni)}`);
 			if (sandbox === undefined) continue;
 			const ns = host.addNetns(`c${String(i)}`);
 			const ip = `10.0.${String(number)}.${String(i + 1)}`;
-			const [port, eth0] = IpNamespace.addVethPair({ ns: sandbox, name: `v${String(i)}` }, { ns, name: "eth0" });
+			const [port, eth0] = IpNamespace.addVethPair(
+				{ ns: sandbox, name: `v${String(i)}` },
+				{ ns, name: "eth0" },
+			);
 			for (const end of [port, eth0]) end.setMtu(1450);
 			sandbox.bridge("br0").attach(port);
 			port.up();

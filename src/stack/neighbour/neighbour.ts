@@ -12,6 +12,10 @@ export class Neighbour {
 	facts: NeighbourFacts;
 	/** Packets may go out at once: the one question on the path of a frame. */
 	connected = false;
+	/** An address is known and a question about it is under way (`delay`, `probe`): packets go out meanwhile. */
+	underWay = false;
+	/** When a packet last asked for it outside the connected states; newer than `facts.used`. */
+	used = 0;
 	/** The address in the two parts in which it is written. */
 	macHigh = 0;
 	macLow = 0;
@@ -35,6 +39,8 @@ export class Neighbour {
 	follow(facts: NeighbourFacts): void {
 		this.facts = facts;
 		this.connected = isConnected(facts.state);
+		this.underWay = facts.state === "delay" || facts.state === "probe";
+		this.used = facts.used;
 		if (facts.mac !== undefined) this.setMac(facts.mac);
 	}
 

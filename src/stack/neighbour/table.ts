@@ -75,7 +75,9 @@ export class NeighbourTable {
 	 * which starts at its IPv4 header.
 	 */
 	output(frame: Frame, neighbour: Neighbour): void {
-		if (!neighbour.connected) {
+		if (neighbour.underWay) {
+			neighbour.used = this.#kernel.world.scheduler.now;
+		} else if (!neighbour.connected) {
 			this.#apply(neighbour, { kind: "wanted" });
 			if (!isValid(neighbour.facts.state)) return this.#wait(frame, neighbour);
 		}
@@ -171,7 +173,9 @@ export class NeighbourTable {
 	#apply(neighbour: Neighbour, event: NeighbourEvent): void {
 		const now = this.#kernel.world.scheduler.now;
 		const before = neighbour.facts.state;
-		const [facts, effects] = step(neighbour.facts, event, this.#times(now), now);
+		const known =
+			neighbour.used > neighbour.facts.used ? { ...neighbour.facts, used: neighbour.used } : neighbour.facts;
+		const [facts, effects] = step(known, event, this.#times(now), now);
 		neighbour.follow(facts);
 		for (const effect of effects) {
 			switch (effect.kind) {
