@@ -1,37 +1,54 @@
-// npm run bench -- [--json] [PATTERN]: compiled first, since module runners slow hot loops down many times.
+// npm run bench -- [--json] [PATTERN]: compiled first, since module runners slow hot loops down many times; each case
+// in a process of its own, since what one case teaches the compiler about shared code would slow down the next.
+import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { type BenchCase, measure } from "./runner.ts";
+import { type BenchCase, type BenchRow, measure } from "./runner.ts";
 
 const { values, positionals } = parseArgs({
-	options: { json: { type: "boolean", default: false } },
+	options: { json: { type: "boolean", default: false }, only: { type: "string" } },
 	allowPositionals: true,
 });
-const pattern = new RegExp(positionals[0] ?? "", "i");
 const here = new URL("./", import.meta.url);
-const files = readdirSync(here)
-	.filter((file) => /\.bench\.[jt]s$/.test(file))
-	.sort();
-if (!values.json)
-	console.log(
-		`${"".padEnd(62)}${"best".padStart(9)}${"median".padStart(9)}${"garbage".padStart(9)}${"spread".padStart(8)}${"ratio".padStart(8)}`,
+const cases: BenchCase[] = [];
+for (const file of readdirSync(here).sort()) {
+	if (!/\.bench\.[jt]s$/.test(file)) continue;
+	cases.push(
+		...((await import(new URL(file, here).href)) as { readonly default: readonly BenchCase[] }).default,
 	);
-for (const file of files) {
-	const { default: cases } = (await import(new URL(file, here).href)) as {
-		readonly default: readonly BenchCase[];
-	};
-	for (const each of cases.filter((bench) => pattern.test(bench.name))) {
-		const row = measure(each);
-		if (values.json) console.log(JSON.stringify(row));
-		else {
-			const cells = [
-				`${String(row.nsPerPacket)} ns`,
-				`${String(row.medianNsPerPacket)} ns`,
-				`${String(row.bytesPerPacket)} B`,
-				`${String(Math.round(row.spread * 100))} %`,
-				String(row.ratio),
-			];
-			console.log(`${row.name.padEnd(62)}${cells.map((cell, i) => cell.padStart(i < 3 ? 9 : 8)).join("")}`);
-		}
+}
+
+function measureAlone(name: string): BenchRow {
+	const program = [...process.execArgv, fileURLToPath(import.meta.url), "--only", name];
+	const { stdout, status, stderr } = spawnSync(process.execPath, program, { encoding: "utf8" });
+	if (status !== 0) throw new Error(`"${name}" failed: ${stderr}`);
+	return JSON.parse(stdout) as BenchRow;
+}
+
+function line(row: BenchRow): string {
+	const cells = [
+		`${row.nsPerPacket.toFixed(1)} ns`,
+		`${row.medianNsPerPacket.toFixed(1)} ns`,
+		`${row.bytesPerPacket.toFixed(1)} B`,
+		`${(row.spread * 100).toFixed(0)} %`,
+		row.ratio.toFixed(3),
+	];
+	return row.name.padEnd(58) + cells.map((cell) => cell.padStart(11)).join("");
+}
+
+if (values.only !== undefined) {
+	const wanted = cases.find((each) => each.name === values.only);
+	if (wanted === undefined) throw new RangeError(`there is no case "${values.only}"`);
+	console.log(JSON.stringify(measure(wanted)));
+} else {
+	const pattern = new RegExp(positionals[0] ?? "", "i");
+	if (!values.json) {
+		const heads = ["best", "median", "garbage", "spread", "ratio"];
+		console.log("per packet".padEnd(58) + heads.map((head) => head.padStart(11)).join(""));
+	}
+	for (const each of cases.filter(({ name }) => pattern.test(name))) {
+		const row = measureAlone(each.name);
+		console.log(values.json ? JSON.stringify(row) : line(row));
 	}
 }

@@ -96,7 +96,7 @@ export class BridgePort implements Upper {
 		}
 		// 802.3x pause frames end here; LLDP, 802.1X and the rest are for programs on this port.
 		if (group === 0x01) return device.dropIn(frame, "bridge-link-local");
-		device.owner.receive(frame, device);
+		device.input.receive(frame);
 	}
 
 	/** True when a frame that came in by `from` may go out here (`should_deliver`). */

@@ -24,12 +24,16 @@ export const NO_NEIGHBOUR = -1;
 /** The neighbour is in the table, without an address that may be used now. */
 export const NEIGHBOUR_NOT_VALID = -2;
 
+/** Takes what comes up from one device: the namespace's side of it. */
+export interface DeviceInput {
+	/** A frame that no bridge, VLAN or other upper device took. Takes the frame. */
+	receive(frame: Frame): void;
+}
+
 /** What a device needs of the network namespace it lives in. Declared here, implemented by `stack`. */
 export interface DeviceOwner {
 	/** The namespace's name in captures and messages. */
 	readonly name: string;
-	/** A frame came up that no bridge, VLAN or other upper device took. Takes the frame. */
-	receive(frame: Frame, device: Device): void;
 	/** Up, down, carrier, MAC or MTU of the device changed. */
 	deviceChanged(device: Device): void;
 	/** `ip link del`: the device leaves the namespace. */
@@ -46,7 +50,7 @@ export interface DeviceOwner {
 
 /** A bridge port, a macvlan parent: takes what comes up from a device in place of its namespace (`rx_handler`). */
 export interface Upper {
-	/** Takes the frame, or hands it on to `device.owner`. */
+	/** Takes the frame, or hands it on to `device.input`. */
 	receive(frame: Frame, device: Device): void;
 	/** The lower device went up or down, or changed MAC or MTU. */
 	lowerChanged(device: Device): void;
@@ -62,6 +66,13 @@ export interface TagTaker {
 	lowerChanged(device: Device): void;
 	lowerGone(): void;
 }
+
+/** A device that no namespace has taken in yet is down: nothing comes up from it. */
+const NOWHERE: DeviceInput = {
+	receive: (frame) => {
+		frame.release();
+	},
+};
 
 /** Longest device name Linux keeps (`IFNAMSIZ` less the final zero). */
 const LONGEST_NAME = 15;
@@ -90,6 +101,8 @@ export abstract class Device {
 	isUp = false;
 	/** True when something answers at the other end. Devices without a medium always have it. */
 	carrier = true;
+	/** What takes frames here last: the namespace's side of the device. */
+	input: DeviceInput = NOWHERE;
 	/** What takes frames here before the namespace does. */
 	upper: Upper | null = null;
 	/** VLAN devices on this one, by `tpid << 12 | vid`. */
@@ -173,7 +186,7 @@ export abstract class Device {
 		if (this.vlans !== null && this.#takenByVlan(frame, this.vlans)) return;
 		const upper = this.upper;
 		if (upper !== null) upper.receive(frame, this);
-		else this.#owner.receive(frame, this);
+		else this.input.receive(frame);
 	}
 
 	#takenByVlan(frame: Frame, vlans: Map<number, TagTaker>): boolean {
@@ -266,9 +279,10 @@ export abstract class Device {
 	}
 
 	/** Called by the namespace that takes the device over or renames it; users call the namespace. */
-	placeIn(owner: DeviceOwner, name: string, index: number): void {
+	placeIn(owner: DeviceOwner, name: string, index: number, input: DeviceInput): void {
 		checkName(name);
 		this.#owner = owner;
+		this.input = input;
 		this.#name = name;
 		this.index = index;
 	}

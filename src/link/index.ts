@@ -4,6 +4,7 @@ export { Cable, CableEnd, type CableOptions, type Plug } from "./cable.ts";
 export {
 	Device,
 	DeviceCounters,
+	type DeviceInput,
 	type DeviceOwner,
 	FORWARDABLE_EXTRA,
 	NEIGHBOUR_NOT_VALID,

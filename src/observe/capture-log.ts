@@ -1,10 +1,14 @@
-import type { Device, Direction, Drop, Tap } from "../link/index.ts";
+import { type Device, type Direction, type Drop, IN, type Tap } from "../link/index.ts";
 import type { Frame } from "../wire/index.ts";
+import type { PcapngRecord } from "./pcap-record.ts";
 
 const CHUNK = 1024 * 1024;
 const FIRST_ROWS = 1024;
 /** Shorter copies go word by word, without a view. */
 const LOOP_COPY_LIMIT = 192;
+
+/** A row on its way into a capture file; one object serves all rows. */
+export type SightingRecord = { -readonly [Key in keyof PcapngRecord]: PcapngRecord[Key] };
 
 /** One sighting of a packet at an interface, as `CaptureLog.row` gives it. */
 export interface Sighting {
@@ -129,6 +133,30 @@ export class CaptureLog implements Tap {
 			data: chunk.bytes.subarray(offset, offset + this.#octets[row]!),
 			comment: commentOf(this.#ends.get(number)),
 		};
+	}
+
+	/** Puts a row that was not forgotten into a record for a capture file, without an object for each. */
+	fill(number: number, record: SightingRecord): void {
+		const row = number - this.#first;
+		const chunk = this.#chunks[this.#chunk[row]!];
+		if (chunk === undefined) return;
+		const start = this.#offset[row]!;
+		const octets = this.#octets[row]!;
+		const comment = this.#ends.size === 0 ? undefined : commentOf(this.#ends.get(number));
+		record.time = this.#time[row]!;
+		record.interface = this.#place[row]!;
+		record.direction = this.#direction[row] === IN ? "in" : "out";
+		record.packetId = this.#packet[row]!;
+		record.view = chunk.view;
+		record.start = start;
+		record.end = start + octets;
+		record.originalLength = octets;
+		record.comments = comment === undefined ? undefined : [comment];
+	}
+
+	/** The first row that was not forgotten. */
+	get first(): number {
+		return this.#first;
 	}
 
 	/** All sightings that were not forgotten, in order. */

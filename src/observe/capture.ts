@@ -1,7 +1,7 @@
-import { type Device, type Drop, IN, type World } from "../link/index.ts";
-import { type Frame } from "../wire/index.ts";
+import type { Device, Drop, World } from "../link/index.ts";
+import type { Frame } from "../wire/index.ts";
 import type { CaptureName } from "./capture-file.ts";
-import { CaptureLog, type Sighting } from "./capture-log.ts";
+import { CaptureLog, type Sighting, type SightingRecord } from "./capture-log.ts";
 import { type PcapOptions, writePcap } from "./pcap.ts";
 import { PcapngWriter } from "./pcapng.ts";
 import { glob } from "./glob.ts";
@@ -143,7 +143,7 @@ export class Capture {
 	}
 
 	#writer(): PcapngWriter {
-		return new PcapngWriter({ os: "Linux 6.1", application: "vethwork" });
+		return new PcapngWriter({ os: "Linux 6.1", application: "vethwork", epoch: this.#host.epoch });
 	}
 
 	#write(writer: PcapngWriter): void {
@@ -152,15 +152,25 @@ export class Capture {
 	}
 
 	#packets(writer: PcapngWriter): void {
-		for (const row of this.log.rows()) {
-			writer.packet(row.place, this.#host.epoch + BigInt(row.time), row.data, {
-				direction: row.direction === IN ? "in" : "out",
-				packetId: BigInt(row.packet),
-				...(row.comment === undefined ? {} : { comments: [row.comment] }),
-			});
+		const record: SightingRecord = {
+			time: 0,
+			interface: 0,
+			view: EMPTY,
+			start: 0,
+			end: 0,
+			originalLength: 0,
+			direction: undefined,
+			packetId: undefined,
+			comments: undefined,
+		};
+		for (let row = this.log.first; row < this.log.size; row++) {
+			this.log.fill(row, record);
+			writer.frame(record);
 		}
 	}
 }
+
+const EMPTY = new DataView(new ArrayBuffer(0));
 
 function choice(selection: CaptureSelection): (device: Device) => boolean {
 	if (typeof selection === "function") return selection;

@@ -74,6 +74,7 @@ export class Driver {
 		const finish = (): void => {
 			open = false;
 			this.#settled++;
+			this.#scheduler.halt();
 			if (waiting !== undefined) this.#awaited.delete(waiting);
 		};
 		const promise = new Promise<T>((resolve, reject) => {
@@ -125,7 +126,7 @@ export class Driver {
 				let done: number;
 				try {
 					const until = this.#targets[0]?.instant ?? Infinity;
-					done = this.#scheduler.run(until, BREATH, () => this.#settled !== before);
+					done = this.#scheduler.run(until, BREATH);
 					if (done < BREATH && this.#settled === before) this.#reach(until);
 				} catch (error) {
 					this.#rejectAll(() => error);

@@ -31,6 +31,10 @@ export class Lane {
 	#head = 0;
 	/** Deliveries that wait. */
 	size = 0;
+	/** When the first delivery is due; Infinity when none waits. */
+	headDue: Instant = Infinity;
+	/** The place of the first delivery in the order of asking. */
+	headSequence = 0;
 
 	constructor(delay: Nanoseconds, clock: LaneClock) {
 		this.delay = delay;
@@ -41,21 +45,17 @@ export class Lane {
 	push<T extends object>(sink: Sink<T>, item: T): void {
 		if (this.size > this.#mask) this.#grow();
 		const slot = (this.#head + this.size) & this.#mask;
-		this.#due[slot] = this.#clock.now + this.delay;
-		this.#sequence[slot] = this.#clock.nextSequence();
+		const due = this.#clock.now + this.delay;
+		const sequence = this.#clock.nextSequence();
+		if (this.size === 0) {
+			this.headDue = due;
+			this.headSequence = sequence;
+		}
+		this.#due[slot] = due;
+		this.#sequence[slot] = sequence;
 		this.#sinks[slot] = sink;
 		this.#items[slot] = item;
 		this.size++;
-	}
-
-	/** When the first delivery is due. Only for a lane that is not empty. */
-	get headDue(): Instant {
-		return this.#due[this.#head]!;
-	}
-
-	/** The place of the first delivery in the order of asking. Only for a lane that is not empty. */
-	get headSequence(): number {
-		return this.#sequence[this.#head]!;
 	}
 
 	/** Makes the first delivery. Only for a lane that is not empty. */
@@ -64,8 +64,14 @@ export class Lane {
 		const sink = this.#sinks[head]!;
 		const item = this.#items[head]!;
 		this.#items[head] = null;
-		this.#head = (head + 1) & this.#mask;
-		this.size--;
+		const next = (head + 1) & this.#mask;
+		this.#head = next;
+		if (--this.size === 0) {
+			this.headDue = Infinity;
+		} else {
+			this.headDue = this.#due[next]!;
+			this.headSequence = this.#sequence[next]!;
+		}
 		sink.deliver(item);
 	}
 

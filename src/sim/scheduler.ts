@@ -47,6 +47,7 @@ export class Timer {
  */
 export class Scheduler implements LaneClock {
 	#now: Instant = 0;
+	#halted = false;
 	#sequence = 0;
 	readonly #lanes: Lane[] = [];
 	readonly #wheel = new TimerWheel();
@@ -141,7 +142,7 @@ export class Scheduler implements LaneClock {
 	/** When the next thing happens; undefined when nothing is left. */
 	get nextDue(): Instant | undefined {
 		let due = this.#wheel.headDue;
-		for (const lane of this.#lanes) if (lane.size > 0 && lane.headDue < due) due = lane.headDue;
+		for (const lane of this.#lanes) if (lane.headDue < due) due = lane.headDue;
 		return due === Infinity ? undefined : due;
 	}
 
@@ -157,22 +158,32 @@ export class Scheduler implements LaneClock {
 		return done;
 	}
 
-	/** Does what is due up to an instant, but no more than `most` things and nothing once `enough` says so. */
-	run(until: Instant = Infinity, most: number = Infinity, enough: () => boolean = never): number {
-		return this.#run(until, most, enough);
+	/** Does what is due up to an instant, but no more than `most` things, and stops at `halt`. Says how many were done. */
+	run(until: Instant = Infinity, most: number = Infinity): number {
+		return this.#run(until, most);
 	}
 
-	#run(until: Instant, most: number, enough: () => boolean = never): number {
+	/** Ends the present `run` when the thing being done is done. */
+	halt(): void {
+		this.#halted = true;
+	}
+
+	/** Asked of a getter, since what is done in between may have called `halt`. */
+	get #stopped(): boolean {
+		return this.#halted;
+	}
+
+	#run(until: Instant, most: number): number {
 		const lanes = this.#lanes;
 		const wheel = this.#wheel;
 		let done = 0;
+		this.#halted = false;
 		while (done < most) {
-			let due = wheel.size > 0 ? wheel.headDue : Infinity;
-			let sequence = due === Infinity ? Infinity : wheel.headSequence;
+			let due = wheel.headDue;
+			let sequence = wheel.headSequence;
 			let first: Lane | null = null;
 			for (let i = 0; i < lanes.length; i++) {
 				const lane = lanes[i]!;
-				if (lane.size === 0) continue;
 				const laneDue = lane.headDue;
 				if (laneDue < due || (laneDue === due && lane.headSequence < sequence)) {
 					first = lane;
@@ -185,10 +196,8 @@ export class Scheduler implements LaneClock {
 			done++;
 			if (first === null) wheel.shift();
 			else first.shift();
-			if (enough()) break;
+			if (this.#stopped) break;
 		}
 		return done;
 	}
 }
-
-const never = (): boolean => false;

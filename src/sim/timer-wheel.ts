@@ -24,6 +24,10 @@ const NONE = -1;
 export class TimerWheel {
 	/** Entries. */
 	size = 0;
+	/** When the first entry is due; Infinity when there is none. */
+	headDue: Instant = Infinity;
+	/** The place of the first entry in the order of asking. */
+	headSequence = 0;
 	#due = new Float64Array(FIRST_CAPACITY);
 	#sequence = new Float64Array(FIRST_CAPACITY);
 	#sinks: (Sink | null)[] = new Array<Sink | null>(FIRST_CAPACITY).fill(null);
@@ -51,6 +55,7 @@ export class TimerWheel {
 		this.#items[node] = item;
 		this.size++;
 		this.#insert(node);
+		if (due <= this.headDue) this.#refresh();
 		return node;
 	}
 
@@ -59,26 +64,28 @@ export class TimerWheel {
 		if (this.#place[node] === IN_HEAP) this.#heapRemove(this.#position[node]!);
 		else this.#unlink(node);
 		this.#release(node);
+		this.#refresh();
 	}
 
-	/** When the first entry is due; Infinity when there is none. */
-	get headDue(): Instant {
-		if (this.#heap.length === 0 && !this.#advance()) return Infinity;
-		return this.#due[this.#heap[0]!]!;
+	/** Looks for the first entry again. */
+	#refresh(): void {
+		if (this.#heap.length === 0 && !this.#advance()) {
+			this.headDue = Infinity;
+			return;
+		}
+		const node = this.#heap[0]!;
+		this.headDue = this.#due[node]!;
+		this.headSequence = this.#sequence[node]!;
 	}
 
-	/** The place of the first entry in the order of asking. Only after `headDue` gave an instant. */
-	get headSequence(): number {
-		return this.#sequence[this.#heap[0]!]!;
-	}
-
-	/** Delivers the first entry. Only after `headDue` gave an instant. */
+	/** Delivers the first entry. Only while there is one. */
 	shift(): void {
 		const node = this.#heap[0]!;
 		this.#heapRemove(0);
 		const sink = this.#sinks[node]!;
 		const item = this.#items[node]!;
 		this.#release(node);
+		this.#refresh();
 		sink.deliver(item);
 	}
 

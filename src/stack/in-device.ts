@@ -1,5 +1,7 @@
 import type { Ip4, Prefix4 } from "../addr/index.ts";
-import type { Device } from "../link/index.ts";
+import type { Device, DeviceInput } from "../link/index.ts";
+import type { Frame } from "../wire/index.ts";
+import type { NeighbourTable } from "./neighbour/table.ts";
 import { signedMask } from "./route.ts";
 
 /** `net.ipv4.conf.<device>`: the values the stack acts on, with Linux's defaults for a new namespace. */
@@ -76,19 +78,36 @@ export interface InterfaceAddress {
 	readonly secondary: boolean;
 }
 
-/** What a namespace keeps of IPv4 at one of its devices (`struct in_device`). */
-export class InDevice {
+/** Nobody can join a group yet: all devices share the empty set. */
+const NO_GROUPS: ReadonlySet<Ip4> = new Set();
+
+/** What takes the frames of a device: the namespace. */
+export interface FrameTaker {
+	receive(frame: Frame, inDevice: InDevice): void;
+}
+
+/** What a namespace keeps of IPv4 at one of its devices (`struct in_device`), and where its frames come in. */
+export class InDevice implements DeviceInput {
 	readonly device: Device;
 	readonly addresses: InterfaceAddress[] = [];
 	readonly conf: DeviceConf;
 	readonly neigh: NeighbourConf;
 	/** The multicast groups joined here. */
-	readonly groups: Set<Ip4> = new Set();
+	readonly groups: ReadonlySet<Ip4> = NO_GROUPS;
 
-	constructor(device: Device, conf: Readonly<DeviceConf>, neigh: Readonly<NeighbourConf>) {
+	/** The neighbours on this device's link, made when first needed. */
+	neighbours: NeighbourTable | null = null;
+	readonly #taker: FrameTaker;
+
+	constructor(taker: FrameTaker, device: Device, conf: Readonly<DeviceConf>, neigh: Readonly<NeighbourConf>) {
+		this.#taker = taker;
 		this.device = device;
 		this.conf = { ...conf };
 		this.neigh = { ...neigh };
+	}
+
+	receive(frame: Frame): void {
+		this.#taker.receive(frame, this);
 	}
 
 	/** The address to speak to `destination` with: one of its subnet if there is one, else the first (`inet_select_addr`). */

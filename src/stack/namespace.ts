@@ -79,11 +79,6 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	readonly broadcastRoute: Route;
 	readonly ipv4: Ipv4;
 	readonly arp: Arp;
-	readonly udpPorts: Udp;
-	readonly pings: Pings;
-	readonly packets: PacketSockets;
-	/** Handlers for IP protocols beside ICMP and UDP, by number. */
-	readonly protocols: Map<number, ProtocolHandler> = new Map();
 	/** `net.ipv4.conf.all`. */
 	readonly confAll: DeviceConf = { ...DEVICE_CONF };
 	/** `net.ipv4.conf.default`: what a new device gets. */
@@ -95,12 +90,16 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 
 	readonly #devices = new Map<string, Device>();
 	readonly #inDevices = new Map<Device, InDevice>();
-	readonly #neighbours = new Map<Device, NeighbourTable>();
-	readonly #proxyNeighbours = new Set<string>();
-	readonly #tunnels = new Map<number, TunnelReceiver>();
+	// Made when first needed.
+	#proxyNeighbours: Set<string> | undefined;
+	#tunnels: Map<number, TunnelReceiver> | undefined;
+	#protocols: Map<number, ProtocolHandler> | undefined;
+	#udpPorts: Udp | undefined;
+	#pings: Pings | undefined;
+	#packets: PacketSockets | undefined;
 	/** The routes of the destinations last spoken to, good for one generation. */
-	readonly #cachedRoutes = new Array<Route | undefined>(ROUTES).fill(undefined);
-	readonly #cachedFor = new Float64Array(ROUTES);
+	#cachedRoutes: (Route | undefined)[] | undefined;
+	readonly #cachedFor: Ip4[] = [];
 	#cacheGeneration = -1;
 	#nextIndex = 1;
 	#changes = 0;
@@ -110,13 +109,30 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		this.name = name;
 		this.ipv4 = new Ipv4(this);
 		this.arp = new Arp(this);
-		this.udpPorts = new Udp(this);
-		this.pings = new Pings(this);
-		this.packets = new PacketSockets(this);
 		this.loopback = new Loopback(kernel.world, this);
 		this.broadcastRoute = new Route({ network: BROADCAST_IP4, length: 32, type: "broadcast", device: null });
 		this.adopt(this.loopback, "lo");
 		this.loopback.up();
+	}
+
+	/** UDP ports and sockets. */
+	get udpPorts(): Udp {
+		return (this.#udpPorts ??= new Udp(this));
+	}
+
+	/** Ping sockets. */
+	get pings(): Pings {
+		return (this.#pings ??= new Pings(this));
+	}
+
+	/** Packet sockets. */
+	get packets(): PacketSockets {
+		return (this.#packets ??= new PacketSockets(this));
+	}
+
+	/** Handlers for IP protocols beside ICMP and UDP, by number. */
+	get protocols(): Map<number, ProtocolHandler> {
+		return (this.#protocols ??= new Map<number, ProtocolHandler>());
 	}
 
 	get world(): World {
@@ -166,9 +182,10 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	/** Takes a device in under a name, with the next interface number. */
 	adopt(device: Device, name: string): void {
 		this.checkFree(name);
-		device.placeIn(this, name, this.#nextIndex++);
+		const inDevice = new InDevice(this, device, this.confDefault, this.neighDefault);
+		device.placeIn(this, name, this.#nextIndex++, inDevice);
 		this.#devices.set(name, device);
-		this.#inDevices.set(device, new InDevice(device, this.confDefault, this.neighDefault));
+		this.#inDevices.set(device, inDevice);
 		this.#changes++;
 		for (const listener of this.world.deviceListeners) listener(device);
 	}
@@ -184,7 +201,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 			});
 		}
 		const old = device.name;
-		device.placeIn(this, name, device.index);
+		device.placeIn(this, name, device.index, device.input);
 		this.#devices.delete(old);
 		this.#devices.set(name, device);
 	}
@@ -212,8 +229,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		const inDevice = this.#inDevices.get(device);
 		for (const address of [...(inDevice?.addresses ?? [])]) this.removeAddress(device, address.prefix);
 		for (const route of this.fib.routes()) if (route.device === device) this.fib.remove(route);
-		this.#neighbours.get(device)?.clear();
-		this.#neighbours.delete(device);
+		inDevice?.neighbours?.clear();
 		this.#inDevices.delete(device);
 		this.#devices.delete(device.name);
 		this.#changes++;
@@ -234,7 +250,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		const inDevice = this.#inDevices.get(device);
 		if (inDevice === undefined) return;
 		if (!device.isUp) {
-			this.#neighbours.get(device)?.clear();
+			inDevice.neighbours?.clear();
 			// Routes through it go, connected ones come back with it (`fib_sync_down_dev`).
 			for (const route of this.fib.routes()) if (route.device === device) this.fib.remove(route);
 			return;
@@ -414,14 +430,15 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	route(destination: Ip4): Route | undefined {
 		const slot = (destination ^ (destination >>> 8)) & (ROUTES - 1);
 		const generation = this.generation;
+		const routes = (this.#cachedRoutes ??= new Array<Route | undefined>(ROUTES).fill(undefined));
 		if (this.#cacheGeneration !== generation) {
 			this.#cacheGeneration = generation;
-			this.#cachedRoutes.fill(undefined);
+			routes.fill(undefined);
 		}
-		const cached = this.#cachedRoutes[slot];
+		const cached = routes[slot];
 		if (cached !== undefined && this.#cachedFor[slot] === destination) return cached;
 		const route = this.#findRoute(destination);
-		this.#cachedRoutes[slot] = route;
+		routes[slot] = route;
 		this.#cachedFor[slot] = destination;
 		return route;
 	}
@@ -456,35 +473,27 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 
 	/** The neighbour table of a device. */
 	neighbours(inDevice: InDevice): NeighbourTable {
-		let table = this.#neighbours.get(inDevice.device);
-		if (table === undefined) {
-			table = new NeighbourTable(inDevice, this.kernel, this);
-			this.#neighbours.set(inDevice.device, table);
-		}
-		return table;
+		return (inDevice.neighbours ??= new NeighbourTable(inDevice, this.kernel, this));
 	}
 
 	neighbourMac(device: Device, address: Ip4): number {
-		const facts = this.#neighbours.get(device)?.get(address)?.facts;
+		const facts = this.#inDevices.get(device)?.neighbours?.get(address)?.facts;
 		if (facts === undefined) return NO_NEIGHBOUR;
 		return isConnected(facts.state) && facts.mac !== undefined ? facts.mac : NEIGHBOUR_NOT_VALID;
 	}
 
 	/** `ip neigh add proxy ADDRESS dev DEVICE`. */
 	addProxyNeighbour(device: Device, address: Ip4): void {
-		this.#proxyNeighbours.add(`${device.name} ${formatIp4(address)}`);
+		(this.#proxyNeighbours ??= new Set<string>()).add(`${device.name} ${formatIp4(address)}`);
 	}
 
 	/** `ip neigh del proxy ADDRESS dev DEVICE`. */
 	delProxyNeighbour(device: Device, address: Ip4): void {
-		this.#proxyNeighbours.delete(`${device.name} ${formatIp4(address)}`);
+		this.#proxyNeighbours?.delete(`${device.name} ${formatIp4(address)}`);
 	}
 
 	isProxyNeighbour(inDevice: InDevice, address: Ip4): boolean {
-		return (
-			this.#proxyNeighbours.size > 0 &&
-			this.#proxyNeighbours.has(`${inDevice.device.name} ${formatIp4(address)}`)
-		);
+		return this.#proxyNeighbours?.has(`${inDevice.device.name} ${formatIp4(address)}`) === true;
 	}
 
 	solicit(inDevice: InDevice, target: Ip4, to: Mac | undefined, forPacket: Frame | undefined): void {
@@ -498,17 +507,17 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 
 	// ── frames in ─────────────────────────────────────────────────────────────────────────────────
 
-	receive(frame: Frame, device: Device): void {
+	/** A frame came up from a device. Takes the frame. */
+	receive(frame: Frame, inDevice: InDevice): void {
 		const { view, start } = frame;
-		if (this.packets.size > 0) this.packets.see(frame, device);
+		const { device } = inDevice;
+		if (this.#packets !== undefined) this.#packets.see(frame, device);
 		const high = ethernet.dstHigh(view, start);
 		const forUs =
 			(high & 0x0100) !== 0 ||
 			(high === device.macHigh && ethernet.dstLow(view, start) === device.macLow) ||
 			device.isOwnAddress(ethernet.dst(view, start));
 		if (!forUs) return device.dropIn(frame, "otherhost");
-		const inDevice = this.#inDevices.get(device);
-		if (inDevice === undefined) return device.dropIn(frame, "device-gone");
 		switch (ethernet.type(view, start)) {
 			case ethernet.TYPE_IPV4:
 				return this.ipv4.receive(frame, inDevice);
@@ -523,7 +532,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	deliver(frame: Frame, inDevice: InDevice, protocol: number): void {
 		if (protocol === UDP) return this.udpPorts.receive(frame, inDevice);
 		if (protocol === ICMP) return this.ipv4.icmp.receive(frame, inDevice);
-		const handler = this.protocols.get(protocol);
+		const handler = this.#protocols?.get(protocol);
 		if (handler !== undefined) return handler(frame, inDevice);
 		if (protocol === TCP) return refuseSegment(this, frame, inDevice);
 		this.ipv4.icmp.tell(frame, inDevice, 3, 2, 0);
@@ -551,16 +560,16 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	// ── underlay of tunnels ───────────────────────────────────────────────────────────────────────
 
 	tunnel(port: number): TunnelReceiver | undefined {
-		return this.#tunnels.get(port);
+		return this.#tunnels?.get(port);
 	}
 
 	openTunnel(port: number, receiver: TunnelReceiver): void {
 		this.udpPorts.claim(port);
-		this.#tunnels.set(port, receiver);
+		(this.#tunnels ??= new Map<number, TunnelReceiver>()).set(port, receiver);
 	}
 
 	closeTunnel(port: number): void {
-		this.#tunnels.delete(port);
+		this.#tunnels?.delete(port);
 		this.udpPorts.free(port);
 	}
 

@@ -47,17 +47,25 @@ const DECISIONS = 16;
 export class Ipv4 {
 	readonly ns: Namespace;
 	readonly icmp: Icmp;
-	readonly pathMtus: PathMtus;
-	readonly peers: Peers;
-	readonly #reassembly: Reassembly;
+	// Tables are made when first needed: most namespaces never are.
+	#pathMtus: PathMtus | undefined;
+	#peers: Peers | undefined;
+	#reassembly: Reassembly | undefined;
 	#decisions: (InputDecision | undefined)[] | undefined;
 
 	constructor(ns: Namespace) {
 		this.ns = ns;
 		this.icmp = new Icmp(this);
-		this.pathMtus = new PathMtus(ns.kernel.world.scheduler);
-		this.peers = new Peers(ns.kernel.world.scheduler);
-		this.#reassembly = new Reassembly(this);
+	}
+
+	/** Path MTUs learned from ICMP. */
+	get pathMtus(): PathMtus {
+		return (this.#pathMtus ??= new PathMtus(this.ns.kernel.world.scheduler));
+	}
+
+	/** What is remembered of hosts that were told of errors. */
+	get peers(): Peers {
+		return (this.#peers ??= new Peers(this.ns.kernel.world.scheduler));
 	}
 
 	// ── in ────────────────────────────────────────────────────────────────────────────────────────
@@ -183,7 +191,7 @@ export class Ipv4 {
 	/** For this namespace: whole datagrams to their protocol. Takes the frame (`ip_local_deliver`). */
 	deliver(frame: Frame, inDevice: InDevice): void {
 		if (ipv4.isFragment(frame.view, frame.start)) {
-			const whole = this.#reassembly.add(frame, inDevice);
+			const whole = (this.#reassembly ??= new Reassembly(this)).add(frame, inDevice);
 			if (whole === undefined) return;
 			return this.deliver(whole, inDevice);
 		}
@@ -220,7 +228,8 @@ export class Ipv4 {
 	/** The longest packet by a route to a destination: path MTU if one is known, route's, device's. */
 	mtuOf(route: Route, destination: Ip4): number {
 		const mtu = route.mtu > 0 ? route.mtu : (route.device?.mtu ?? 0);
-		return this.pathMtus.size === 0 ? mtu : Math.min(mtu, this.pathMtus.get(destination) ?? mtu);
+		const known = this.#pathMtus;
+		return known === undefined || known.size === 0 ? mtu : Math.min(mtu, known.get(destination) ?? mtu);
 	}
 
 	/**

@@ -22,7 +22,7 @@ const HUNDREDTH = milliseconds(10);
 export class Arp {
 	readonly #ns: Namespace;
 	/** Proxy answers that wait for their random delay, per device. */
-	readonly #proxied = new Map<Device, number>();
+	#proxied: Map<Device, number> | undefined;
 
 	constructor(ns: Namespace) {
 		this.#ns = ns;
@@ -109,13 +109,14 @@ export class Arp {
 	/** A proxy waits for a random part of `proxy_delay`, so that the real owner may be first (`pneigh_enqueue`). */
 	#answerLater(frame: Frame, packet: arp.Arp, inDevice: InDevice): void {
 		const device = inDevice.device;
-		const waiting = this.#proxied.get(device) ?? 0;
+		const proxied = (this.#proxied ??= new Map<Device, number>());
+		const waiting = proxied.get(device) ?? 0;
 		if (waiting > inDevice.neigh.proxy_qlen) return device.dropIn(frame, "arp-proxy-queuefull");
-		this.#proxied.set(device, waiting + 1);
+		proxied.set(device, waiting + 1);
 		const kernel = this.#ns.kernel;
 		const delay = kernel.rng.below(inDevice.neigh.proxy_delay * HUNDREDTH);
 		const timer = new Timer(() => {
-			this.#proxied.set(device, (this.#proxied.get(device) ?? 1) - 1);
+			proxied.set(device, (proxied.get(device) ?? 1) - 1);
 			if (!device.isUp) return device.dropIn(frame, device.gone ? "device-gone" : "dev-down");
 			this.#process(frame, packet, inDevice, false, true);
 		});

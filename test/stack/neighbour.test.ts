@@ -1,0 +1,96 @@
+import { describe, expect, test } from "vitest";
+import type { Mac } from "../../src/addr/index.ts";
+import { seconds } from "../../src/sim/index.ts";
+import {
+	type NeighbourEvent,
+	type NeighbourFacts,
+	type NeighbourTimes,
+	type NudState,
+	step,
+} from "../../src/stack/index.ts";
+
+const mac = 0x0242_0a00_0001 as Mac;
+const other = 0x0242_0a00_0002 as Mac;
+const now = seconds(100);
+const times: NeighbourTimes = {
+	reachable: seconds(30),
+	baseReachable: seconds(30),
+	retrans: seconds(1),
+	delayFirstProbe: seconds(5),
+	ucastSolicit: 3,
+	mcastSolicit: 3,
+};
+const at = (state: NudState, more: Partial<NeighbourFacts> = {}): NeighbourFacts => ({
+	state,
+	mac: state === "none" || state === "incomplete" || state === "failed" ? undefined : mac,
+	probes: 0,
+	confirmed: now - seconds(60),
+	used: now - seconds(60),
+	updated: now - seconds(60),
+	...more,
+});
+const heard = (as: "reachable" | "stale", from: Mac = mac, override = true): NeighbourEvent => ({
+	kind: "heard",
+	mac: from,
+	as,
+	override,
+});
+const wanted: NeighbourEvent = { kind: "wanted" };
+const timer: NeighbourEvent = { kind: "timer" };
+
+// What is missing from the table is missing from the machine.
+describe("a neighbour entry (net/core/neighbour.c)", () => {
+	test.each<readonly [NeighbourFacts, NeighbourEvent, NudState, readonly string[]]>([
+		// from                                      event                      to             effects
+		[at("none"), wanted, "incomplete", ["wake", "ask"]],
+		[at("failed"), wanted, "incomplete", ["wake", "ask"]],
+		[at("incomplete", { probes: 4 }), wanted, "incomplete", []],
+		[at("reachable"), wanted, "reachable", []],
+		[at("stale"), wanted, "delay", ["wake"]],
+		[at("delay"), wanted, "delay", []],
+		[at("probe"), wanted, "probe", []],
+		[at("permanent"), wanted, "permanent", []],
+		[at("incomplete", { probes: 4 }), timer, "incomplete", ["wake", "ask"]],
+		[at("incomplete", { probes: 6 }), timer, "failed", ["rest", "give-up"]],
+		[at("reachable", { confirmed: now - seconds(10) }), timer, "reachable", ["wake"]],
+		[at("reachable"), timer, "stale", ["rest"]],
+		[at("reachable", { used: now - seconds(1) }), timer, "delay", ["wake"]],
+		[at("delay"), timer, "probe", ["wake", "ask"]],
+		[at("delay", { confirmed: now - seconds(2) }), timer, "reachable", ["wake"]],
+		[at("probe", { probes: 2 }), timer, "probe", ["wake", "ask"]],
+		[at("probe", { probes: 3 }), timer, "failed", ["rest", "give-up"]],
+		[at("stale"), timer, "stale", []],
+		[at("none"), heard("stale"), "stale", ["rest", "release"]],
+		[at("incomplete"), heard("reachable"), "reachable", ["wake", "release"]],
+		[at("incomplete"), heard("stale"), "stale", ["rest", "release"]],
+		[at("reachable"), heard("stale"), "reachable", []],
+		[at("reachable"), heard("stale", other), "stale", ["rest"]],
+		[at("reachable"), heard("stale", other, false), "reachable", []],
+		[at("stale"), heard("reachable"), "reachable", ["wake"]],
+		[at("delay"), heard("reachable"), "reachable", ["wake"]],
+		[at("probe"), heard("reachable"), "reachable", ["wake"]],
+		[at("delay"), heard("stale"), "delay", []],
+		[at("permanent"), heard("reachable", other), "permanent", []],
+		[at("noarp"), heard("stale", other), "noarp", []],
+		[at("failed"), heard("reachable"), "reachable", ["wake", "release"]],
+		[at("reachable"), { kind: "confirmed" }, "reachable", []],
+		[at("none"), { kind: "set", mac, state: "permanent" }, "permanent", ["rest", "release"]],
+		[at("incomplete"), { kind: "set", mac: undefined, state: "failed" }, "failed", ["rest", "give-up"]],
+	])("%j on %j is %s with %j", (from, event, to, effects) => {
+		const [facts, done] = step(from, event, times, now);
+		expect([facts.state, done.map((effect) => effect.kind)]).toEqual([to, effects]);
+	});
+
+	test("asks everyone three times for an unknown address, and only it when it is only to be confirmed", () => {
+		const [asked, first] = step(at("none"), wanted, times, now);
+		expect(first).toContainEqual({ kind: "ask", to: undefined });
+		expect(asked.probes).toBe(4);
+		const [, confirm] = step(at("delay"), timer, times, now);
+		expect(confirm).toContainEqual({ kind: "ask", to: mac });
+	});
+
+	test("a new address that nobody confirmed is not believed to be fresh", () => {
+		const [facts] = step(at("reachable"), heard("stale", other), times, now);
+		expect(facts).toMatchObject({ mac: other, confirmed: now - 2 * times.baseReachable });
+	});
+});
