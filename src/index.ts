@@ -17,6 +17,7 @@ export {
 export { DROPS, type DropReason } from "./drop.ts";
 export { NetError, type NetErrorDetails } from "./errors.ts";
 export {
+	type Explanation,
 	Host,
 	type HostOptions,
 	Lab,

@@ -1,3 +1,3 @@
 export { Host, type HostOptions, type NicOptions } from "./host.ts";
-export { Lab, type LabOptions, type LabVethEnd } from "./lab.ts";
+export { type Explanation, Lab, type LabOptions, type LabVethEnd } from "./lab.ts";
 export { Netns } from "./netns.ts";

@@ -46,6 +46,16 @@ export interface LabOptions {
 	readonly maxPending?: number;
 }
 
+/** What became of a packet. */
+export interface Explanation {
+	/** Where captures saw it, in order. */
+	readonly hops: readonly Hop[];
+	/** Where copies of it ended. */
+	readonly drops: readonly Drop[];
+	/** Both, for people, a line each. */
+	text(): string;
+}
+
 /** One end of a veth pair. */
 export interface LabVethEnd {
 	readonly ns: Netns;
@@ -236,11 +246,7 @@ export class Lab implements CaptureHost {
 	}
 
 	/** What became of a packet: where it was seen by the lab's captures, and where and why copies of it ended. */
-	explain(packet: number): {
-		readonly hops: readonly Hop[];
-		readonly drops: readonly Drop[];
-		text(): string;
-	} {
+	explain(packet: number): Explanation {
 		const hops = this.#captures.flatMap((capture) => trace(capture, packet)).sort((a, b) => a.time - b.time);
 		const drops = this.#drops.filter((drop) => drop.frame === packet);
 		return { hops, drops, text: () => explanation(hops, drops) };
@@ -253,6 +259,7 @@ export class Lab implements CaptureHost {
 		for (const capture of this.#captures) capture.stop();
 	}
 
+	/** `await using lab = new Lab()` closes it at the end of its scope. */
 	[Symbol.asyncDispose](): Promise<void> {
 		this.close();
 		return Promise.resolve();

@@ -139,6 +139,7 @@ export abstract class Device {
 		this.macLow = this.#mac % 0x1_0000_0000;
 	}
 
+	/** The name in its namespace. */
 	get name(): string {
 		return this.#name;
 	}
@@ -153,10 +154,12 @@ export abstract class Device {
 		return `${this.#owner.name}:${this.#name}`;
 	}
 
+	/** The device's own address. */
 	get mac(): Mac {
 		return this.#mac;
 	}
 
+	/** Longest packet in octets, link header aside. */
 	get mtu(): number {
 		return this.#mtu;
 	}

@@ -85,6 +85,7 @@ export class VlanDevice extends Device implements TagTaker {
 		this.lower.transmit(frame);
 	}
 
+	/** A frame with this tag came up below: it comes up here without. Takes the frame. */
 	receiveTagged(frame: Frame): void {
 		frame.bytes.copyWithin(frame.start + vlan.OCTETS, frame.start, frame.start + MACS);
 		frame.pull(vlan.OCTETS);
@@ -92,6 +93,7 @@ export class VlanDevice extends Device implements TagTaker {
 		this.receive(frame);
 	}
 
+	/** Carrier follows the lower device, and the MTU never exceeds its own. */
 	lowerChanged(lower: Device): void {
 		const carrier = lower.carrier && lower.isUp;
 		if (this.mtu > lower.mtu) super.setMtu(lower.mtu);
@@ -100,6 +102,7 @@ export class VlanDevice extends Device implements TagTaker {
 		this.changed();
 	}
 
+	/** Nothing is left of a VLAN without its device. */
 	lowerGone(): void {
 		this.delete();
 	}

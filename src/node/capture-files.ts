@@ -9,8 +9,14 @@ export async function saveCapture(capture: Capture, path: string): Promise<void>
 	await writeFile(path, capture.toPcapng());
 }
 
+/** A sink that is a file. */
+export interface FileSink extends CaptureSink {
+	/** Ends the file; nothing may be written after. */
+	close(): void;
+}
+
 /** A file as a sink for `capture.streamTo`. The caller closes it after `capture.stop()`. Throws as `openSync` does. */
-export function fileSink(path: string): CaptureSink & { close(): void } {
+export function fileSink(path: string): FileSink {
 	const file = openSync(path, "w");
 	return {
 		write: (part) => {

@@ -1,1 +1,1 @@
-export { fileSink, saveCapture } from "./capture-files.ts";
+export { fileSink, type FileSink, saveCapture } from "./capture-files.ts";

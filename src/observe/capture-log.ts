@@ -63,6 +63,7 @@ export class CaptureLog implements Tap {
 		this.#lastDevice = null;
 	}
 
+	/** Adds a row for a sighting, and copies the octets unless they are here already. */
 	see(frame: Frame, device: Device, direction: Direction): void {
 		const row = this.size - this.#first;
 		if (row === this.#time.length) this.#grow();

@@ -11,6 +11,7 @@ export type CaptureSelection = string | readonly string[] | ((device: Device) =>
 
 /** Takes a capture file in parts, as they are written. */
 export interface CaptureSink {
+	/** Takes the next part of the file. */
 	write(part: Uint8Array): void;
 }
 

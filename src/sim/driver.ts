@@ -35,10 +35,12 @@ export class Operation<T> implements PromiseLike<T> {
 		return this.#promise.then(fulfilled, rejected);
 	}
 
+	/** As a promise's; awaiting by it drives the clock too. */
 	catch<B = never>(rejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<T | B> {
 		return this.then(null, rejected);
 	}
 
+	/** As a promise's; awaiting by it drives the clock too. */
 	finally(settled?: (() => void) | null): Promise<T> {
 		this.#awaited();
 		return this.#promise.finally(settled);

@@ -135,6 +135,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		return (this.#protocols ??= new Map<number, ProtocolHandler>());
 	}
 
+	/** What all devices of the lab share. */
 	get world(): World {
 		return this.kernel.world;
 	}
@@ -166,6 +167,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		});
 	}
 
+	/** Whether a device has the name. */
 	hasDevice(name: string): boolean {
 		return this.#devices.has(name);
 	}
@@ -393,6 +395,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		return address === BROADCAST_IP4 || this.localFib.lookup(address)?.type === "broadcast";
 	}
 
+	/** True for 224.0.0.1, the group every host is in (RFC 1112). */
 	isAllHosts(address: Ip4): boolean {
 		return address === ALL_HOSTS;
 	}
@@ -492,6 +495,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		this.#proxyNeighbours?.delete(`${device.name} ${formatIp4(address)}`);
 	}
 
+	/** Whether ARP for the address is answered on the device by `ip neigh add proxy`. */
 	isProxyNeighbour(inDevice: InDevice, address: Ip4): boolean {
 		return this.#proxyNeighbours?.has(`${inDevice.device.name} ${formatIp4(address)}`) === true;
 	}
@@ -568,6 +572,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		(this.#tunnels ??= new Map<number, TunnelReceiver>()).set(port, receiver);
 	}
 
+	/** Closes a tunnel's port. */
 	closeTunnel(port: number): void {
 		this.#tunnels?.delete(port);
 		this.udpPorts.free(port);
@@ -581,6 +586,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		sendTunnel(this, frame, header);
 	}
 
+	/** Ends a frame that no device is to blame for. Takes the frame. */
 	drop(frame: Frame, reason: DropReason, detail?: string): void {
 		this.world.drop(frame, reason, this, detail);
 	}

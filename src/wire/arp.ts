@@ -22,13 +22,20 @@ const AT = HEADER.at;
 const ETHERNET = 1;
 const IPV4 = 0x0800;
 const LENGTHS = 0x0604;
+/** Operation of a question. */
 export const REQUEST = 1;
+/** Operation of an answer. */
 export const REPLY = 2;
 
+/** 1 asks, 2 answers; other values are kept. */
 export const operation = (v: DataView, at: number): number => v.getUint16(at + AT.operation);
+/** Who speaks, Ethernet (`ar$sha`). */
 export const senderMac = (v: DataView, at: number): Mac => macAt(v, at + AT.senderMac);
+/** Who speaks, IPv4 (`ar$spa`). */
 export const senderIp = (v: DataView, at: number): Ip4 => v.getUint32(at + AT.senderIp) as Ip4;
+/** Who is meant, Ethernet (`ar$tha`); zero in a question. */
 export const targetMac = (v: DataView, at: number): Mac => macAt(v, at + AT.targetMac);
+/** Who is meant, IPv4 (`ar$tpa`). */
 export const targetIp = (v: DataView, at: number): Ip4 => v.getUint32(at + AT.targetIp) as Ip4;
 
 /** What an ARP packet means. */

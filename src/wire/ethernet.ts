@@ -10,10 +10,15 @@ const DST = HEADER.at.dst;
 const SRC = HEADER.at.src;
 const TYPE = HEADER.at.type;
 
+/** IPv4 (RFC 894). */
 export const TYPE_IPV4 = 0x0800;
+/** ARP (RFC 826). */
 export const TYPE_ARP = 0x0806;
+/** 802.1Q customer tag. */
 export const TYPE_VLAN = 0x8100;
+/** 802.1ad service tag, the outer one of QinQ. */
 export const TYPE_SERVICE_VLAN = 0x88a8;
+/** IPv6 (RFC 2464). */
 export const TYPE_IPV6 = 0x86dd;
 /** Smallest value that is an EtherType; below, the field is the length of an 802.3 frame. */
 export const FIRST_TYPE = 0x0600;
@@ -21,14 +26,21 @@ export const FIRST_TYPE = 0x0600;
 export const BROADCAST: Mac = BROADCAST_MAC;
 
 // The view. Addresses come whole, or as their first two and last four octets, which tables use as keys.
+/** Destination, whole. */
 export const dst = (v: DataView, at: number): Mac =>
 	(v.getUint16(at + DST) * 0x1_0000_0000 + v.getUint32(at + DST + 2)) as Mac;
+/** Source, whole. */
 export const src = (v: DataView, at: number): Mac =>
 	(v.getUint16(at + SRC) * 0x1_0000_0000 + v.getUint32(at + SRC + 2)) as Mac;
+/** The first two octets of the destination. */
 export const dstHigh = (v: DataView, at: number): number => v.getUint16(at + DST);
+/** The last four octets of the destination. */
 export const dstLow = (v: DataView, at: number): number => v.getUint32(at + DST + 2);
+/** The first two octets of the source. */
 export const srcHigh = (v: DataView, at: number): number => v.getUint16(at + SRC);
+/** The last four octets of the source. */
 export const srcLow = (v: DataView, at: number): number => v.getUint32(at + SRC + 2);
+/** EtherType, or the length of an 802.3 frame. */
 export const type = (v: DataView, at: number): number => v.getUint16(at + TYPE);
 
 /** What an Ethernet header means. `type` below 0x0600 is a length (802.3). */

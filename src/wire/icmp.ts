@@ -12,38 +12,60 @@ const AT = HEADER.at;
 /** Octets of a timestamp message: header and three times. */
 export const TIMESTAMP_OCTETS = 20;
 
+/** Answer to an echo request. */
 export const ECHO_REPLY = 0;
+/** The packet cannot get where it was to go; the code says why. */
 export const UNREACHABLE = 3;
+/** Send more slowly; no longer sent by anyone (RFC 6633). */
 export const SOURCE_QUENCH = 4;
+/** There is a better first router. */
 export const REDIRECT = 5;
+/** Please send this back. */
 export const ECHO_REQUEST = 8;
+/** TTL or reassembly time ran out. */
 export const TIME_EXCEEDED = 11;
+/** A header field is wrong. */
 export const PARAMETER_PROBLEM = 12;
+/** Question for the time. */
 export const TIMESTAMP = 13;
+/** The time. */
 export const TIMESTAMP_REPLY = 14;
 
 // Codes of UNREACHABLE.
+/** No route to the network. */
 export const NET_UNREACHABLE = 0;
+/** The last router cannot reach the host. */
 export const HOST_UNREACHABLE = 1;
+/** No handler for the protocol. */
 export const PROTOCOL_UNREACHABLE = 2;
+/** No socket on the port. */
 export const PORT_UNREACHABLE = 3;
+/** Longer than the next MTU, with Don't Fragment set (RFC 1191). */
 export const FRAG_NEEDED = 4;
 /** Communication administratively prohibited (RFC 1812 §5.2.7.1). */
 export const ADMIN_PROHIBITED = 13;
 // Codes of REDIRECT and TIME_EXCEEDED.
+/** Redirect for the host. */
 export const REDIRECT_HOST = 1;
+/** TTL ran out. */
 export const TTL_EXCEEDED = 0;
+/** Not all fragments came in time. */
 export const REASSEMBLY_EXCEEDED = 1;
 
 /** Types that ask or answer; all others that are known tell of an error, and of errors no error is told. */
 const QUERIES: ReadonlySet<number> = new Set([0, 8, 9, 10, 13, 14, 15, 16, 17, 18]);
 
+/** What the message is. */
 export const type = (v: DataView, at: number): number => v.getUint8(at + AT.type);
+/** What kind of the type. */
 export const code = (v: DataView, at: number): number => v.getUint8(at + AT.code);
+/** The checksum field, over the whole message. */
 export const checksum = (v: DataView, at: number): number => v.getUint16(at + AT.checksum);
 /** The second word, whatever it means for the type. */
 export const rest = (v: DataView, at: number): number => v.getUint32(at + AT.rest);
+/** Identifier of echo and timestamp messages. */
 export const id = (v: DataView, at: number): number => v.getUint16(at + AT.rest);
+/** Sequence number of echo and timestamp messages. */
 export const sequence = (v: DataView, at: number): number => v.getUint16(at + AT.rest + 2);
 /** True for messages that are no errors. */
 export const isQuery = (messageType: number): boolean => QUERIES.has(messageType);

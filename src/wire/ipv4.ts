@@ -34,35 +34,55 @@ const DESTINATION = HEADER.at.destination;
 
 /** Bits of the flags and offset field. */
 export const RESERVED_FLAG = 0x8000;
+/** Don't Fragment. */
 export const DONT_FRAGMENT = 0x4000;
+/** More Fragments: not the last one. */
 export const MORE_FRAGMENTS = 0x2000;
 const OFFSET = 0x1fff;
 
+/** Protocol number of ICMP. */
 export const PROTOCOL_ICMP = 1;
+/** Protocol number of TCP. */
 export const PROTOCOL_TCP = 6;
+/** Protocol number of UDP. */
 export const PROTOCOL_UDP = 17;
 
+/** 4, if it is IPv4. */
 export const version = (v: DataView, at: number): number => v.getUint8(at) >>> 4;
+/** Octets of the header, options included. */
 export const headerOctets = (v: DataView, at: number): number => (v.getUint8(at) & 15) * 4;
+/** The TOS octet: DSCP and ECN (RFC 2474, RFC 3168). */
 export const tos = (v: DataView, at: number): number => v.getUint8(at + TOS);
+/** Octets of header and payload. */
 export const totalLength = (v: DataView, at: number): number => v.getUint16(at + TOTAL_LENGTH);
+/** Identification, which fragments of one packet share. */
 export const ident = (v: DataView, at: number): number => v.getUint16(at + IDENT);
+/** The three flag bits, in place. */
 export const flags = (v: DataView, at: number): number => v.getUint16(at + FRAGMENT) & ~OFFSET;
+/** Whether Don't Fragment is set. */
 export const dontFragment = (v: DataView, at: number): boolean =>
 	(v.getUint16(at + FRAGMENT) & DONT_FRAGMENT) !== 0;
+/** Whether More Fragments is set. */
 export const moreFragments = (v: DataView, at: number): boolean =>
 	(v.getUint16(at + FRAGMENT) & MORE_FRAGMENTS) !== 0;
 /** In octets. */
 export const fragmentOffset = (v: DataView, at: number): number => (v.getUint16(at + FRAGMENT) & OFFSET) * 8;
+/** Whether this is a part of a packet: first, middle or last. */
 export const isFragment = (v: DataView, at: number): boolean =>
 	(v.getUint16(at + FRAGMENT) & (MORE_FRAGMENTS | OFFSET)) !== 0;
+/** Routers the packet may still pass. */
 export const ttl = (v: DataView, at: number): number => v.getUint8(at + TTL);
+/** Number of the protocol behind the header. */
 export const protocol = (v: DataView, at: number): number => v.getUint8(at + PROTOCOL);
+/** The header checksum field. */
 export const checksum = (v: DataView, at: number): number => v.getUint16(at + CHECKSUM);
+/** Source address. */
 export const source = (v: DataView, at: number): Ip4 => v.getUint32(at + SOURCE) as Ip4;
+/** Destination address. */
 export const destination = (v: DataView, at: number): Ip4 => v.getUint32(at + DESTINATION) as Ip4;
 
 // Changes in place. Those of a whole header leave the checksum to `writeChecksum`, the others mend it.
+/** Changes the total length; the checksum is left to `writeChecksum`. */
 export const setTotalLength = (v: DataView, at: number, octets: number): void => {
 	v.setUint16(at + TOTAL_LENGTH, octets);
 };
@@ -76,16 +96,19 @@ export function decrementTtl(v: DataView, at: number): void {
 	v.setUint16(at + TTL, old - 0x0100);
 	v.setUint16(at + CHECKSUM, update16(v.getUint16(at + CHECKSUM), old, old - 0x0100));
 }
+/** Changes the TOS octet and mends the checksum. */
 export function setTos(v: DataView, at: number, value: number): void {
 	const old = v.getUint16(at);
 	const now = (old & 0xff00) | value;
 	v.setUint16(at, now);
 	v.setUint16(at + CHECKSUM, update16(v.getUint16(at + CHECKSUM), old, now));
 }
+/** Changes the source and mends the checksum. */
 export function setSource(v: DataView, at: number, ip: Ip4): void {
 	v.setUint16(at + CHECKSUM, update32(v.getUint16(at + CHECKSUM), v.getUint32(at + SOURCE), ip));
 	v.setUint32(at + SOURCE, ip);
 }
+/** Changes the destination and mends the checksum. */
 export function setDestination(v: DataView, at: number, ip: Ip4): void {
 	v.setUint16(at + CHECKSUM, update32(v.getUint16(at + CHECKSUM), v.getUint32(at + DESTINATION), ip));
 	v.setUint32(at + DESTINATION, ip);

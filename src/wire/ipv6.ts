@@ -12,16 +12,25 @@ const HEADER = header({
 	source: 16,
 	destination: 16,
 });
+/** Octets of the fixed header. */
 export const OCTETS: number = HEADER.octets;
 const AT = HEADER.at;
 
+/** 6, if it is IPv6. */
 export const version = (v: DataView, at: number): number => v.getUint8(at) >>> 4;
+/** DSCP and ECN. */
 export const trafficClass = (v: DataView, at: number): number => (v.getUint16(at) >>> 4) & 0xff;
+/** Flow label, 20 bits (RFC 6437). */
 export const flowLabel = (v: DataView, at: number): number => v.getUint32(at) & 0xf_ffff;
+/** Octets behind the fixed header. */
 export const payloadLength = (v: DataView, at: number): number => v.getUint16(at + AT.payloadLength);
+/** What follows: a protocol or an extension header. */
 export const nextHeader = (v: DataView, at: number): number => v.getUint8(at + AT.nextHeader);
+/** Routers the packet may still pass. */
 export const hopLimit = (v: DataView, at: number): number => v.getUint8(at + AT.hopLimit);
+/** Source address. */
 export const source = (v: DataView, at: number): Ip6 => address(v, at + AT.source);
+/** Destination address. */
 export const destination = (v: DataView, at: number): Ip6 => address(v, at + AT.destination);
 
 const address = (v: DataView, at: number): Ip6 =>

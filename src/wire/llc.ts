@@ -14,8 +14,11 @@ export const SAP_SNAP = 0xaa;
 /** Unnumbered information. */
 export const UI = 0x03;
 
+/** Destination service access point. */
 export const dsap = (v: DataView, at: number): number => v.getUint8(at + HEADER.at.dsap);
+/** Source service access point. */
 export const ssap = (v: DataView, at: number): number => v.getUint8(at + HEADER.at.ssap);
+/** The first control octet. */
 export const control = (v: DataView, at: number): number => v.getUint8(at + HEADER.at.control);
 
 /** What an LLC header means. */

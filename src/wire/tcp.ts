@@ -17,28 +17,46 @@ const HEADER = header({
 	checksum: 2,
 	urgent: 2,
 });
+/** Octets without options. */
 export const MIN_OCTETS: number = HEADER.octets;
 const AT = HEADER.at;
 const MAX_OPTIONS = 40;
 const PROTOCOL = 6;
 
+/** No more data from the sender. */
 export const FIN = 0x01;
+/** Begins a connection. */
 export const SYN = 0x02;
+/** Ends the connection. */
 export const RST = 0x04;
+/** Hand the data on. */
 export const PSH = 0x08;
+/** The acknowledgment number counts. */
 export const ACK = 0x10;
+/** The urgent pointer counts. */
 export const URG = 0x20;
+/** Congestion was experienced (RFC 3168). */
 export const ECE = 0x40;
+/** Congestion window reduced (RFC 3168). */
 export const CWR = 0x80;
 
+/** Port it comes from. */
 export const sourcePort = (v: DataView, at: number): number => v.getUint16(at + AT.sourcePort);
+/** Port it is for. */
 export const destinationPort = (v: DataView, at: number): number => v.getUint16(at + AT.destinationPort);
+/** Sequence number of the first octet of data. */
 export const sequence = (v: DataView, at: number): number => v.getUint32(at + AT.sequence);
+/** Next sequence number the sender expects. */
 export const acknowledgment = (v: DataView, at: number): number => v.getUint32(at + AT.acknowledgment);
+/** Octets of the header, options included. */
 export const headerOctets = (v: DataView, at: number): number => (v.getUint8(at + AT.offset) >>> 4) * 4;
+/** FIN to CWR, in place. */
 export const flags = (v: DataView, at: number): number => v.getUint8(at + AT.flags);
+/** Octets the sender takes, before scaling. */
 export const window = (v: DataView, at: number): number => v.getUint16(at + AT.window);
+/** The checksum field. */
 export const checksum = (v: DataView, at: number): number => v.getUint16(at + AT.checksum);
+/** Urgent pointer. */
 export const urgent = (v: DataView, at: number): number => v.getUint16(at + AT.urgent);
 
 /** True when the segment adds up under its addresses. */

@@ -5,11 +5,14 @@ import { fold, pseudoHeader4, sum } from "./checksum.ts";
 import { checkField, header } from "./layout.ts";
 
 const HEADER = header({ sourcePort: 2, destinationPort: 2, length: 2, checksum: 2 });
+/** Octets of the header. */
 export const OCTETS: number = HEADER.octets;
 const AT = HEADER.at;
 const PROTOCOL = 17;
 
+/** Port it comes from. */
 export const sourcePort = (v: DataView, at: number): number => v.getUint16(at + AT.sourcePort);
+/** Port it is for. */
 export const destinationPort = (v: DataView, at: number): number => v.getUint16(at + AT.destinationPort);
 /** Header and payload. */
 export const length = (v: DataView, at: number): number => v.getUint16(at + AT.length);
@@ -19,6 +22,7 @@ export const checksum = (v: DataView, at: number): number => v.getUint16(at + AT
 /** The field for a folded sum: its complement, 0 sent as 0xffff since 0 means "none". */
 export const sent = (folded: number): number => (folded === 0xffff ? 0xffff : ~folded & 0xffff);
 
+/** Writes the checksum field. */
 export const setChecksum = (v: DataView, at: number, value: number): void => {
 	v.setUint16(at + AT.checksum, value);
 };

@@ -12,10 +12,15 @@ export const TPID_CUSTOMER = 0x8100;
 /** TPID of 802.1ad: service VLANs, the outer tag of QinQ. */
 export const TPID_SERVICE = 0x88a8;
 
+/** Priority, drop eligible and VLAN in one word. */
 export const tci = (v: DataView, at: number): number => v.getUint16(at + HEADER.at.tci);
+/** Priority, 0 to 7. */
 export const pcp = (v: DataView, at: number): number => v.getUint16(at + HEADER.at.tci) >>> 13;
+/** Drop eligible, 0 or 1. */
 export const dei = (v: DataView, at: number): number => (v.getUint16(at + HEADER.at.tci) >>> 12) & 1;
+/** VLAN identifier, 0 for priority only. */
 export const vid = (v: DataView, at: number): number => v.getUint16(at + HEADER.at.tci) & 0xfff;
+/** EtherType of what is behind the tag. */
 export const innerType = (v: DataView, at: number): number => v.getUint16(at + HEADER.at.type);
 
 /** What a tag means, and the type of what is behind it. */

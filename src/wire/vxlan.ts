@@ -5,6 +5,7 @@ import type { DropReason } from "../drop.ts";
 import { checkField, header } from "./layout.ts";
 
 const HEADER = header({ flags: 4, vni: 4 });
+/** Octets of the header. */
 export const OCTETS: number = HEADER.octets;
 const FLAGS = HEADER.at.flags;
 const VNI = HEADER.at.vni;
@@ -23,6 +24,7 @@ const GBP_BITS = 0x8048_ffff;
 
 /** The whole first word: flags and everything reserved. */
 export const flags = (v: DataView, at: number): number => v.getUint32(at + FLAGS);
+/** VXLAN network identifier. */
 export const vni = (v: DataView, at: number): Vni => (v.getUint32(at + VNI) >>> 8) as Vni;
 /** The octet behind the VNI. */
 export const reserved = (v: DataView, at: number): number => v.getUint32(at + VNI) & 0xff;
