@@ -5,6 +5,7 @@ import { Lab, type Netns } from "../../src/index.ts";
 import { dissect } from "../../src/wire/index.ts";
 import { Comparison, has, keep, recording, type TimedFrame, value } from "../support/golden.ts";
 import { atInstants, emulated } from "../support/scenario.ts";
+import { expectCleanInWireshark } from "../support/wireshark.ts";
 
 // k6-ip-forwarding: a 10.6.1.10 -- (bridge lan) -- r1 -- r2 -- b 10.6.3.10. One run through the cases at the
 // recorded instants. TCP is not here yet: its frames are left out on both sides.
@@ -152,6 +153,16 @@ const PLACES = { a: "a:eth0", b: "b:eth0", "r1-eth1": "r1:eth1", "r2-eth1": "r2:
 type Place = keyof typeof PLACES;
 
 describe("routers and hosts say and send what Linux's do", () => {
+	test("Wireshark finds nothing wrong in the whole capture", async () => {
+		const capture = await replay();
+		await expectCleanInWireshark(capture.toPcapng(), {
+			harmless: [
+				{ protocol: "FIND", why: "two octets to port 7000, as nc sent them to the real machine" },
+				{ protocol: "DNS", why: "two octets to port 53, as nc sent them to the real machine" },
+			],
+		});
+	});
+
 	test.each<readonly [string, readonly Place[], number, string]>([
 		["ping", ["a", "r1-eth1", "b"], 0.06, "ARP on each link, TTL 62 at the far end"],
 		[

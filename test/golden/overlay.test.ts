@@ -3,6 +3,7 @@ import type { Capture } from "../../src/observe/index.ts";
 import { Comparison, has, keep, recording, type TimedFrame } from "../support/golden.ts";
 import { recordedOverlay } from "../support/overlay.ts";
 import { atInstants, emulated } from "../support/scenario.ts";
+import { expectCleanInWireshark } from "../support/wireshark.ts";
 
 // 05-overlay: c1 on node1 and c2 on node2 of a real swarm. The nodes' clocks differ, so each interface is
 // anchored at its first frame.
@@ -58,6 +59,7 @@ describe("an overlay is on every interface what Docker's was", () => {
 			["ping-node2-c2-eth0", "node2/c2:eth0"],
 		] as const;
 		expect(differences(capture, interfaces, new Comparison({ time: 0.05 }))).toEqual([]);
+		await expectCleanInWireshark(capture.toPcapng());
 	});
 
 	test("an address nobody owns: three broadcasts end at vxlan0 with an l3miss each; the gateway is br0 itself", async () => {

@@ -3,6 +3,7 @@ import { Lab } from "../../src/index.ts";
 import { arping } from "../../src/apps/index.ts";
 import { Comparison, recording } from "../support/golden.ts";
 import { atInstants, emulated } from "../support/scenario.ts";
+import { expectCleanInWireshark } from "../support/wireshark.ts";
 
 // k4-proxy-arp: a 10.4.0.10/16 -- r 10.4.0.1/24, 10.4.1.1/24 -- b 10.4.1.20. One run through all cases, at
 // the recorded instants, so that neighbour entries and their probes live on from case to case.
@@ -65,6 +66,11 @@ async function replay() {
 }
 
 describe("a router that answers ARP for others does it as Linux does", () => {
+	test("Wireshark finds nothing wrong in the whole capture", async () => {
+		const capture = await replay();
+		await expectCleanInWireshark(capture.toPcapng());
+	});
+
 	test.each([
 		["off", "no answer without proxy_arp", 0.06],
 		[

@@ -5,6 +5,7 @@ import type { VxlanOptions } from "../../src/link/index.ts";
 import { dissect } from "../../src/wire/index.ts";
 import { Comparison, has, keep, recording, type TimedFrame, value } from "../support/golden.ts";
 import { atInstants, emulated } from "../support/scenario.ts";
+import { expectCleanInWireshark } from "../support/wireshark.ts";
 
 // k1-vxlan-unicast: u1 192.0.2.1 -- u2 192.0.2.2, vx0 on both, one run through all captures at the recorded
 // instants. TCP is not here yet: its frames are left out on both sides.
@@ -188,6 +189,16 @@ function sendAgain(ns: Netns, frame: TimedFrame | undefined): void {
 }
 
 describe("a VXLAN tunnel is on the wire what Linux's is", () => {
+	test("Wireshark finds nothing wrong in the whole capture", async () => {
+		const capture = await replay();
+		await expectCleanInWireshark(capture.toPcapng(), {
+			harmless: [
+				{ protocol: "FIND", why: "two octets to port 7000, as nc sent them to the real machine" },
+				{ protocol: "DNS", why: "two octets to port 53, as nc sent them to the real machine" },
+			],
+		});
+	});
+
 	test.each<readonly [string, string, string]>([
 		["inner-u1", "u1:vx0", "inside: nothing of a packet changes"],
 		["inner-u2", "u2:vx0", "inside at the far end"],
