@@ -22,5 +22,6 @@ export type { TunnelHeader, TunnelReceiver, Underlay } from "./underlay.ts";
 export { Veth } from "./veth.ts";
 export { VlanDevice, type VlanOptions } from "./vlan.ts";
 export { type Remote, VxlanFdb, VxlanFdbEntry } from "./vxlan-fdb.ts";
-export { VXLAN_PORT, VxlanDevice, type VxlanMiss, type VxlanOptions, type RemoteOptions } from "./vxlan.ts";
+export type { RemoteOptions, VxlanMiss, VxlanOptions } from "./vxlan-options.ts";
+export { VXLAN_PORT, VxlanDevice } from "./vxlan.ts";
 export { type Drop, type Latencies, type Place, World } from "./world.ts";

@@ -1,13 +1,9 @@
 import {
 	ANY_IP4,
 	BROADCAST_IP4,
-	broadcast,
 	formatIp4,
-	formatPrefix4,
 	type Ip4,
-	isLoopbackIp4,
 	type Mac,
-	network,
 	type Prefix4,
 	toPrefix4,
 } from "../addr/index.ts";
@@ -29,7 +25,6 @@ import {
 	DEVICE_CONF,
 	type DeviceConf,
 	InDevice,
-	type InterfaceAddress,
 	NEIGHBOUR_CONF,
 	type NeighbourConf,
 	SCOPE,
@@ -38,6 +33,8 @@ import { type IcmpError } from "./ipv4/icmp.ts";
 import { Ipv4 } from "./ipv4/ipv4.ts";
 import type { Kernel } from "./kernel.ts";
 import { Arp } from "./neighbour/arp.ts";
+import { Addresses } from "./addresses.ts";
+import { OutputRoutes } from "./output-routes.ts";
 import { isConnected } from "./neighbour/state.ts";
 import { type NeighbourHost, NeighbourTable } from "./neighbour/table.ts";
 import { PacketSockets } from "./packet-socket.ts";
@@ -51,9 +48,6 @@ const ICMP = 1;
 const TCP = 6;
 const UDP = 17;
 const ALL_HOSTS = 0xe000_0001 as Ip4; // 224.0.0.1, which every host is in (RFC 1112)
-
-/** Slots of the cache of output routes; a power of two. */
-const ROUTES = 8;
 
 /** Takes the packets of one IP protocol; the frame starts at its IPv4 header and is the handler's. */
 export type ProtocolHandler = (frame: Frame, inDevice: InDevice) => void;
@@ -97,16 +91,16 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	#udpPorts: Udp | undefined;
 	#pings: Pings | undefined;
 	#packets: PacketSockets | undefined;
-	/** The routes of the destinations last spoken to, good for one generation. */
-	#cachedRoutes: (Route | undefined)[] | undefined;
-	readonly #cachedFor: Ip4[] = [];
-	#cacheGeneration = -1;
+	readonly #addresses: Addresses;
+	readonly #outputRoutes: OutputRoutes;
 	#nextIndex = 1;
 	#changes = 0;
 
 	constructor(kernel: Kernel, name: string) {
 		this.kernel = kernel;
 		this.name = name;
+		this.#addresses = new Addresses(this);
+		this.#outputRoutes = new OutputRoutes(this);
 		this.ipv4 = new Ipv4(this);
 		this.arp = new Arp(this);
 		this.loopback = new Loopback(kernel.world, this);
@@ -229,7 +223,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 
 	#forget(device: Device): void {
 		const inDevice = this.#inDevices.get(device);
-		for (const address of [...(inDevice?.addresses ?? [])]) this.removeAddress(device, address.prefix);
+		for (const address of [...(inDevice?.addresses ?? [])]) this.#addresses.remove(device, address.prefix);
 		for (const route of this.fib.routes()) if (route.device === device) this.fib.remove(route);
 		inDevice?.neighbours?.clear();
 		this.#inDevices.delete(device);
@@ -257,9 +251,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 			for (const route of this.fib.routes()) if (route.device === device) this.fib.remove(route);
 			return;
 		}
-		for (const address of inDevice.addresses) {
-			if (!address.secondary) this.#addConnected(inDevice, address);
-		}
+		this.#addresses.connect(inDevice);
 		if (inDevice.conf.arp_notify !== 0) {
 			for (const { prefix } of inDevice.addresses) this.announce(inDevice, prefix.address);
 		}
@@ -283,93 +275,11 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	// ── addresses ─────────────────────────────────────────────────────────────────────────────────
 
 	addAddress(device: Device, address: string | Prefix4): void {
-		const prefix = toPrefix4(address, "address");
-		const inDevice = this.#inDevices.get(device);
-		if (inDevice === undefined) throw noDevice(device.name);
-		if (
-			inDevice.addresses.some(
-				(each) => each.prefix.address === prefix.address && each.prefix.length === prefix.length,
-			)
-		) {
-			throw new NetError("EEXIST", "RTNETLINK answers: File exists", {
-				context: { device: device.place, address: formatPrefix4(prefix) },
-			});
-		}
-		const loopback = isLoopbackIp4(prefix.address);
-		const sameSubnet = inDevice.addresses.some(
-			(each) =>
-				each.prefix.length === prefix.length && network(each.prefix) === network(prefix) && !each.secondary,
-		);
-		const added: InterfaceAddress = {
-			prefix,
-			broadcast: prefix.length >= 31 || loopback ? ANY_IP4 : broadcast(prefix),
-			scope: loopback ? "host" : "global",
-			secondary: sameSubnet,
-		};
-		inDevice.addresses.push(added);
-		this.#changes++;
-		this.localFib.add(localRoute(prefix.address, 32, "local", device, prefix.address));
-		if (loopback)
-			this.localFib.add(localRoute(network(prefix), prefix.length, "local", device, prefix.address));
-		if (device.isUp && !sameSubnet) this.#addConnected(inDevice, added);
-	}
-
-	/** The subnet's route and broadcast addresses (`fib_add_ifaddr`). */
-	#addConnected(inDevice: InDevice, { prefix, broadcast: last }: InterfaceAddress): void {
-		const { device } = inDevice;
-		const net = network(prefix);
-		if (last !== ANY_IP4) {
-			this.localFib.add(localRoute(last, 32, "broadcast", device, prefix.address));
-		}
-		if (prefix.length === 32 || device === this.loopback) return;
-		const known = this.fib
-			.find(net, prefix.length)
-			.some((route) => route.device === device && route.via === 0);
-		if (known) return;
-		this.fib.add(
-			new Route({
-				network: net,
-				length: prefix.length,
-				device,
-				source: prefix.address,
-				scope: "link",
-				protocol: "kernel",
-			}),
-		);
+		this.#addresses.add(device, toPrefix4(address, "address"));
 	}
 
 	removeAddress(device: Device, address: string | Prefix4): void {
-		const prefix = toPrefix4(address, "address");
-		const inDevice = this.#inDevices.get(device);
-		const index = inDevice?.addresses.findIndex(
-			(each) => each.prefix.address === prefix.address && each.prefix.length === prefix.length,
-		);
-		if (inDevice === undefined || index === undefined || index < 0) {
-			throw new NetError("EADDRNOTAVAIL", "RTNETLINK answers: Cannot assign requested address", {
-				context: { device: device.place, address: formatPrefix4(prefix) },
-			});
-		}
-		const [gone] = inDevice.addresses.splice(index, 1);
-		// A primary address takes the secondaries of its subnet with it (`promote_secondaries` 0).
-		const alone = gone?.secondary === false;
-		if (alone) {
-			for (const each of [...inDevice.addresses]) {
-				if (
-					each.secondary &&
-					network(each.prefix) === network(prefix) &&
-					each.prefix.length === prefix.length
-				) {
-					this.removeAddress(device, each.prefix);
-				}
-			}
-		}
-		this.#changes++;
-		for (const route of this.localFib.routes()) {
-			if (route.device === device && route.source === prefix.address) this.localFib.remove(route);
-		}
-		for (const route of this.fib.routes()) {
-			if (route.device === device && route.source === prefix.address) this.fib.remove(route);
-		}
+		this.#addresses.remove(device, toPrefix4(address, "address"));
 	}
 
 	/** True for an address of any device here: the weak host model. */
@@ -431,47 +341,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 
 	/** The route of a packet of this host. Own addresses are reached by loopback. */
 	route(destination: Ip4): Route | undefined {
-		const slot = (destination ^ (destination >>> 8)) & (ROUTES - 1);
-		const generation = this.generation;
-		const routes = (this.#cachedRoutes ??= new Array<Route | undefined>(ROUTES).fill(undefined));
-		if (this.#cacheGeneration !== generation) {
-			this.#cacheGeneration = generation;
-			routes.fill(undefined);
-		}
-		const cached = routes[slot];
-		if (cached !== undefined && this.#cachedFor[slot] === destination) return cached;
-		const route = this.#findRoute(destination);
-		routes[slot] = route;
-		this.#cachedFor[slot] = destination;
-		return route;
-	}
-
-	#findRoute(destination: Ip4): Route | undefined {
-		const local = this.localFib.lookup(destination);
-		if (local?.type === "local") return this.#loopRoute(local);
-		if (local !== undefined) return local;
-		return this.fib.lookup(destination);
-	}
-
-	readonly #loopRoutes = new WeakMap<Route, Route>();
-
-	/** Packets to an own address leave and come back by `lo`, whichever device holds it. */
-	#loopRoute(local: Route): Route {
-		if (local.device === this.loopback) return local;
-		let route = this.#loopRoutes.get(local);
-		if (route === undefined) {
-			const { network: net, length, source } = local;
-			route = new Route({
-				network: net,
-				length,
-				type: "local",
-				device: this.loopback,
-				source,
-				scope: "host",
-			});
-			this.#loopRoutes.set(local, route);
-		}
-		return route;
+		return this.#outputRoutes.find(destination);
 	}
 
 	/** The neighbour table of a device. */
@@ -596,16 +466,3 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		return this.name;
 	}
 }
-
-function localRoute(
-	net: Ip4,
-	length: number,
-	type: "local" | "broadcast",
-	device: Device,
-	source: Ip4,
-): Route {
-	const scope = type === "local" ? "host" : "link";
-	return new Route({ network: net, length, type, device, source, scope, protocol: "kernel" });
-}
-
-const noDevice = (name: string): NetError => new NetError("ENODEV", `Cannot find device "${name}"`);

@@ -1,0 +1,58 @@
+import type { Ip4 } from "../addr/index.ts";
+import type { Namespace } from "./namespace.ts";
+import { Route } from "./route.ts";
+
+/** Destinations remembered; a power of two. */
+const SLOTS = 8;
+
+/**
+ * Where packets of this host go (`ip_route_output_key`): the local table first, then the main one. The
+ * destinations last spoken to are remembered for one generation of the tables.
+ */
+export class OutputRoutes {
+	readonly #ns: Namespace;
+	#routes: (Route | undefined)[] | undefined;
+	readonly #destinations: Ip4[] = [];
+	#generation = -1;
+	/** The way by `lo` that stands for an own address's route. */
+	#byLoopback: WeakMap<Route, Route> | undefined;
+
+	constructor(ns: Namespace) {
+		this.#ns = ns;
+	}
+
+	/** The route to a destination. */
+	find(destination: Ip4): Route | undefined {
+		const slot = (destination ^ (destination >>> 8)) & (SLOTS - 1);
+		const generation = this.#ns.generation;
+		const routes = (this.#routes ??= new Array<Route | undefined>(SLOTS).fill(undefined));
+		if (this.#generation !== generation) {
+			this.#generation = generation;
+			routes.fill(undefined);
+		}
+		const known = routes[slot];
+		if (known !== undefined && this.#destinations[slot] === destination) return known;
+		const route = this.#lookup(destination);
+		routes[slot] = route;
+		this.#destinations[slot] = destination;
+		return route;
+	}
+
+	#lookup(destination: Ip4): Route | undefined {
+		const local = this.#ns.localFib.lookup(destination);
+		if (local === undefined) return this.#ns.fib.lookup(destination);
+		return local.type === "local" ? this.#loop(local) : local;
+	}
+
+	/** Packets to an own address leave and come back by `lo`, whichever device holds it. */
+	#loop(local: Route): Route {
+		const device = this.#ns.loopback;
+		if (local.device === device) return local;
+		const known = this.#byLoopback?.get(local);
+		if (known !== undefined) return known;
+		const { network, length, source } = local;
+		const route = new Route({ network, length, type: "local", device, source, scope: "host" });
+		(this.#byLoopback ??= new WeakMap<Route, Route>()).set(local, route);
+		return route;
+	}
+}
