@@ -4,10 +4,11 @@ import type { BenchCase } from "./runner.ts";
 
 const BURST = 64;
 const BURSTS = 100;
-const PAYLOAD = new Uint8Array(56);
+const SHORT = new Uint8Array(56);
+const LONG = new Uint8Array(1400);
 
 /** Sends bursts from a connected socket and lets them arrive; `count` says how many did. */
-function stream(lab: Lab, from: Netns, to: Netns, own: string, address: string): () => void {
+function stream(lab: Lab, from: Netns, to: Netns, own: string, address: string, payload = SHORT): () => void {
 	let arrived = 0;
 	to.udp({ port: 4000 }).handler = () => {
 		arrived++;
@@ -16,10 +17,10 @@ function stream(lab: Lab, from: Netns, to: Netns, own: string, address: string):
 	socket.connect(address, 4000);
 	const { scheduler } = lab.world;
 	// The far side has spoken, as both sides of a flow have: its bridge knows where it is.
-	to.udp().send(PAYLOAD, { address: own, port: 9 });
+	to.udp().send(payload, { address: own, port: 9 });
 	scheduler.runUntil(scheduler.now + 1_000_000);
 	const burst = (): void => {
-		for (let i = 0; i < BURST; i++) socket.send(PAYLOAD);
+		for (let i = 0; i < BURST; i++) socket.send(payload);
 		scheduler.runUntil(scheduler.now + 1_000_000);
 	};
 	// Neighbours are resolved and addresses learned before anything counts.
@@ -67,13 +68,13 @@ export function overlay(hosts: number): { readonly lab: Lab; readonly containers
 	return { lab, containers: containers.map((each) => each.ns) };
 }
 
-function overlayStream(hosts: number, capture: boolean): () => void {
+function overlayStream(hosts: number, capture: boolean, payload = SHORT): () => void {
 	const { lab, containers } = overlay(hosts);
 	const [from, to] = [containers[0], containers.at(-1)];
 	if (from === undefined || to === undefined) throw new Error("an overlay has hosts");
 	const running: Capture | undefined = capture ? lab.capture() : undefined;
 	const n = hosts + 1;
-	const slice = stream(lab, from, to, "10.0.0.2", `10.0.${String(n >> 8)}.${String(n & 255)}`);
+	const slice = stream(lab, from, to, "10.0.0.2", `10.0.${String(n >> 8)}.${String(n & 255)}`, payload);
 	return () => {
 		slice();
 		// What was captured is let go between slices, as a streamed capture does.
@@ -109,6 +110,11 @@ const cases: readonly BenchCase[] = [
 	},
 	{ name: "the same, every interface captured", packets: PACKETS, prepare: () => overlayStream(2, true) },
 	{ name: "the same in a lab of 1,000 hosts", packets: PACKETS, prepare: () => overlayStream(1000, false) },
+	{
+		name: "the same with 1,400 octets of payload",
+		packets: PACKETS,
+		prepare: () => overlayStream(2, false, LONG),
+	},
 	{ name: "UDP container to container over one bridge", packets: PACKETS, prepare: bridged },
 ];
 export default cases;
