@@ -188,6 +188,8 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 		if (isIp && frame.routed) this.#checkPathMtu(frame, remote);
 		this.counters.txPackets++;
 		this.counters.txBytes += octets;
+		const { tunnelListeners } = this.world;
+		for (let i = 0; i < tunnelListeners.length; i++) tunnelListeners[i]!(frame, remote.ip, remote.vni);
 		frame.push(vxlan.OCTETS);
 		vxlan.writeVni(view, frame.start, remote.vni);
 		underlay.sendTunnel(frame, header);

@@ -1,3 +1,4 @@
+import type { Ip4, Vni } from "../addr/index.ts";
 import type { DropReason } from "../drop.ts";
 import { DROPS } from "../drop.ts";
 import { NetError } from "../errors.ts";
@@ -48,6 +49,8 @@ export class World {
 	readonly dropped: Map<DropReason, number> = new Map();
 	/** Called for each drop, before the frame is released. Listeners may read the frame and must not keep it. */
 	readonly dropListeners: ((drop: Drop, frame: Frame) => void)[] = [];
+	/** Called for each frame that enters a tunnel, before its outer headers are written. They must not change it. */
+	readonly tunnelListeners: ((frame: Frame, remote: Ip4, vni: Vni) => void)[] = [];
 	/** Called for each device that joins a namespace, under its name there. */
 	readonly deviceListeners: ((device: Place) => void)[] = [];
 	/** Looks at the whole lab when a storm is reported: names the bridges and switches that carried it. */

@@ -1,3 +1,4 @@
+import { formatIp4, type Ip4, type Vni } from "../addr/index.ts";
 import { type Device, type Direction, type Drop, IN, type Tap } from "../link/index.ts";
 import type { Frame } from "../wire/index.ts";
 import type { PcapngRecord } from "./pcap-record.ts";
@@ -43,6 +44,9 @@ export class CaptureLog implements Tap {
 	#place = new Uint16Array(FIRST_ROWS);
 	#direction = new Uint8Array(FIRST_ROWS);
 	readonly #ends = new Map<number, Drop>();
+	/** Where a sighted frame was tunnelled to, and its VNI + 1; 0 for none. */
+	#remote = new Uint32Array(FIRST_ROWS);
+	#vni = new Uint32Array(FIRST_ROWS);
 	/** Rows forgotten at the front by `forget`. */
 	#first = 0;
 	/** Rows written so far, forgotten ones included. */
@@ -87,6 +91,7 @@ export class CaptureLog implements Tap {
 		this.#octets[row] = end - start;
 		this.#place[row] = this.#lastPlace;
 		this.#direction[row] = direction;
+		this.#vni[row] = 0;
 		frame.loggedRow = this.size++;
 	}
 
@@ -120,6 +125,24 @@ export class CaptureLog implements Tap {
 		this.#ends.set(row, drop);
 	}
 
+	/** Notes at the latest sighting of a frame, if it was sighted here, the tunnel it enters. */
+	tunnelled(frame: Frame, remote: Ip4, vni: Vni): void {
+		const row = frame.loggedRow - this.#first;
+		if (row < 0 || frame.loggedRow >= this.size || this.#packet[row] !== frame.id) return;
+		this.#remote[row] = remote;
+		this.#vni[row] = vni + 1;
+	}
+
+	#comment(number: number): string | undefined {
+		const row = number - this.#first;
+		const drop = this.#ends.size === 0 ? undefined : this.#ends.get(number);
+		const ended = commentOf(drop);
+		const vni = this.#vni[row]!;
+		if (vni === 0) return ended;
+		const tunnel = `encapsulated: VNI ${String(vni - 1)} to ${formatIp4(this.#remote[row]! as Ip4)}`;
+		return ended === undefined ? tunnel : `${tunnel}; ${ended}`;
+	}
+
 	/** The sighting in a row from 0 to `size - 1` that was not forgotten. */
 	row(number: number): Sighting | undefined {
 		const row = number - this.#first;
@@ -132,7 +155,7 @@ export class CaptureLog implements Tap {
 			direction: this.#direction[row] as Direction,
 			packet: this.#packet[row]!,
 			data: chunk.bytes.subarray(offset, offset + this.#octets[row]!),
-			comment: commentOf(this.#ends.get(number)),
+			comment: this.#comment(number),
 		};
 	}
 
@@ -143,7 +166,7 @@ export class CaptureLog implements Tap {
 		if (chunk === undefined) return;
 		const start = this.#offset[row]!;
 		const octets = this.#octets[row]!;
-		const comment = this.#ends.size === 0 ? undefined : commentOf(this.#ends.get(number));
+		const comment = this.#comment(number);
 		record.time = this.#time[row]!;
 		record.interface = this.#place[row]!;
 		record.direction = this.#direction[row] === IN ? "in" : "out";
@@ -188,6 +211,8 @@ export class CaptureLog implements Tap {
 		this.#offset = widen(this.#offset, new Uint32Array(rows));
 		this.#octets = widen(this.#octets, new Uint32Array(rows));
 		this.#place = widen(this.#place, new Uint16Array(rows));
+		this.#remote = widen(this.#remote, new Uint32Array(rows));
+		this.#vni = widen(this.#vni, new Uint32Array(rows));
 		this.#direction = widen(this.#direction, new Uint8Array(rows));
 	}
 }

@@ -1,3 +1,4 @@
+import type { Ip4, Vni } from "../addr/index.ts";
 import type { Device, Drop, World } from "../link/index.ts";
 import type { Frame } from "../wire/index.ts";
 import type { CaptureName } from "./capture-file.ts";
@@ -42,6 +43,9 @@ export class Capture {
 	readonly #removals = new Map<Device, () => void>();
 	readonly #stopListening: () => void;
 	readonly #onDrop: (drop: Drop, frame: Frame) => void;
+	readonly #onTunnel = (frame: Frame, remote: Ip4, vni: Vni): void => {
+		this.log.tunnelled(frame, remote, vni);
+	};
 	#stream: { readonly sink: CaptureSink; readonly writer: PcapngWriter; interfaces: number } | undefined;
 	#stopped = false;
 
@@ -57,6 +61,7 @@ export class Capture {
 			this.log.ended(frame, drop);
 		};
 		host.world.dropListeners.push(this.#onDrop);
+		host.world.tunnelListeners.push(this.#onTunnel);
 	}
 
 	#consider(device: Device): void {
@@ -87,8 +92,9 @@ export class Capture {
 		for (const remove of this.#removals.values()) remove();
 		this.#removals.clear();
 		this.#stopListening();
-		const { dropListeners } = this.#host.world;
+		const { dropListeners, tunnelListeners } = this.#host.world;
 		dropListeners.splice(dropListeners.indexOf(this.#onDrop), 1);
+		tunnelListeners.splice(tunnelListeners.indexOf(this.#onTunnel), 1);
 		this.flush();
 		return this;
 	}

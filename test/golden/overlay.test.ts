@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Capture } from "../../src/observe/index.ts";
+import { type Capture, readCapture } from "../../src/observe/index.ts";
 import { Comparison, has, keep, recording, type TimedFrame } from "../support/golden.ts";
 import { recordedOverlay } from "../support/overlay.ts";
 import { atInstants, emulated } from "../support/scenario.ts";
@@ -59,7 +59,13 @@ describe("an overlay is on every interface what Docker's was", () => {
 			["ping-node2-c2-eth0", "node2/c2:eth0"],
 		] as const;
 		expect(differences(capture, interfaces, new Comparison({ time: 0.05 }))).toEqual([]);
-		await expectCleanInWireshark(capture.toPcapng());
+		const bytes = capture.toPcapng();
+		await expectCleanInWireshark(bytes);
+		const comments = new Set(readCapture(bytes).packets.flatMap((packet) => packet.comments));
+		expect([...comments].filter((comment) => comment.startsWith("encapsulated"))).toEqual([
+			"encapsulated: VNI 4097 to 172.31.1.6",
+			"encapsulated: VNI 4097 to 172.31.1.5",
+		]);
 	});
 
 	test("an address nobody owns: three broadcasts end at vxlan0 with an l3miss each; the gateway is br0 itself", async () => {
