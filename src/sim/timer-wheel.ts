@@ -141,19 +141,20 @@ export class TimerWheel {
 	#advance(): boolean {
 		while (this.#heap.length === 0) {
 			if (this.size === 0) return false;
-			// The earliest slot of all levels; of equals the coarser, since it is poured into the finer.
-			let best = Infinity;
-			let bestLevel = 0;
+			let first = Infinity;
 			let unit = 1;
 			for (let level = 0; level < LEVELS; level++, unit *= SLOTS) {
 				const here = Math.floor(this.#cursor / unit);
 				const offset = this.#nextFilled(level, (here + 1) & (SLOTS - 1));
-				if (offset < 0) continue;
-				const grain = (here + 1 + offset) * unit;
-				if (grain <= best) [best, bestLevel] = [grain, level];
+				if (offset >= 0) first = Math.min(first, (here + 1 + offset) * unit);
 			}
-			this.#cursor = best;
-			this.#pour((bestLevel << SLOT_BITS) | (Math.floor(best / SLOTS ** bestLevel) & (SLOTS - 1)));
+			this.#cursor = first;
+			// Slots of several levels may begin at this grain: each is poured, since none is looked at again
+			// until the wheel has gone round. Coarse before fine, for a coarse one pours into the finer.
+			for (let level = LEVELS - 1; level >= 0; level--) {
+				unit /= SLOTS;
+				if (first % unit === 0) this.#pour((level << SLOT_BITS) | ((first / unit) & (SLOTS - 1)));
+			}
 		}
 		return true;
 	}
