@@ -2,6 +2,7 @@ import type { Ip4, Mac, Prefix4 } from "../addr/index.ts";
 import { formatMac, toMac } from "../addr/index.ts";
 import type { DropReason } from "../drop.ts";
 import { NetError } from "../errors.ts";
+import type { Jiffies } from "../sim/index.ts";
 import type { Frame } from "../wire/index.ts";
 import { ethernet, vlan } from "../wire/index.ts";
 import { IN, OUT, type Tap, tapFor } from "./tap.ts";
@@ -42,8 +43,15 @@ export interface DeviceOwner {
 	addAddress(device: Device, address: string | Prefix4): void;
 	/** `ip address del … dev …`. */
 	removeAddress(device: Device, address: string | Prefix4): void;
-	/** `ip neigh show … dev …`: the MAC as a number, `NO_NEIGHBOUR` or `NEIGHBOUR_NOT_VALID`. */
-	neighbourMac(device: Device, address: Ip4): number;
+	/** The tick of the machine it is on, which rounds kernel timers. */
+	readonly jiffies: Jiffies;
+	/**
+	 * `ip neigh show … dev …`: the MAC as a number, `NO_NEIGHBOUR` or `NEIGHBOUR_NOT_VALID`. Fit for use are entries that
+	 * are "connected" (NUD_CONNECTED), or any "valid" one (NUD_VALID: stale ones too).
+	 */
+	neighbourMac(device: Device, address: Ip4, fit: "connected" | "valid"): number;
+	/** True when the device has the address. */
+	hasAddress(device: Device, address: Ip4): boolean;
 	/** A tunnel carries no more than `mtu` octets to the destination of the packet behind the Ethernet header. */
 	tooLong(frame: Frame, mtu: number): void;
 }
@@ -164,6 +172,11 @@ export abstract class Device {
 		return this.#mtu;
 	}
 
+	/** What it carries in Mb/s as `ethtool` says, 0 for unknown. */
+	get speed(): number {
+		return 0;
+	}
+
 	/** True while somebody wants all frames, also those for other MACs (`IFF_PROMISC`). */
 	get promiscuous(): boolean {
 		return this.#promiscuity > 0;
@@ -255,8 +268,13 @@ export abstract class Device {
 	setMac(mac: Mac | string): void {
 		const wanted = toMac(mac, "address");
 		checkMac(wanted);
-		if (wanted === this.#mac) return;
-		this.#mac = wanted;
+		this.changeMac(wanted);
+	}
+
+	/** Takes another address, whatever it is. */
+	protected changeMac(mac: Mac): void {
+		if (mac === this.#mac) return;
+		this.#mac = mac;
 		this.#splitMac();
 		this.changed();
 	}

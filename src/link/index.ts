@@ -1,5 +1,26 @@
-export { BridgePort, type PortFlags, type PortState } from "./bridge-port.ts";
-export { Bridge, type BridgeOptions } from "./bridge.ts";
+export {
+	Bridge,
+	BridgeFdb,
+	type BridgeOptions,
+	BridgePort,
+	type BridgeSettings,
+	BridgeVlans,
+	type FdbBridge,
+	type FdbOptions,
+	PortFlags,
+	type PortOptions,
+	type PortState,
+	type PortTimers,
+	SpanningTree,
+	type StatefulPort,
+	type StpBridge,
+	StpPort,
+	type VlanBridge,
+	type VlanFlags,
+	VlanGroup,
+	type VlanMember,
+	type VlanRange,
+} from "./bridge/index.ts";
 export { Cable, CableEnd, type CableOptions, type Plug } from "./cable.ts";
 export {
 	Device,

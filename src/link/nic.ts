@@ -20,6 +20,10 @@ export class Nic extends Device implements Plug {
 		this.carrier = false;
 	}
 
+	override get speed(): number {
+		return this.carrier ? 1000 : 0;
+	}
+
 	protected override send(frame: Frame): void {
 		if (this.#cable === null || !this.carrier) return this.dropOut(frame, "no-carrier");
 		this.counters.txPackets++;

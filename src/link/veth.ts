@@ -31,6 +31,10 @@ export class Veth extends Device implements Sink<Frame> {
 		return this.#peer;
 	}
 
+	override get speed(): number {
+		return 10_000;
+	}
+
 	/** Ties two ends together. Done once, by the namespace that creates them. */
 	static pair(a: Veth, b: Veth): void {
 		a.#peer = b;

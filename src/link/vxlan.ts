@@ -235,7 +235,7 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 		if (request.operation !== arp.REQUEST || isLoopbackIp4(target) || isMulticastIp4(target)) {
 			return this.#swallow(frame);
 		}
-		const mac = this.owner.neighbourMac(this, target);
+		const mac = this.owner.neighbourMac(this, target, "connected");
 		if (mac === NO_NEIGHBOUR && this.options.l3miss === true) {
 			this.#miss({ kind: "l3miss", ip: target, text: `miss ${formatIp4(target)} dev ${this.name} STALE` });
 		}

@@ -20,6 +20,7 @@ import {
 	type Underlay,
 	type World,
 } from "../link/index.ts";
+import type { Jiffies } from "../sim/index.ts";
 import { ethernet, type Frame, ipv4 } from "../wire/index.ts";
 import {
 	DEVICE_CONF,
@@ -35,7 +36,7 @@ import type { Kernel } from "./kernel.ts";
 import { Arp } from "./neighbour/arp.ts";
 import { Addresses } from "./addresses.ts";
 import { OutputRoutes } from "./output-routes.ts";
-import { isConnected } from "./neighbour/state.ts";
+import { isConnected, isValid } from "./neighbour/state.ts";
 import { type NeighbourHost, NeighbourTable } from "./neighbour/table.ts";
 import { PacketSockets } from "./packet-socket.ts";
 import { Pings } from "./ping-socket.ts";
@@ -349,10 +350,19 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		return (inDevice.neighbours ??= new NeighbourTable(inDevice, this.kernel, this));
 	}
 
-	neighbourMac(device: Device, address: Ip4): number {
+	neighbourMac(device: Device, address: Ip4, fit: "connected" | "valid"): number {
 		const facts = this.#inDevices.get(device)?.neighbours?.get(address)?.facts;
 		if (facts === undefined) return NO_NEIGHBOUR;
-		return isConnected(facts.state) && facts.mac !== undefined ? facts.mac : NEIGHBOUR_NOT_VALID;
+		const fits = fit === "connected" ? isConnected(facts.state) : isValid(facts.state);
+		return fits && facts.mac !== undefined ? facts.mac : NEIGHBOUR_NOT_VALID;
+	}
+
+	hasAddress(device: Device, address: Ip4): boolean {
+		return this.#inDevices.get(device)?.addresses.some(({ prefix }) => prefix.address === address) === true;
+	}
+
+	get jiffies(): Jiffies {
+		return this.kernel.jiffies;
 	}
 
 	/** `ip neigh add proxy ADDRESS dev DEVICE`. */
