@@ -64,12 +64,22 @@ export class Fdb<Port extends object> {
 	readonly #clock: { readonly now: number };
 	#made = 0;
 	#sweepAt = FIRST_SWEEP;
-	/** Nanoseconds a learned address is kept without being seen; 0 learns nothing. */
-	ageing: number;
+	#ageing: number;
 
 	constructor(clock: { readonly now: number }, ageing: number) {
 		this.#clock = clock;
-		this.ageing = ageing;
+		this.#ageing = ageing;
+	}
+
+	/** Nanoseconds a learned address is kept without being seen; 0 learns nothing. */
+	get ageing(): number {
+		return this.#ageing;
+	}
+
+	set ageing(ageing: number) {
+		// What is too old by now has been forgotten, whatever counts from now on.
+		this.#sweep();
+		this.#ageing = ageing;
 	}
 
 	/** Entries, aged ones that nobody looked up since included. */
@@ -78,7 +88,7 @@ export class Fdb<Port extends object> {
 	}
 
 	#aged(entry: FdbEntry<Port>): boolean {
-		return entry.kind === "dynamic" && this.#clock.now - entry.updated >= this.ageing;
+		return entry.kind === "dynamic" && this.#clock.now - entry.updated >= this.#ageing;
 	}
 
 	/** The entry of the address in the frame at `low`, `high` (see `MacTable`), unless it aged. */
@@ -102,7 +112,7 @@ export class Fdb<Port extends object> {
 	 * bridge's own, which Linux logs as "received packet on … with own address as source address".
 	 */
 	learn(low: number, high: number, port: Port): boolean {
-		if (this.ageing === 0) return true;
+		if (this.#ageing === 0) return true;
 		const entry = this.lookup(low, high);
 		const now = this.#clock.now;
 		if (entry === undefined) {

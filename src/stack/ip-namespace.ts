@@ -18,6 +18,8 @@ import { NeighbourCommands } from "./neighbour/commands.ts";
 import { type PacketSocket, type PacketSocketOptions } from "./packet-socket.ts";
 import { RouteCommands } from "./route-commands.ts";
 import { Sysctl } from "./sysctl.ts";
+import { Brctl } from "./tools/brctl.ts";
+import { BridgeTool } from "./tools/bridge.ts";
 import type { UdpOptions, UdpSocket } from "./udp-socket.ts";
 
 /** One end of a veth pair: where it is, its name, its address if it is not to be random. */
@@ -38,12 +40,18 @@ export class IpNamespace extends Namespace {
 	readonly neigh: NeighbourCommands;
 	/** `sysctl`. */
 	readonly sysctl: Sysctl;
+	/** `bridge … show`. */
+	readonly bridgeTool: BridgeTool;
+	/** `brctl show…`. */
+	readonly brctl: Brctl;
 
 	constructor(kernel: Kernel, name: string) {
 		super(kernel, name);
 		this.routes = new RouteCommands(this);
 		this.neigh = new NeighbourCommands(this);
 		this.sysctl = new Sysctl(this);
+		this.bridgeTool = new BridgeTool(this);
+		this.brctl = new Brctl(this);
 		this.loopback.addAddress("127.0.0.1/8");
 	}
 

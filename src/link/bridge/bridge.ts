@@ -1,6 +1,6 @@
 import { type Mac, ZERO_MAC } from "../../addr/index.ts";
 import { NetError } from "../../errors.ts";
-import { type Lane, parseDuration, type Sink } from "../../sim/index.ts";
+import { type Lane, milliseconds, parseDuration, type Sink } from "../../sim/index.ts";
 import { ethernet, type Frame, llc, pushTag, stp, vlan } from "../../wire/index.ts";
 import { Device, type DeviceOwner } from "../device.ts";
 import { keyHigh } from "../mac-table.ts";
@@ -18,6 +18,8 @@ import { BridgeVlans } from "./vlans.ts";
 const ETH_DATA_LEN = 1500;
 /** 01:80:c2:00:00:00, the bridge group. */
 const GROUP = 0x0180_c200_0000 as Mac;
+/** From up to the first look for aged addresses (`br_stp_enable_bridge`). */
+const GC_FIRST = milliseconds(100);
 const MOST_PORTS = 1023; // BR_MAX_PORTS - 1
 
 /**
@@ -53,6 +55,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	#vlanTpid = vlan.TPID_CUSTOMER;
 	#ageing = AGEING;
 	#arpWatched = false;
+	#upSince = 0;
 	#macSet = false;
 	#mtuSet = false;
 
@@ -103,6 +106,16 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	/** `ageing_time` in nanoseconds, as it was set. */
 	get ageing(): number {
 		return this.#ageing;
+	}
+
+	/** Nanoseconds until aged addresses are next looked for: when the first of them is due (`br_fdb_cleanup`). */
+	get gcLeft(): number {
+		if (!this.isUp) return 0;
+		const { now } = this.world.scheduler;
+		const first = this.#upSince + GC_FIRST + this.#ageing;
+		if (first > now) return first - now;
+		const due = this.fdb.entries().filter((entry) => entry.ages);
+		return due.reduce((least, entry) => Math.min(least, entry.updated + this.fdb.ageing - now), this.fdb.ageing);
 	}
 
 	/** As fast as its fastest port. */
@@ -433,6 +446,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 
 	override up(): void {
 		if (this.isUp) return;
+		this.#upSince = this.world.scheduler.now;
 		super.up();
 		this.stp.start();
 		for (const port of this.#ports) if (port.isRunning) this.stp.enablePort(port.stp);
