@@ -34,6 +34,7 @@ export type {
 	Device,
 	DeviceCounters,
 	Drop,
+	FdbOptions,
 	NetemOptions,
 	Nic,
 	PhysicalSwitch,
@@ -42,6 +43,8 @@ export type {
 	VlanDevice,
 	VlanOptions,
 	VxlanDevice,
+	VxlanFdbJson,
+	VxlanFdbLine,
 	VxlanMiss,
 	VxlanOptions,
 } from "./link/index.ts";

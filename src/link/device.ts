@@ -5,6 +5,7 @@ import { NetError } from "../errors.ts";
 import type { Jiffies } from "../sim/index.ts";
 import type { Frame } from "../wire/index.ts";
 import { ethernet, vlan } from "../wire/index.ts";
+import { ALL_NODES_MAC, MulticastList } from "./multicast-list.ts";
 import { IN, OUT, type Tap, tapFor } from "./tap.ts";
 import type { World } from "./world.ts";
 
@@ -115,6 +116,10 @@ export abstract class Device {
 	upper: Upper | null = null;
 	/** VLAN devices on this one, by `tpid << 12 | vid`. */
 	vlans: Map<number, TagTaker> | null = null;
+	/** The group addresses listened to (`ip maddress`). */
+	readonly multicast: MulticastList = new MulticastList();
+	/** Devices that cannot be without this one, VLANs aside: deleted with it. */
+	dependents: Set<{ lowerGone(): void }> | null = null;
 	/** Neighbour resolution is not used (`IFF_NOARP`). */
 	noArp = false;
 	/** The address in the two parts in which it is written into headers. */
@@ -140,6 +145,7 @@ export abstract class Device {
 		this.#mac = mac;
 		this.#mtu = mtu;
 		this.#splitMac();
+		this.multicast.add(ALL_NODES_MAC);
 	}
 
 	#splitMac(): void {
@@ -296,6 +302,7 @@ export abstract class Device {
 		this.gone = true;
 		this.upper?.lowerGone(this);
 		for (const taker of [...(this.vlans?.values() ?? [])]) taker.lowerGone();
+		for (const dependent of [...(this.dependents ?? [])]) dependent.lowerGone();
 		this.#owner.deviceGone(this);
 	}
 

@@ -6,7 +6,7 @@ export {
 	type BridgeSettings,
 	BridgeVlans,
 	type FdbBridge,
-	type FdbOptions,
+	type BridgeFdbOptions,
 	PortFlags,
 	type PortOptions,
 	type PortState,
@@ -35,6 +35,7 @@ export {
 } from "./device.ts";
 export { Fdb, FdbEntry, type FdbKind } from "./fdb.ts";
 export { Loopback } from "./loopback.ts";
+export { ALL_NODES_MAC, MulticastList } from "./multicast-list.ts";
 export { Netem, type NetemOptions, type Share } from "./netem.ts";
 export { Nic } from "./nic.ts";
 export { PhysicalSwitch, SwitchPort } from "./switch.ts";
@@ -42,7 +43,8 @@ export { type Direction, IN, OUT, type Tap } from "./tap.ts";
 export type { TunnelHeader, TunnelReceiver, Underlay } from "./underlay.ts";
 export { Veth } from "./veth.ts";
 export { VlanDevice, type VlanOptions } from "./vlan.ts";
-export { type Remote, VxlanFdb, VxlanFdbEntry } from "./vxlan-fdb.ts";
-export type { RemoteOptions, VxlanMiss, VxlanOptions } from "./vxlan-options.ts";
+export type { VxlanFdbJson, VxlanFdbLine } from "./vxlan-fdb-show.ts";
+export { type FdbFlags, type Remote, VxlanFdb, VxlanFdbEntry, type VxlanFdbState } from "./vxlan-fdb.ts";
+export type { FdbOptions, RemoteOptions, VxlanMiss, VxlanOptions } from "./vxlan-options.ts";
 export { VXLAN_PORT, VxlanDevice } from "./vxlan.ts";
 export { type Drop, type Latencies, type Place, World } from "./world.ts";

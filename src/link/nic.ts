@@ -1,4 +1,4 @@
-import type { Mac } from "../addr/index.ts";
+import { BROADCAST_MAC, type Mac } from "../addr/index.ts";
 import { ethernet, type Frame } from "../wire/index.ts";
 import type { CableEnd, Plug } from "./cable.ts";
 import { Device, type DeviceOwner } from "./device.ts";
@@ -7,8 +7,8 @@ import type { World } from "./world.ts";
 const ETH_DATA_LEN = 1500;
 
 /**
- * A physical network card: takes frames for its own address, for groups, and for the addresses added to its
- * filter; in promiscuous mode all. Without a cable it has no carrier.
+ * A physical network card: takes frames for its own address, for everyone, for the groups joined on it, and for
+ * the addresses added to its filter; in promiscuous mode all. Without a cable it has no carrier.
  */
 export class Nic extends Device implements Plug {
 	override readonly kind = "nic";
@@ -34,14 +34,24 @@ export class Nic extends Device implements Plug {
 
 	/** A frame comes out of the cable. */
 	deliver(frame: Frame): void {
-		if (!this.promiscuous && !this.#accepts(frame)) return this.dropIn(frame, "unicast-filter");
+		if (this.promiscuous) return this.receive(frame);
+		const group = (ethernet.dstHigh(frame.view, frame.start) & 0x0100) !== 0;
+		if (group ? !this.#listens(frame) : !this.#accepts(frame)) {
+			return this.dropIn(frame, group ? "multicast-filter" : "unicast-filter");
+		}
 		this.receive(frame);
+	}
+
+	/** Broadcasts, and the groups somebody here joined. */
+	#listens(frame: Frame): boolean {
+		if (frame.end - frame.start < ethernet.OCTETS) return true;
+		const mac = ethernet.dst(frame.view, frame.start);
+		return mac === BROADCAST_MAC || this.multicast.accepts(mac);
 	}
 
 	#accepts(frame: Frame): boolean {
 		if (frame.end - frame.start < ethernet.OCTETS) return true;
 		const high = ethernet.dstHigh(frame.view, frame.start);
-		if ((high & 0x0100) !== 0) return true;
 		if (high === this.macHigh && ethernet.dstLow(frame.view, frame.start) === this.macLow) return true;
 		return this.#filter.size > 0 && this.#filter.has(ethernet.dst(frame.view, frame.start));
 	}

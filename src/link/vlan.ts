@@ -120,6 +120,12 @@ export class VlanDevice extends Device implements TagTaker {
 			});
 		}
 		super.up();
+		if (this.isUp) this.multicast.joinLower(this.lower.multicast);
+	}
+
+	override down(): void {
+		this.multicast.leaveLower();
+		super.down();
 	}
 
 	override delete(): void {

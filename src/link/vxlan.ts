@@ -8,29 +8,54 @@ import {
 	isMulticastMac,
 	type Mac,
 	toIp4,
-	toMac,
 	toPort,
 	type Vni,
 	ZERO_MAC,
 } from "../addr/index.ts";
 import { NetError } from "../errors.ts";
-import { type Lane, parseDuration, seconds, type Sink } from "../sim/index.ts";
+import {
+	type Instant,
+	type Lane,
+	type Nanoseconds,
+	parseDuration,
+	seconds,
+	type Sink,
+	Timer,
+} from "../sim/index.ts";
 import { arp, ethernet, type Frame, ipv4, udp, vxlan } from "../wire/index.ts";
 import { Device, type DeviceOwner, NEIGHBOUR_NOT_VALID, NO_NEIGHBOUR } from "./device.ts";
 import { macHigh, macLow } from "./mac-table.ts";
 import type { TunnelHeader, Underlay } from "./underlay.ts";
-import { type Remote, VxlanFdb } from "./vxlan-fdb.ts";
-import type { RemoteOptions, VxlanMiss, VxlanOptions } from "./vxlan-options.ts";
+import { showFdb, type VxlanFdbLine } from "./vxlan-fdb-show.ts";
+import { type Remote, VxlanFdb, type VxlanFdbEntry } from "./vxlan-fdb.ts";
+import {
+	checkDefault,
+	checkLocal,
+	checkOctet,
+	checkSourcePorts,
+	checkVni,
+	fdbAddress,
+	type FdbOptions,
+	fdbState,
+	type RemoteOptions,
+	type VxlanMiss,
+	type VxlanOptions,
+} from "./vxlan-options.ts";
+import { fragmentationNeeded } from "./vxlan-path-mtu.ts";
 import { VxlanSocket } from "./vxlan-socket.ts";
 import type { World } from "./world.ts";
 
 /** IANA's port (RFC 7348 §5); the kernel's own default, 8472, is older than the assignment. */
 export const VXLAN_PORT = 4789;
 const AGEING = seconds(300);
+/** How often the table is looked through for addresses nobody used (`FDB_AGE_INTERVAL`). */
+const AGE_INTERVAL = seconds(10);
 const ETH_DATA_LEN = 1500;
+const ETH_MIN_MTU = 68;
 /** Octets of the headers around an inner packet: IPv4, UDP, VXLAN, Ethernet. */
 const OVERHEAD = ipv4.MIN_OCTETS + udp.OCTETS + vxlan.OCTETS + ethernet.OCTETS;
-const MOST_VNI = 0xff_ffff;
+/** Where a frame comes from that never left the host. */
+const LOOPBACK = 0x7f00_0001 as Ip4;
 
 /**
  * A VXLAN tunnel end point (VTEP): Ethernet frames in UDP packets to other VTEPs.
@@ -39,8 +64,8 @@ const MOST_VNI = 0xff_ffff;
  *                                            └─ entry of the MAC → header → underlay.sendTunnel
  *     from the underlay: VxlanSocket → receiveTunnel → learn → receive → tap → bridge
  *
- * The underlay is the namespace the device was created in, wherever it is moved later.
- * Reference: RFC 7348; drivers/net/vxlan/vxlan_core.c.
+ * The underlay is the namespace the device was created in, wherever it is moved later. The UDP port is open and the
+ * group joined while the device is up. Reference: RFC 7348; drivers/net/vxlan/vxlan_core.c.
  */
 export class VxlanDevice extends Device implements Sink<Frame> {
 	override readonly kind = "vxlan";
@@ -49,13 +74,19 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 	readonly underlay: Underlay;
 	readonly fdb: VxlanFdb;
 	readonly options: VxlanOptions;
+	/** The underlay's device to leave by, if one was said; the device is deleted with it. */
+	readonly dev: Device | undefined;
+	/** The multicast group unknown destinations are sent to, joined on `dev` while the device is up. */
+	readonly group: Ip4 | undefined;
 	/** Called with each miss when `l2miss` or `l3miss` is on. */
 	readonly missListeners: ((miss: VxlanMiss) => void)[] = [];
 
-	readonly #socket: VxlanSocket;
+	/** Open while the device is up. */
+	#socket: VxlanSocket | null = null;
 	readonly #replies: Lane;
 	readonly #learning: boolean;
 	readonly #proxy: boolean;
+	readonly #gbp: boolean;
 	readonly #ttl: number;
 	readonly #ttlInherit: boolean;
 	readonly #tos: number;
@@ -65,7 +96,12 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 	readonly #sourcePortCount: number;
 	/** Reused for every packet: what differs is filled in before each call. */
 	readonly #header: TunnelHeader;
+	#upSince: Instant = 0;
+	readonly #age = new Timer(() => {
+		this.#collect();
+	});
 
+	/** Throws `NetError` EINVAL, EEXIST, ENODEV; then nothing is left behind. */
 	constructor(
 		world: World,
 		owner: DeviceOwner,
@@ -79,26 +115,28 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 		this.port = options.port === undefined ? VXLAN_PORT : toPort(options.port, "port");
 		this.underlay = underlay;
 		this.options = options;
-		this.fdb = new VxlanFdb(
-			world.scheduler,
-			options.ageing === undefined ? AGEING : parseDuration(options.ageing, "ageing"),
-		);
+		const ageing = options.ageing === undefined ? AGEING : parseDuration(options.ageing, "ageing");
+		this.fdb = new VxlanFdb(world.scheduler, ageing === 0 ? AGEING : ageing);
 		this.#replies = world.scheduler.lane(0);
 		this.#learning = options.learning ?? true;
 		this.#proxy = options.proxy ?? false;
+		this.#gbp = options.gbp ?? false;
 		this.#ttl = typeof options.ttl === "number" ? checkOctet(options.ttl, "ttl") : 0;
 		this.#ttlInherit = options.ttl === "inherit";
 		this.#tos = typeof options.tos === "number" ? checkOctet(options.tos, "tos") : 0;
-		this.#tosInherit = options.tos === "inherit";
+		this.#tosInherit = options.tos === "inherit" || options.tos === 1;
 		this.#df = options.df ?? "unset";
-		const [low, high] = options.sourcePorts ?? underlay.localPortRange;
-		this.#firstSourcePort = low;
-		this.#sourcePortCount = high - low;
-		const local = options.local === undefined ? ANY_IP4 : toIp4(options.local, "local");
-		const remote = options.remote === undefined ? undefined : this.#remote({ dst: options.remote });
+		const [first, count] = checkSourcePorts(options.sourcePorts, underlay.localPortRange);
+		this.#firstSourcePort = first;
+		this.#sourcePortCount = count;
+		const local = checkLocal(options.local);
+		const remote = checkDefault(options);
+		this.dev = options.dev === undefined ? undefined : underlay.lowerDevice(options.dev);
+		this.group = remote !== undefined && isMulticastIp4(remote) ? remote : undefined;
 		this.#header = {
 			source: local,
 			destination: ANY_IP4,
+			device: null,
 			sourcePort: 0,
 			destinationPort: this.port,
 			ttl: 0,
@@ -106,33 +144,64 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 			dontFragment: false,
 			checksum: options.udpChecksum ?? true,
 		};
-		if (options.mtu !== undefined) this.setMtu(options.mtu);
-		const open = underlay.tunnel(this.port);
-		if (open instanceof VxlanSocket && open.device(this.vni) !== undefined)
-			throw vniTaken(this.vni, this.port);
-		this.#socket = VxlanSocket.of(underlay, this.port);
-		this.#socket.join(this);
-		if (remote !== undefined) this.fdb.append(ZERO_MAC, remote);
+		const most = this.#mostMtu;
+		if (options.mtu !== undefined) super.setMtu(Math.min(options.mtu, most));
+		else if (this.dev !== undefined) super.setMtu(most);
+		for (const other of underlay.vxlans) {
+			if (other.vni === this.vni && other.port === this.port && other.#gbp === this.#gbp) {
+				throw vniTaken(this.vni, this.port);
+			}
+		}
+		underlay.vxlans.add(this);
+		if (this.dev !== undefined) (this.dev.dependents ??= new Set()).add(this);
+		if (remote !== undefined) {
+			const { port, vni, dev = null } = this;
+			this.fdb.append(ZERO_MAC, { ip: remote, port, vni, device: dev });
+		}
+	}
+
+	/** What fits the lower device with 50 octets around it; the device's own limit without one. */
+	get #mostMtu(): number {
+		return this.dev === undefined ? Infinity : Math.max(ETH_MIN_MTU, this.dev.mtu - OVERHEAD);
+	}
+
+	/** Throws `NetError` EINVAL beyond what the lower device carries (`vxlan_change_mtu`). */
+	override setMtu(mtu: number): void {
+		if (mtu > this.#mostMtu) {
+			throw new NetError("EINVAL", "RTNETLINK answers: Invalid argument", {
+				remedy: `The lower device carries ${String(this.#mostMtu)} octets inside a tunnel.`,
+				context: { device: this.place, mtu },
+			});
+		}
+		super.setMtu(mtu);
 	}
 
 	/** `bridge fdb append MAC dev … dst …`: one more remote for an address; `"default"` is all zeros. */
-	appendFdb(mac: Mac | string, to: RemoteOptions): void {
-		this.fdb.append(fdbAddress(mac), this.#remote(to));
+	appendFdb(mac: Mac | string, to: FdbOptions): void {
+		this.fdb.append(fdbAddress(mac), this.#remote(to), fdbFlags(to));
+		this.#watchAge();
 	}
 
 	/** `bridge fdb add MAC dev … dst …`. Throws `NetError` EEXIST. */
-	addFdb(mac: Mac | string, to: RemoteOptions): void {
-		this.fdb.add(fdbAddress(mac), this.#remote(to));
+	addFdb(mac: Mac | string, to: FdbOptions): void {
+		this.fdb.add(fdbAddress(mac), this.#remote(to), fdbFlags(to));
+		this.#watchAge();
 	}
 
-	/** `bridge fdb replace MAC dev … dst …`. */
-	replaceFdb(mac: Mac | string, to: RemoteOptions): void {
-		this.fdb.replace(fdbAddress(mac), this.#remote(to));
+	/** `bridge fdb replace MAC dev … dst …`. Throws `NetError` EOPNOTSUPP for the default and groups. */
+	replaceFdb(mac: Mac | string, to: FdbOptions): void {
+		this.fdb.replace(fdbAddress(mac), this.#remote(to), fdbFlags(to));
+		this.#watchAge();
 	}
 
 	/** `bridge fdb del MAC dev … [dst …]`. Throws `NetError` ENOENT. */
-	delFdb(mac: Mac | string, to?: { readonly dst: Ip4 | string }): void {
-		this.fdb.del(fdbAddress(mac), to === undefined ? undefined : toIp4(to.dst, "dst"));
+	delFdb(mac: Mac | string, to?: RemoteOptions): void {
+		this.fdb.del(fdbAddress(mac), to === undefined ? undefined : this.#remote(to));
+	}
+
+	/** `bridge fdb show dev …`, also as `bridge -j` has it. */
+	fdbShow(): VxlanFdbLine[] {
+		return showFdb(this.fdb, this.port, this.vni);
 	}
 
 	#remote(to: RemoteOptions): Remote {
@@ -140,16 +209,71 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 			ip: toIp4(to.dst, "dst"),
 			port: to.port === undefined ? this.port : toPort(to.port, "port"),
 			vni: to.vni === undefined ? this.vni : checkVni(to.vni),
+			device: to.via === undefined ? null : this.underlay.lowerDevice(to.via),
 		};
 	}
+
+	// ── up and down ───────────────────────────────────────────────────────────────────────────────
+
+	/** `ip link set … up`: opens the port, joins the group. Throws `NetError` EADDRINUSE; then the device stays down. */
+	override up(): void {
+		if (this.isUp || this.gone) return;
+		const socket = VxlanSocket.of(this.underlay, this.port, this.#gbp);
+		socket.add(this);
+		this.#socket = socket;
+		this.#upSince = this.world.scheduler.now;
+		super.up();
+		this.#watchAge();
+	}
+
+	/** `ip link set … down`: leaves the group, closes the port if nobody else needs it, forgets what was learned. */
+	override down(): void {
+		if (!this.isUp) return;
+		this.#socket?.remove(this);
+		this.#socket = null;
+		this.#age.cancel();
+		this.fdb.flush();
+		super.down();
+	}
+
+	override delete(): void {
+		if (this.gone) return;
+		super.delete();
+		this.underlay.vxlans.delete(this);
+		this.dev?.dependents?.delete(this);
+	}
+
+	/** The lower device is gone, and with it this one (`vxlan_handle_lowerdev_unregister`). */
+	lowerGone(): void {
+		this.delete();
+	}
+
+	/** `vxlan_cleanup`: while something ages, the table is looked through every ten seconds since the device came up. */
+	#collect(): void {
+		const next = this.fdb.expire();
+		if (next !== undefined) this.#watchAge(next - this.world.scheduler.now);
+	}
+
+	#watchAge(most: Nanoseconds = this.fdb.ageing): void {
+		if (!this.isUp || this.#age.pending) return;
+		if (!this.fdb.hasLearned) return;
+		const passed = (this.world.scheduler.now - this.#upSince) % AGE_INTERVAL;
+		this.underlay.arm(this.#age, Math.min(AGE_INTERVAL - passed, Math.max(most, 1)));
+	}
+
+	// ── out ───────────────────────────────────────────────────────────────────────────────────────
 
 	/** Inner frame out (`vxlan_xmit`): answer ARP, or look up the remotes and send one packet to each. */
 	protected override send(frame: Frame): void {
 		const { view, start } = frame;
 		if (this.#proxy && ethernet.type(view, start) === ethernet.TYPE_ARP) return this.#answerArp(frame);
-		const high = ethernet.dstHigh(view, start);
-		const low = ethernet.dstLow(view, start);
-		const entry = this.fdb.lookup(low, high) ?? this.fdb.lookup(0, 0);
+		let known = this.fdb.lookup(ethernet.dstLow(view, start), ethernet.dstHigh(view, start));
+		let shortened = false;
+		if (known?.router === true && this.options.rsc === true) {
+			shortened = this.#shortCircuit(frame);
+			if (shortened) known = this.fdb.lookup(ethernet.dstLow(view, start), ethernet.dstHigh(view, start));
+		}
+		const entry = known ?? this.fdb.lookup(0, 0);
 		if (entry === undefined) {
 			const mac = ethernet.dst(view, start);
 			if (this.options.l2miss === true && !isMulticastMac(mac)) {
@@ -159,14 +283,18 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 		}
 		const remotes = entry.remotes;
 		// One packet per remote; the first gets the frame itself, after its copies, as the kernel does it.
-		for (let i = 1; i < remotes.length; i++) this.#sendTo(frame.clone(), remotes[i]!);
-		this.#sendTo(frame, remotes[0]!);
+		for (let i = 1; i < remotes.length; i++) this.#sendTo(frame.clone(), remotes[i]!, shortened);
+		this.#sendTo(frame, remotes[0]!, shortened);
 	}
 
 	/** `vxlan_xmit_one`. Takes the frame. */
-	#sendTo(frame: Frame, remote: Remote): void {
+	#sendTo(frame: Frame, remote: Remote, shortened: boolean): void {
 		const { underlay } = this;
-		if (remote.ip === ANY_IP4) return this.dropOut(frame, "vxlan-no-remote");
+		if (remote.ip === ANY_IP4) {
+			// The host behind the router is behind this very device: back to its bridge.
+			if (shortened) return this.#bypass(frame, this, true);
+			return this.dropOut(frame, "vxlan-no-remote");
+		}
 		const octets = frame.end - frame.start;
 		const header = this.#header;
 		const { view, start } = frame;
@@ -182,26 +310,39 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 		header.dontFragment =
 			this.#df === "set" || (this.#df === "inherit" && isIp && ipv4.dontFragment(view, ip));
 		header.destination = remote.ip;
+		header.device = remote.device;
 		header.destinationPort = remote.port;
 		header.sourcePort = this.#sourcePort(underlay.flowHash(frame));
 		if (underlay.isLocalAddress(remote.ip)) return this.#sendToSelf(frame, remote);
-		if (isIp && frame.routed) this.#checkPathMtu(frame, remote);
+		if (isIp && !this.#fits(frame, remote)) return;
 		this.counters.txPackets++;
 		this.counters.txBytes += octets;
 		const { tunnelListeners } = this.world;
 		for (let i = 0; i < tunnelListeners.length; i++) tunnelListeners[i]!(frame, remote.ip, remote.vni);
 		frame.push(vxlan.OCTETS);
 		vxlan.writeVni(view, frame.start, remote.vni);
+		if (this.#gbp && frame.mark !== 0) vxlan.writePolicy(view, frame.start, frame.mark);
 		underlay.sendTunnel(frame, header);
 	}
 
 	/**
-	 * An inner packet that will not fit the underlay in one piece goes out in fragments, and the stack that
-	 * routed it learns what would have fitted (`skb_tunnel_check_pmtu`).
+	 * An inner packet that does not fit the underlay goes out in fragments, and the stack that routed it learns what
+	 * would have fitted; a sender on the other side of a bridge is told by ICMP, and then the packet ends here: false
+	 * (`skb_tunnel_check_pmtu`).
 	 */
-	#checkPathMtu(frame: Frame, remote: Remote): void {
-		const mtu = this.underlay.mtuTo(remote.ip) - OVERHEAD;
-		if (mtu > 0 && frame.end - frame.start - ethernet.OCTETS > mtu) this.owner.tooLong(frame, mtu);
+	#fits(frame: Frame, remote: Remote): boolean {
+		const mtu = this.underlay.mtuTo(remote.ip, remote.device) - OVERHEAD;
+		if (mtu <= 0 || frame.end - frame.start - ethernet.OCTETS <= mtu) return true;
+		if (frame.routed) {
+			this.owner.tooLong(frame, mtu);
+			return true;
+		}
+		if (this.upper?.master.kind !== "bridge") return true;
+		const reply = fragmentationNeeded(frame, mtu, this.world.frames);
+		if (reply === undefined) return true;
+		this.world.drop(frame, "ip-frag-needed", this, `MTU ${String(mtu)} in the tunnel`);
+		this.#bypass(reply, this, false);
+		return false;
 	}
 
 	/** Inner flows spread over outer ports: `udp_flow_src_port`. */
@@ -212,15 +353,42 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 
 	/** The remote is this host: the frame goes straight to the device of that VNI (`encap_bypass_if_local`). */
 	#sendToSelf(frame: Frame, remote: Remote): void {
-		const target = VxlanSocket.of(this.underlay, remote.port).device(remote.vni);
+		const target = VxlanSocket.find(this.underlay, remote.port, this.#gbp)?.device(remote.vni);
 		if (target === undefined) {
 			this.counters.txErrors++;
 			return this.dropOut(frame, "vxlan-loop", formatIp4(remote.ip));
 		}
+		this.#bypass(frame, target, true);
+	}
+
+	/** Without a tunnel to a device of this host, which learns that the source is here (`vxlan_encap_bypass`). Takes the frame. */
+	#bypass(frame: Frame, target: VxlanDevice, learn: boolean): void {
 		this.counters.txPackets++;
 		this.counters.txBytes += frame.length;
+		const { view, start } = frame;
+		if (learn && target.#learning) {
+			target.#snoop(ethernet.srcLow(view, start), ethernet.srcHigh(view, start), LOOPBACK);
+		}
 		this.world.crossing(frame);
 		this.#replies.push(target, frame);
+	}
+
+	/**
+	 * A packet for a router of the overlay: the hosts behind it are neighbours too, so it goes to them at once
+	 * (`route_shortcircuit`). Says whether the frame has got new addresses.
+	 */
+	#shortCircuit(frame: Frame): boolean {
+		const { view, start } = frame;
+		if (ethernet.type(view, start) !== ethernet.TYPE_IPV4) return false;
+		if (frame.end - start < ethernet.OCTETS + ipv4.MIN_OCTETS) return false;
+		const target = ipv4.destination(view, start + ethernet.OCTETS);
+		const mac = this.owner.neighbourMac(this, target, "valid");
+		if (mac === NO_NEIGHBOUR) this.#missIp(target);
+		if (mac < 0 || mac === ethernet.dst(view, start)) return false;
+		const router = ethernet.dst(view, start);
+		ethernet.write(view, start, { dst: mac as Mac, src: router, type: ethernet.TYPE_IPV4 });
+		frame.changed();
+		return true;
 	}
 
 	/**
@@ -236,13 +404,12 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 			return this.#swallow(frame);
 		}
 		const mac = this.owner.neighbourMac(this, target, "connected");
-		if (mac === NO_NEIGHBOUR && this.options.l3miss === true) {
-			this.#miss({ kind: "l3miss", ip: target, text: `miss ${formatIp4(target)} dev ${this.name} STALE` });
-		}
+		if (mac === NO_NEIGHBOUR) this.#missIp(target);
 		if (mac === NO_NEIGHBOUR || mac === NEIGHBOUR_NOT_VALID) return this.#swallow(frame);
 		const known = mac as Mac;
 		// A neighbour behind this very host's bridge answers for itself.
-		if (this.fdb.find(known)?.remotes[0]?.ip === ANY_IP4) return this.#swallow(frame);
+		if (this.fdb.lookup(macLow(known), macHigh(known))?.remotes[0]?.ip === ANY_IP4)
+			return this.#swallow(frame);
 		const asker = request.senderMac;
 		const reply = this.world.frames.begin(ethernet.OCTETS + arp.OCTETS);
 		reply.end = reply.start + ethernet.OCTETS + arp.OCTETS;
@@ -258,6 +425,11 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 		this.#replies.push(this, reply);
 	}
 
+	#missIp(ip: Ip4): void {
+		if (this.options.l3miss !== true) return;
+		this.#miss({ kind: "l3miss", ip, text: `miss ${formatIp4(ip)} dev ${this.name} STALE` });
+	}
+
 	#swallow(frame: Frame): void {
 		this.world.drop(frame, "vxlan-arp-proxied", this);
 	}
@@ -266,11 +438,14 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 		for (const listener of this.missListeners) listener(miss);
 	}
 
+	// ── in ────────────────────────────────────────────────────────────────────────────────────────
+
 	/** A VXLAN message for this VNI, I flag and length seen to: header taken off, source learned, frame up (`vxlan_rcv`). */
 	receiveTunnel(frame: Frame, source: Ip4, outer: number): void {
 		// Flags and reserved bits the device was not told about make the message malformed.
-		const understood = vxlan.reservedAreZero(frame.view, frame.start, this.options.gbp === true);
+		const understood = vxlan.reservedAreZero(frame.view, frame.start, this.#gbp);
 		if (!understood) return this.#refuse(frame, "vxlan-invalid-hdr");
+		if (this.#gbp) frame.mark = vxlan.policy(frame.view, frame.start);
 		frame.pull(vxlan.OCTETS);
 		const { view, start } = frame;
 		const high = ethernet.srcHigh(view, start);
@@ -290,13 +465,19 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 
 	/** Learns where a source is; false when a hand-set entry says otherwise (`vxlan_snoop`). */
 	#snoop(low: number, high: number, source: Ip4): boolean {
-		const known = this.fdb.lookup(low, high);
-		if (known?.remotes[0]?.ip === source) return true;
-		if (known !== undefined && !known.learned) return false;
+		const known: VxlanFdbEntry | undefined = this.fdb.lookup(low, high);
+		const first = known?.remotes[0];
+		if (known !== undefined && first !== undefined) {
+			if (first.ip === source && first.device === null) return true;
+			if (!known.learned) return false;
+			this.fdb.move(known, source);
+			return true;
+		}
 		// A multicast or zero source is no station; the kernel's table refuses it.
 		if ((high & 0x0100) !== 0 || (high === 0 && low === 0)) return false;
 		const mac = (high * 0x1_0000_0000 + low) as Mac;
-		this.fdb.learn(mac, { ip: source, port: this.port, vni: this.vni });
+		if (this.isUp) this.fdb.learn(mac, { ip: source, port: this.port, vni: this.vni, device: null });
+		this.#watchAge();
 		return true;
 	}
 
@@ -304,13 +485,12 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 	deliver(frame: Frame): void {
 		this.receive(frame);
 	}
-
-	override delete(): void {
-		if (this.gone) return;
-		this.#socket.leave(this);
-		super.delete();
-	}
 }
+
+const fdbFlags = (to: FdbOptions): { readonly state: VxlanFdbEntry["state"]; readonly router: boolean } => ({
+	state: fdbState(to.state),
+	router: to.router ?? false,
+});
 
 /** RFC 6040 as Linux does it: the inner ECN bits, CE shown as ECT(0) (`INET_ECN_encapsulate`). */
 function outerTos(tos: number, inner: number): number {
@@ -329,30 +509,6 @@ function decapsulateEcn(frame: Frame, outer: number): boolean {
 	ipv4.setTos(frame.view, at, tos | 3);
 	frame.changed();
 	return true;
-}
-
-function fdbAddress(mac: Mac | string): Mac {
-	return mac === "default" ? ZERO_MAC : toMac(mac, "address");
-}
-
-function checkVni(vni: number): Vni {
-	if (!Number.isInteger(vni) || vni < 0 || vni > MOST_VNI) {
-		throw new NetError("EINVAL", `Error: argument "${String(vni)}" is wrong: invalid id`, {
-			remedy: `A VNI is a whole number from 0 to ${String(MOST_VNI)}.`,
-			context: { vni },
-		});
-	}
-	return vni as Vni;
-}
-
-function checkOctet(value: number, what: "ttl" | "tos"): number {
-	if (!Number.isInteger(value) || value < 0 || value > 255) {
-		const text = what === "ttl" ? "TTL must be <= 255" : "bad TOS value";
-		throw new NetError("EINVAL", `Error: argument "${String(value)}" is wrong: ${text}`, {
-			context: { [what]: value },
-		});
-	}
-	return value;
 }
 
 const vniTaken = (vni: number, port: number): NetError =>

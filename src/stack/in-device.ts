@@ -1,6 +1,7 @@
 import type { Ip4, Prefix4 } from "../addr/index.ts";
 import type { Device, DeviceInput } from "../link/index.ts";
 import type { Frame } from "../wire/index.ts";
+import type { Igmp } from "./ipv4/igmp.ts";
 import type { NeighbourTable } from "./neighbour/table.ts";
 import { signedMask } from "./route.ts";
 
@@ -18,6 +19,12 @@ export interface DeviceConf {
 	route_localnet: number;
 	send_redirects: number;
 	accept_redirects: number;
+	/** 1, 2 or 3 to speak no other version of IGMP. */
+	force_igmp_version: number;
+	/** Milliseconds within which a report of version 1 or 2 is repeated. */
+	igmpv2_unsolicited_report_interval: number;
+	/** Milliseconds within which a report of version 3 is repeated. */
+	igmpv3_unsolicited_report_interval: number;
 }
 
 /** `net.ipv4.neigh.<device>`: counts, octets, and times in the units of their sysctls. */
@@ -52,6 +59,9 @@ export const DEVICE_CONF: Readonly<DeviceConf> = {
 	route_localnet: 0,
 	send_redirects: 1,
 	accept_redirects: 1,
+	force_igmp_version: 0,
+	igmpv2_unsolicited_report_interval: 10_000,
+	igmpv3_unsolicited_report_interval: 1000,
 };
 
 /** net/ipv4/arp.c, `arp_tbl.parms`. */
@@ -78,9 +88,6 @@ export interface InterfaceAddress {
 	readonly secondary: boolean;
 }
 
-/** Nobody can join a group yet: all devices share the empty set. */
-const NO_GROUPS: ReadonlySet<Ip4> = new Set();
-
 /** What takes the frames of a device: the namespace. */
 export interface FrameTaker {
 	receive(frame: Frame, inDevice: InDevice): void;
@@ -92,8 +99,8 @@ export class InDevice implements DeviceInput {
 	readonly addresses: InterfaceAddress[] = [];
 	readonly conf: DeviceConf;
 	readonly neigh: NeighbourConf;
-	/** The multicast groups joined here. */
-	readonly groups: ReadonlySet<Ip4> = NO_GROUPS;
+	/** The multicast groups joined here, made when first needed. */
+	igmp: Igmp | null = null;
 
 	/** The neighbours on this device's link, made when first needed. */
 	neighbours: NeighbourTable | null = null;

@@ -18,9 +18,10 @@ import {
 	type TunnelHeader,
 	type TunnelReceiver,
 	type Underlay,
+	type VxlanDevice,
 	type World,
 } from "../link/index.ts";
-import type { Jiffies } from "../sim/index.ts";
+import type { Jiffies, Nanoseconds, Timer } from "../sim/index.ts";
 import { ethernet, type Frame, ipv4 } from "../wire/index.ts";
 import {
 	DEVICE_CONF,
@@ -31,6 +32,7 @@ import {
 	SCOPE,
 } from "./in-device.ts";
 import { type IcmpError } from "./ipv4/icmp.ts";
+import { Igmp, IGMP_CONF, type IgmpConf } from "./ipv4/igmp.ts";
 import { Ipv4 } from "./ipv4/ipv4.ts";
 import type { Kernel } from "./kernel.ts";
 import { Arp } from "./neighbour/arp.ts";
@@ -48,7 +50,7 @@ import { Udp } from "./udp.ts";
 const ICMP = 1;
 const TCP = 6;
 const UDP = 17;
-const ALL_HOSTS = 0xe000_0001 as Ip4; // 224.0.0.1, which every host is in (RFC 1112)
+const IGMP = 2;
 
 /** Takes the packets of one IP protocol; the frame starts at its IPv4 header and is the handler's. */
 export type ProtocolHandler = (frame: Frame, inDevice: InDevice) => void;
@@ -80,8 +82,12 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	readonly confDefault: DeviceConf = { ...DEVICE_CONF };
 	/** `net.ipv4.neigh.default`. */
 	readonly neighDefault: NeighbourConf = { ...NEIGHBOUR_CONF };
+	/** `net.ipv4.igmp_*`. */
+	readonly igmpConf: IgmpConf = { ...IGMP_CONF };
 	/** `net.ipv4.ip_local_port_range`, the end excluded as flow hashing has it. */
 	readonly localPortRange: readonly [number, number] = [32_768, 60_999];
+
+	readonly vxlans: Set<VxlanDevice> = new Set();
 
 	readonly #devices = new Map<string, Device>();
 	readonly #inDevices = new Map<Device, InDevice>();
@@ -214,6 +220,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		to.checkFree(name);
 		device.down();
 		device.upper?.lowerGone(device);
+		for (const dependent of [...(device.dependents ?? [])]) dependent.lowerGone();
 		this.#forget(device);
 		to.adopt(device, name);
 	}
@@ -227,6 +234,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		for (const address of [...(inDevice?.addresses ?? [])]) this.#addresses.remove(device, address.prefix);
 		for (const route of this.fib.routes()) if (route.device === device) this.fib.remove(route);
 		inDevice?.neighbours?.clear();
+		inDevice?.igmp?.down();
 		this.#inDevices.delete(device);
 		this.#devices.delete(device.name);
 		this.#changes++;
@@ -248,11 +256,13 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		if (inDevice === undefined) return;
 		if (!device.isUp) {
 			inDevice.neighbours?.clear();
+			inDevice.igmp?.down();
 			// Routes through it go, connected ones come back with it (`fib_sync_down_dev`).
 			for (const route of this.fib.routes()) if (route.device === device) this.fib.remove(route);
 			return;
 		}
 		this.#addresses.connect(inDevice);
+		this.igmp(inDevice).up();
 		if (inDevice.conf.arp_notify !== 0) {
 			for (const { prefix } of inDevice.addresses) this.announce(inDevice, prefix.address);
 		}
@@ -288,8 +298,8 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		return this.localFib.lookup(address)?.type === "local";
 	}
 
-	mtuTo(address: Ip4): number {
-		const route = this.route(address);
+	mtuTo(address: Ip4, device: Device | null): number {
+		const route = device === null ? this.route(address) : this.routeBy(device, address);
 		return route === undefined ? 0 : this.ipv4.mtuOf(route, address);
 	}
 
@@ -304,11 +314,6 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	/** True for 255.255.255.255 and the broadcast addresses of subnets here. */
 	isBroadcast(address: Ip4): boolean {
 		return address === BROADCAST_IP4 || this.localFib.lookup(address)?.type === "broadcast";
-	}
-
-	/** True for 224.0.0.1, the group every host is in (RFC 1112). */
-	isAllHosts(address: Ip4): boolean {
-		return address === ALL_HOSTS;
 	}
 
 	/** True when the address is in a subnet of the device. */
@@ -345,9 +350,19 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		return this.#outputRoutes.find(destination);
 	}
 
+	/** The route of a packet of this host that has to leave by `device`; `loop`, see `Route.loop`. */
+	routeBy(device: Device, destination: Ip4, loop?: boolean): Route | undefined {
+		return this.#outputRoutes.by(device, destination, loop);
+	}
+
 	/** The neighbour table of a device. */
 	neighbours(inDevice: InDevice): NeighbourTable {
 		return (inDevice.neighbours ??= new NeighbourTable(inDevice, this.kernel, this));
+	}
+
+	/** The multicast groups of a device. */
+	igmp(inDevice: InDevice): Igmp {
+		return (inDevice.igmp ??= new Igmp(this, inDevice));
 	}
 
 	neighbourMac(device: Device, address: Ip4, fit: "connected" | "valid"): number {
@@ -416,6 +431,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	deliver(frame: Frame, inDevice: InDevice, protocol: number): void {
 		if (protocol === UDP) return this.udpPorts.receive(frame, inDevice);
 		if (protocol === ICMP) return this.ipv4.icmp.receive(frame, inDevice);
+		if (protocol === IGMP) return this.igmp(inDevice).receive(frame);
 		const handler = this.#protocols?.get(protocol);
 		if (handler !== undefined) return handler(frame, inDevice);
 		if (protocol === TCP) return refuseSegment(this, frame, inDevice);
@@ -456,6 +472,27 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	closeTunnel(port: number): void {
 		this.#tunnels?.delete(port);
 		this.udpPorts.free(port);
+	}
+
+	lowerDevice(device: Device | string): Device {
+		if (typeof device === "string") return this.device(device);
+		if (this.#inDevices.has(device)) return device;
+		throw new NetError("ENODEV", "Error: Invalid local interface, device not found.", {
+			context: { namespace: this.name, device: device.place },
+		});
+	}
+
+	joinGroup(group: Ip4, device: Device): void {
+		const inDevice = this.#inDevices.get(device);
+		if (inDevice !== undefined) this.igmp(inDevice).join(group);
+	}
+
+	leaveGroup(group: Ip4, device: Device): void {
+		this.#inDevices.get(device)?.igmp?.leave(group);
+	}
+
+	arm(timer: Timer, delay: Nanoseconds): void {
+		this.kernel.arm(timer, delay);
 	}
 
 	flowHash(frame: Frame): number {

@@ -1,4 +1,5 @@
-import type { Ip4 } from "../addr/index.ts";
+import { type Ip4, isMulticastIp4 } from "../addr/index.ts";
+import type { Device } from "../link/index.ts";
 import type { Namespace } from "./namespace.ts";
 import { Route } from "./route.ts";
 
@@ -14,6 +15,9 @@ export class OutputRoutes {
 	#routes: (Route | undefined)[] | undefined;
 	readonly #destinations: Ip4[] = [];
 	#generation = -1;
+	/** On-link routes by a device, last made first. */
+	readonly #byDevice = new Map<Device, Route[]>();
+	#byDeviceGeneration = -1;
 	/** The way by `lo` that stands for an own address's route. */
 	#byLoopback: WeakMap<Route, Route> | undefined;
 
@@ -35,6 +39,30 @@ export class OutputRoutes {
 		const route = this.#lookup(destination);
 		routes[slot] = route;
 		this.#destinations[slot] = destination;
+		return route;
+	}
+
+	/**
+	 * The route to a destination by one device (`flowi4_oif`): the tables' if they have one that leaves by it, else the
+	 * destination is taken to be on its link. Groups are always on the link. Undefined while the device is down.
+	 */
+	by(device: Device, destination: Ip4, loop = true): Route | undefined {
+		if (!device.isUp) return undefined;
+		if (!isMulticastIp4(destination)) {
+			const local = this.#ns.localFib.lookup(destination, device);
+			if (local !== undefined) return local.type === "local" ? this.#loop(local) : local;
+			const route = this.#ns.fib.lookup(destination, device);
+			if (route !== undefined) return route;
+		}
+		const generation = this.#ns.generation;
+		if (this.#byDeviceGeneration !== generation) this.#byDevice.clear();
+		this.#byDeviceGeneration = generation;
+		const known = this.#byDevice
+			.get(device)
+			?.find((each) => each.network === destination && each.loop === loop);
+		if (known !== undefined) return known;
+		const route = new Route({ network: destination, length: 32, device, scope: "link", loop });
+		this.#byDevice.set(device, [route, ...(this.#byDevice.get(device) ?? []).slice(0, SLOTS - 1)]);
 		return route;
 	}
 

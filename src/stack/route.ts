@@ -28,6 +28,8 @@ export class Route {
 	readonly protocol: RouteProtocol;
 	/** Longest packet by this route, 0 for the device's MTU. */
 	readonly mtu: number;
+	/** Whether the host hears what it sends to a group it is in itself (`IP_MULTICAST_LOOP`). */
+	readonly loop: boolean;
 	/** The neighbour last used by this route, so that a flow looks it up once. */
 	neighbour: Neighbour | null = null;
 
@@ -42,6 +44,7 @@ export class Route {
 		readonly scope?: RouteScope;
 		readonly protocol?: RouteProtocol;
 		readonly mtu?: number;
+		readonly loop?: boolean;
 	}) {
 		this.network = route.network;
 		this.length = route.length;
@@ -53,6 +56,7 @@ export class Route {
 		this.scope = route.scope ?? "global";
 		this.protocol = route.protocol ?? "boot";
 		this.mtu = route.mtu ?? 0;
+		this.loop = route.loop ?? true;
 	}
 
 	/** The line of `ip route show`. */
@@ -89,12 +93,15 @@ export class Fib {
 	#masks: number[] = [];
 	#maps: Map<number, Route[]>[] = [];
 
-	/** The route of a destination whose device is up, if any. */
-	lookup(destination: Ip4): Route | undefined {
+	/** The route of a destination whose device is up, if any; by `device` alone if that is said (`flowi4_oif`). */
+	lookup(destination: Ip4, device?: Device): Route | undefined {
 		for (let i = 0; i < this.#maps.length; i++) {
 			const routes = this.#maps[i]!.get(destination & this.#masks[i]!);
 			if (routes === undefined) continue;
-			for (const route of routes) if (route.device === null || route.device.isUp) return route;
+			for (const route of routes) {
+				if (device !== undefined && route.device !== device) continue;
+				if (route.device === null || route.device.isUp) return route;
+			}
 		}
 		return undefined;
 	}

@@ -1,10 +1,12 @@
 import { NetError } from "../errors.ts";
 import type { DeviceConf, NeighbourConf } from "./in-device.ts";
+import type { IgmpConf } from "./ipv4/igmp.ts";
 import type { Namespace } from "./namespace.ts";
 
 /** The names this stack knows, as `sysctl` writes them; `<device>` may be `all` or `default` where Linux has it. */
 export type SysctlName =
 	| "net.ipv4.ip_forward"
+	| `net.ipv4.${keyof IgmpConf}`
 	| `net.ipv4.conf.${string}.${keyof DeviceConf}`
 	| `net.ipv4.neigh.${string}.${keyof NeighbourConf}`;
 
@@ -44,7 +46,11 @@ export class Sysctl {
 	}
 
 	#place(name: string): { readonly table: Record<string, number>; readonly key: string } {
-		const match = /^net\.ipv4\.(conf|neigh)\.(.+)\.([a-z_]+)$/.exec(name);
+		const igmp = /^net\.ipv4\.(igmp_[a-z_]+)$/.exec(name)?.[1];
+		if (igmp !== undefined && Object.hasOwn(this.#ns.igmpConf, igmp)) {
+			return { table: shared(this.#ns.igmpConf), key: igmp };
+		}
+		const match = /^net\.ipv4\.(conf|neigh)\.(.+)\.([a-z0-9_]+)$/.exec(name);
 		const [, kind, device, key] = match ?? [];
 		const table = kind === undefined || device === undefined ? undefined : this.#table(kind, device);
 		if (table === undefined || key === undefined || !Object.hasOwn(table, key)) {

@@ -1,9 +1,11 @@
-import { ANY_IP4, BROADCAST_IP4, formatIp4, type Ip4, toIp4, toPort } from "../addr/index.ts";
+import { ANY_IP4, BROADCAST_IP4, formatIp4, type Ip4, isMulticastIp4, toIp4, toPort } from "../addr/index.ts";
 import { NetError } from "../errors.ts";
+import type { Device } from "../link/index.ts";
 import type { Operation } from "../sim/index.ts";
 import { checksum, type Frame, ipv4, udp } from "../wire/index.ts";
 import type { IcmpError } from "./ipv4/icmp.ts";
 import { type IpSocket, type MtuDiscovery, sendPacket } from "./ipv4/send.ts";
+import { Memberships } from "./memberships.ts";
 import type { Namespace } from "./namespace.ts";
 import type { Route } from "./route.ts";
 import { errorOf } from "./socket-error.ts";
@@ -40,6 +42,16 @@ export interface UdpOptions {
 	readonly mtuDiscovery?: MtuDiscovery;
 	/** May send to broadcast addresses (`SO_BROADCAST`). */
 	readonly broadcast?: boolean;
+	/** Shares the port with other sockets that allow it (`SO_REUSEADDR`); each gets its copy of what is for a group. */
+	readonly reuseAddress?: boolean;
+	/** TTL of packets to groups (`IP_MULTICAST_TTL`); 1 unless said. */
+	readonly multicastTtl?: number;
+	/** The device by which packets to groups leave (`IP_MULTICAST_IF`); without it the routes decide. */
+	readonly multicastDevice?: Device;
+	/** Whether this host gets what the socket sends to groups it is in (`IP_MULTICAST_LOOP`); yes unless said. */
+	readonly multicastLoop?: boolean;
+	/** The mark of the packets sent (`SO_MARK`), which a VXLAN device with `gbp` sends along. */
+	readonly mark?: number;
 }
 
 /** Called with each datagram in place of the queue: payload at `at`, valid only during the call. */
@@ -57,9 +69,18 @@ export class UdpSocket implements IpSocket {
 	/** Told of ICMP errors about this socket's datagrams, whether connected or not (`IP_RECVERR`). */
 	errorHandler: ((error: IcmpError) => void) | null = null;
 
+	/** Shares its port (`SO_REUSEADDR`). */
+	readonly reuseAddress: boolean;
+
 	readonly #ns: Namespace;
 	readonly #udp: Udp;
 	readonly #broadcast: boolean;
+	readonly #mark: number;
+	readonly #multicastDevice: Device | undefined;
+	readonly #multicastLoop: boolean;
+	/** What this socket decides about packets to groups. */
+	readonly #toGroups: IpSocket;
+	#memberships: Memberships | undefined;
 	#peer: Ip4 = ANY_IP4;
 	#peerPort = 0;
 	#flowHash = 0;
@@ -81,6 +102,29 @@ export class UdpSocket implements IpSocket {
 		this.tos = options.tos ?? 0;
 		this.mtuDiscovery = options.mtuDiscovery ?? "want";
 		this.#broadcast = options.broadcast ?? false;
+		this.reuseAddress = options.reuseAddress ?? false;
+		this.#mark = options.mark ?? 0;
+		this.#multicastDevice = options.multicastDevice;
+		this.#multicastLoop = options.multicastLoop ?? true;
+		this.#toGroups = {
+			ttl: options.multicastTtl ?? 1,
+			tos: this.tos,
+			mtuDiscovery: this.mtuDiscovery,
+			nextIdent: () => this.nextIdent(),
+		};
+	}
+
+	/**
+	 * Joins a group on a device, or where the routes say the group is (`IP_ADD_MEMBERSHIP`). Throws `NetError`:
+	 * EINVAL for no group, ENODEV, EADDRINUSE when the socket is in it, ENOBUFS beyond `igmp_max_memberships`.
+	 */
+	join(group: Ip4 | string, device?: Device): void {
+		(this.#memberships ??= new Memberships(this.#ns)).join(group, device);
+	}
+
+	/** Leaves a group (`IP_DROP_MEMBERSHIP`). Throws `NetError` EADDRNOTAVAIL when the socket is not in it. */
+	leave(group: Ip4 | string, device?: Device): void {
+		(this.#memberships ??= new Memberships(this.#ns)).leave(group, device);
 	}
 
 	/** How well a packet to `address` from `peer` fits this socket; negative when it does not. */
@@ -130,6 +174,15 @@ export class UdpSocket implements IpSocket {
 		return route;
 	}
 
+	/** By the socket's device, else by that of its address, else by where the routes say. */
+	#routeToGroup(group: Ip4): Route | undefined {
+		const device =
+			this.#multicastDevice ??
+			(this.address === ANY_IP4 ? undefined : this.#ns.localFib.lookup(this.address)?.device) ??
+			this.#ns.route(group)?.device;
+		return device == null ? undefined : this.#ns.routeBy(device, group, this.#multicastLoop);
+	}
+
 	/**
 	 * Sends one datagram, to the connected peer or to `to`. Throws `NetError`: EDESTADDRREQ, EMSGSIZE,
 	 * ENETUNREACH, EHOSTUNREACH, EACCES (broadcast without `broadcast`), and once the error that an ICMP
@@ -143,7 +196,8 @@ export class UdpSocket implements IpSocket {
 		if (port === 0) throw new NetError("EDESTADDRREQ", "sendto: Destination address required");
 		if (data.length > LONGEST)
 			throw new NetError("EMSGSIZE", "sendto: Message too long", { context: { octets: data.length } });
-		const route = this.#routeTo(address);
+		const toGroup = isMulticastIp4(address);
+		const route = toGroup ? this.#routeToGroup(address) : this.#routeTo(address);
 		if (route === undefined) throw unreachableNet(address);
 		if (route.type === "unreachable") throw new NetError("EHOSTUNREACH", "sendto: No route to host");
 		if (route.type === "prohibit") throw new NetError("EACCES", "sendto: Permission denied");
@@ -171,7 +225,9 @@ export class UdpSocket implements IpSocket {
 		udp.setChecksum(view, frame.start, udp.sent(checksum.fold(sum)));
 		frame.trusted = true;
 		frame.flowHash = this.#flowHash;
-		const error = sendPacket(this.#ns, frame, route, source, address, PROTOCOL, this);
+		frame.mark = this.#mark;
+		const socket = toGroup ? this.#toGroups : this;
+		const error = sendPacket(this.#ns, frame, route, source, address, PROTOCOL, socket);
 		if (error !== undefined) throw error;
 	}
 
@@ -260,6 +316,7 @@ export class UdpSocket implements IpSocket {
 	close(): void {
 		if (this.#closed) return;
 		this.#closed = true;
+		this.#memberships?.drop();
 		this.#udp.remove(this);
 		for (const waiter of this.#waiters.splice(0))
 			waiter.reject(new NetError("EBADF", "recvfrom: Bad file descriptor"));

@@ -2,6 +2,7 @@ export * as arp from "./arp.ts";
 export * as checksum from "./checksum.ts";
 export * as ethernet from "./ethernet.ts";
 export * as icmp from "./icmp.ts";
+export * as igmp from "./igmp.ts";
 export * as ipv4 from "./ipv4.ts";
 export * as ipv6 from "./ipv6.ts";
 export * as llc from "./llc.ts";

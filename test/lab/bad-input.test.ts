@@ -36,7 +36,7 @@ function world() {
 				].join("\n"),
 			)
 			.concat(
-				vx.fdb.entries().map((entry) => JSON.stringify(entry)),
+				vx.fdbShow().map((line) => line.text),
 				[...lab.hosts.keys()].join(),
 			)
 			.join("\n");
@@ -126,7 +126,12 @@ describe("a mistake gets the kernel's or iproute2's words and changes nothing", 
 			"RTNETLINK answers: Address already in use",
 			(w) => {
 				w.ns.udp({ port: 5000 });
-				w.ns.addVxlan("vx", { vni: 1, port: 5000 });
+				const vx = w.ns.addVxlan("vx", { vni: 1, port: 5000 });
+				try {
+					vx.up();
+				} finally {
+					vx.delete();
+				}
 			},
 		],
 		["ERANGE", "Error: 8021q: Invalid VLAN id.", (w) => w.ns.addVlan("eth0", 4095)],

@@ -33,6 +33,7 @@ function everyDevice() {
 	vxlan.up();
 	const tunnel = host.netns.addVxlan("vxlan1", {
 		vni: 43,
+		port: 4790,
 		remote: "192.0.2.2",
 		ttl: "inherit",
 		tos: "inherit",
@@ -44,6 +45,9 @@ function everyDevice() {
 	const vlan = host.netns.addVlan("eth0", 100);
 	vlan.addAddress("10.2.0.1/24");
 	vlan.up();
+	// A group: joined on eth0, so that what is aimed at it gets to the tunnel.
+	const group = host.netns.addVxlan("vxlan2", { vni: 44, group: "239.1.1.1", dev: "eth0", rsc: true });
+	group.up();
 	const service = host.netns.addVlan("eth0", 200, { protocol: "802.1ad" });
 	service.up();
 	const devices: Device[] = [
@@ -54,6 +58,7 @@ function everyDevice() {
 		inside,
 		vxlan,
 		tunnel,
+		group,
 		vlan,
 		service,
 	];
@@ -68,7 +73,7 @@ const aimed = fc.tuple(
 );
 const ADDRESSES = [
 	0xc000_0201, 0xc000_0202, 0x0a00_0001, 0x0a00_0002, 0x0a01_0001, 0x0a02_0001, 0x7f00_0001, 0xffff_ffff,
-	0xe000_0001,
+	0xef01_0101, 0xe000_0001, 0xe000_0001,
 ];
 
 function aim(

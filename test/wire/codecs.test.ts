@@ -5,6 +5,7 @@ import {
 	anyEthernet,
 	anyFrame,
 	anyIcmp,
+	anyIgmp,
 	anyIpv4,
 	anyIpv6,
 	anyLlc,
@@ -18,6 +19,7 @@ import {
 	dissect,
 	ethernet,
 	icmp,
+	igmp,
 	ipv4,
 	ipv6,
 	llc,
@@ -80,6 +82,7 @@ const CODECS = {
 		span: () => ipv6.OCTETS,
 	}),
 	icmp: codec({ any: anyIcmp, octets: icmp.octets, read: icmp.read, write: icmp.write, span: icmp.octets }),
+	igmp: codec({ any: anyIgmp, octets: igmp.octets, read: igmp.read, write: igmp.write, span: igmp.octets }),
 	udp: codec({
 		any: anyUdp,
 		octets: () => udp.OCTETS,

@@ -6,7 +6,7 @@ import type { BridgePort } from "./port.ts";
 import type { VlanGroup } from "./vlan-group.ts";
 
 /** What `bridge fdb add MAC dev DEV master …` takes. */
-export interface FdbOptions {
+export interface BridgeFdbOptions {
 	/** The port, or the bridge itself. */
 	readonly dev: Device;
 	/** One VLAN; without it the address is put in for all VLANs of the port, and for none. */
@@ -84,7 +84,7 @@ export class BridgeFdb extends Fdb<BridgePort> {
 	// ── bridge fdb … ─────────────────────────────────────────────────────────────────────────────
 
 	/** `bridge fdb add … master`. Throws `NetError` EEXIST, EINVAL, EOPNOTSUPP. */
-	add(mac: Mac | string, options: FdbOptions): void {
+	add(mac: Mac | string, options: BridgeFdbOptions): void {
 		this.#command(mac, options, (address, vlan, port) => {
 			if (this.find(address, vlan) === undefined) return;
 			throw new NetError("EEXIST", "RTNETLINK answers: File exists", {
@@ -95,18 +95,18 @@ export class BridgeFdb extends Fdb<BridgePort> {
 	}
 
 	/** `bridge fdb append … master`: on a bridge the same as replace. Throws `NetError` EINVAL, EOPNOTSUPP. */
-	append(mac: Mac | string, options: FdbOptions): void {
+	append(mac: Mac | string, options: BridgeFdbOptions): void {
 		this.#command(mac, options, () => undefined);
 	}
 
 	/** `bridge fdb replace … master`. Throws `NetError` EINVAL, EOPNOTSUPP. */
-	replace(mac: Mac | string, options: FdbOptions): void {
+	replace(mac: Mac | string, options: BridgeFdbOptions): void {
 		this.#command(mac, options, () => undefined);
 	}
 
 	#command(
 		mac: Mac | string,
-		options: FdbOptions,
+		options: BridgeFdbOptions,
 		check: (mac: Mac, vlan: number, port: BridgePort | null) => void,
 	): void {
 		const address = this.#address(mac);
@@ -149,7 +149,7 @@ export class BridgeFdb extends Fdb<BridgePort> {
 	}
 
 	/** `bridge fdb del … master`. Throws `NetError` ENOENT for what is not there, at that port. */
-	del(mac: Mac | string, { dev, vlan }: Pick<FdbOptions, "dev" | "vlan">): void {
+	del(mac: Mac | string, { dev, vlan }: Pick<BridgeFdbOptions, "dev" | "vlan">): void {
 		const address = this.#address(mac);
 		const { port, group } = this.#at(dev);
 		const vlans = vlan === undefined ? [0, ...group.members().map(({ vid }) => vid)] : [vlan];

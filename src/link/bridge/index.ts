@@ -1,5 +1,5 @@
 export { Bridge } from "./bridge.ts";
-export { BridgeFdb, type FdbBridge, type FdbOptions } from "./fdb.ts";
+export { BridgeFdb, type FdbBridge, type BridgeFdbOptions } from "./fdb.ts";
 export { PortFlags } from "./flags.ts";
 export type { BridgeOptions, BridgeSettings } from "./options.ts";
 export { BridgePort, type PortOptions } from "./port.ts";

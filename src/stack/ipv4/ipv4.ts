@@ -4,7 +4,6 @@ import {
 	type Ip4,
 	isLoopbackIp4,
 	isMulticastIp4,
-	isMulticastMac,
 	multicastMacOf,
 	ZERO_MAC,
 } from "../../addr/index.ts";
@@ -138,9 +137,8 @@ export class Ipv4 {
 	#route(source: Ip4, destination: Ip4, inDevice: InDevice): Route | DropReason {
 		if (destination === BROADCAST_IP4) return this.ns.broadcastRoute;
 		if (isMulticastIp4(destination)) {
-			return inDevice.groups.has(destination) || this.ns.isAllHosts(destination)
-				? this.ns.broadcastRoute
-				: "ip-nomcast";
+			if (inDevice.igmp?.has(destination) !== true) return "ip-nomcast";
+			return this.#judgeGroupSource(source, destination, inDevice) ?? this.ns.broadcastRoute;
 		}
 		if (isMulticastIp4(source) || source === BROADCAST_IP4) return "ip-martian-source";
 		const loopback = inDevice.device === this.ns.loopback;
@@ -156,6 +154,12 @@ export class Ipv4 {
 		if (route?.type === "local" || route?.type === "broadcast") return route;
 		if (!this.forwards(inDevice)) return "ip-forwarding-off";
 		return route ?? "ip-no-route";
+	}
+
+	/** `ip_mc_validate_source`: a host without an address may only speak to groups of the link. */
+	#judgeGroupSource(source: Ip4, destination: Ip4, inDevice: InDevice): DropReason | undefined {
+		if (source === ANY_IP4) return destination >>> 8 === 0xe0_0000 ? undefined : "ip-martian-source";
+		return this.isMartian(source, inDevice) ? "ip-martian-source" : undefined;
 	}
 
 	/** `fib_validate_source`: an own address may not come in from outside, and `rp_filter` may ask for more. */
@@ -264,7 +268,7 @@ export class Ipv4 {
 		let neighbour = route.neighbour;
 		if (neighbour?.ip !== nextHop || neighbour.dead) {
 			if (route.type === "broadcast" || isMulticastIp4(nextHop) || nextHop === BROADCAST_IP4) {
-				return this.#toGroup(frame, device, nextHop);
+				return this.#toGroup(frame, device, nextHop, route);
 			}
 			const inDevice = this.ns.inDevice(device);
 			if (inDevice === undefined) return this.ns.dropOut(frame, route, "device-gone");
@@ -296,12 +300,12 @@ export class Ipv4 {
 		device.transmit(frame);
 	}
 
-	#toGroup(frame: Frame, device: Device, destination: Ip4): void {
+	#toGroup(frame: Frame, device: Device, destination: Ip4, { loop }: Route): void {
 		frame.push(ethernet.OCTETS);
 		const mac = isMulticastIp4(destination) ? multicastMacOf(destination) : ethernet.BROADCAST;
 		ethernet.write(frame.view, frame.start, { dst: mac, src: device.mac, type: ethernet.TYPE_IPV4 });
 		// The host hears what it says to a group it is in itself.
-		if (isMulticastMac(mac) && this.ns.inDevice(device)?.groups.has(destination) === true) {
+		if (loop && isMulticastIp4(destination) && this.ns.inDevice(device)?.igmp?.has(destination) === true) {
 			this.ns.loopBack(frame.clone(), device);
 		}
 		device.transmit(frame);
