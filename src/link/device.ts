@@ -56,8 +56,10 @@ export interface Upper {
 	lowerChanged(device: Device): void;
 	/** The lower device is being deleted. */
 	lowerGone(device: Device): void;
-	/** The device that `ip link show` names as `master`. */
-	readonly master: Device;
+	/** The device that `ip link show` names as `master`; null above a macvlan or ipvlan parent, which has none. */
+	readonly master: Device | null;
+	/** Stays on its lower device when that moves to another namespace, as macvlan and ipvlan do. */
+	readonly staysOnMove?: boolean;
 }
 
 /** A VLAN device on this one: takes frames with its tag. */
@@ -120,6 +122,9 @@ export abstract class Device {
 	#mac: Mac;
 	#mtu: number;
 	#promiscuity = 0;
+	#unicast: Map<Mac, number> | null = null;
+	/** Takes frames for the addresses of `addUnicast` alone (`IFF_UNICAST_FLT`); others become promiscuous for them. */
+	protected readonly filtersUnicast: boolean = false;
 	#taps: readonly Tap[] = [];
 	/** All taps as one, or none: one test on the path of a frame. */
 	protected tap: Tap | null = null;
@@ -294,23 +299,64 @@ export abstract class Device {
 	addTap(tap: Tap): () => void {
 		this.#taps = [...this.#taps, tap];
 		this.tap = tapFor(this.#taps);
-		this.#promiscuity++;
+		const release = this.promisc();
 		return () => {
 			if (!this.#taps.includes(tap)) return;
 			this.#taps = this.#taps.filter((each) => each !== tap);
 			this.tap = tapFor(this.#taps);
-			this.#promiscuity--;
+			release();
 		};
 	}
 
 	/** `ip link set … promisc on`; returns what takes it back. */
 	promisc(): () => void {
-		this.#promiscuity++;
+		if (++this.#promiscuity === 1) this.rxModeChanged();
 		let on = true;
 		return () => {
-			if (on) this.#promiscuity--;
+			if (!on) return;
 			on = false;
+			if (--this.#promiscuity === 0) this.rxModeChanged();
 		};
+	}
+
+	/** Takes frames for one more address, once for each call (`dev_uc_add`). */
+	addUnicast(mac: Mac): void {
+		const list = (this.#unicast ??= new Map<Mac, number>());
+		list.set(mac, (list.get(mac) ?? 0) + 1);
+		if (!this.filtersUnicast) this.#unfiltered ??= this.promisc();
+		this.rxModeChanged();
+	}
+
+	/** Takes one call of `addUnicast` back (`dev_uc_del`). */
+	delUnicast(mac: Mac): void {
+		const users = this.#unicast?.get(mac);
+		if (users === undefined) return;
+		if (users > 1) this.#unicast?.set(mac, users - 1);
+		else this.#unicast?.delete(mac);
+		if (this.#unicast?.size === 0) {
+			this.#unicast = null;
+			this.#unfiltered?.();
+			this.#unfiltered = null;
+		}
+		this.rxModeChanged();
+	}
+
+	/** Ends the promiscuous mode that stands for a filter of addresses. */
+	#unfiltered: (() => void) | null = null;
+
+	/** The addresses added to the filter. */
+	get unicast(): readonly Mac[] {
+		return this.#unicast === null ? [] : [...this.#unicast.keys()];
+	}
+
+	/** True for an address added to the filter. */
+	hasUnicast(mac: Mac): boolean {
+		return this.#unicast?.has(mac) === true;
+	}
+
+	/** What the device has to take changed: devices on others pass it down (`ndo_set_rx_mode`). */
+	protected rxModeChanged(): void {
+		// Most devices take everything that reaches them.
 	}
 
 	/** Tells everyone who follows the device's state. */

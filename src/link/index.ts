@@ -14,6 +14,7 @@ export {
 } from "./device.ts";
 export { Fdb, FdbEntry, type FdbKind } from "./fdb.ts";
 export { Loopback } from "./loopback.ts";
+export { MacvlanDevice, type MacvlanMode, type MacvlanOptions } from "./macvlan.ts";
 export { Netem, type NetemOptions, type Share } from "./netem.ts";
 export { Nic } from "./nic.ts";
 export { PhysicalSwitch, SwitchPort } from "./switch.ts";

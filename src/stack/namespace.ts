@@ -212,7 +212,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		}
 		to.checkFree(name);
 		device.down();
-		device.upper?.lowerGone(device);
+		if (device.upper?.staysOnMove !== true) device.upper?.lowerGone(device);
 		this.#forget(device);
 		to.adopt(device, name);
 	}
