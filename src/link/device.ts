@@ -4,6 +4,7 @@ import type { DropReason } from "../drop.ts";
 import { NetError } from "../errors.ts";
 import type { Frame } from "../wire/index.ts";
 import { ethernet, vlan } from "../wire/index.ts";
+import type { AddressListener, Layer3Upper } from "./layer3.ts";
 import { IN, OUT, type Tap, tapFor } from "./tap.ts";
 import type { World } from "./world.ts";
 
@@ -28,6 +29,11 @@ export const NEIGHBOUR_NOT_VALID = -2;
 export interface DeviceInput {
 	/** A frame that no bridge, VLAN or other upper device took. Takes the frame. */
 	receive(frame: Frame): void;
+	/**
+	 * An IPv4 packet that another namespace's stack found to be for this device (ipvlan l3s); the frame starts at
+	 * its IPv4 header. True when it was for this namespace and was taken; else it stays the caller's.
+	 */
+	receivePacket(frame: Frame): boolean;
 }
 
 /** What a device needs of the network namespace it lives in. Declared here, implemented by `stack`. */
@@ -44,6 +50,11 @@ export interface DeviceOwner {
 	removeAddress(device: Device, address: string | Prefix4): void;
 	/** `ip neigh show … dev …`: the MAC as a number, `NO_NEIGHBOUR` or `NEIGHBOUR_NOT_VALID`. */
 	neighbourMac(device: Device, address: Ip4): number;
+	/**
+	 * An IPv4 packet of another namespace leaves by the device: routed here, by that device alone, its TTL as it is
+	 * (ipvlan l3). The frame starts at its IPv4 header. Takes the frame.
+	 */
+	sendPacket(frame: Frame, device: Device): void;
 	/** A tunnel carries no more than `mtu` octets to the destination of the packet behind the Ethernet header. */
 	tooLong(frame: Frame, mtu: number): void;
 }
@@ -74,6 +85,7 @@ const NOWHERE: DeviceInput = {
 	receive: (frame) => {
 		frame.release();
 	},
+	receivePacket: () => false,
 };
 
 /** Longest device name Linux keeps (`IFNAMSIZ` less the final zero). */
@@ -109,6 +121,10 @@ export abstract class Device {
 	upper: Upper | null = null;
 	/** VLAN devices on this one, by `tpid << 12 | vid`. */
 	vlans: Map<number, TagTaker> | null = null;
+	/** Hears of the device's IPv4 addresses. */
+	addressListener: AddressListener | null = null;
+	/** Whose packets come up to the stack by this device, when not its own. */
+	layer3: Layer3Upper | null = null;
 	/** Neighbour resolution is not used (`IFF_NOARP`). */
 	noArp = false;
 	/** The address in the two parts in which it is written into headers. */

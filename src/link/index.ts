@@ -13,6 +13,9 @@ export {
 	type Upper,
 } from "./device.ts";
 export { Fdb, FdbEntry, type FdbKind } from "./fdb.ts";
+export { type IpvlanFlag, type IpvlanMode } from "./ipvlan-port.ts";
+export { IpvlanDevice, type IpvlanOptions } from "./ipvlan.ts";
+export type { AddressListener, Layer3Upper } from "./layer3.ts";
 export { Loopback } from "./loopback.ts";
 export { MacvlanDevice, type MacvlanMode, type MacvlanOptions } from "./macvlan.ts";
 export { Netem, type NetemOptions, type Share } from "./netem.ts";

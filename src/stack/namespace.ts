@@ -292,6 +292,14 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		return route === undefined ? 0 : this.ipv4.mtuOf(route, address);
 	}
 
+	sendPacket(frame: Frame, device: Device): void {
+		if (!device.isUp) return device.dropOut(frame, "dev-down");
+		const route = this.#outputRoutes.findBy(ipv4.destination(frame.view, frame.start), device);
+		if (route.type !== "unicast" && route.type !== "local")
+			return device.dropOut(frame, "ip-unreachable-route", route.text);
+		this.ipv4.output(frame, route);
+	}
+
 	tooLong(frame: Frame, mtu: number): void {
 		this.ipv4.pathMtus.learn(ipv4.destination(frame.view, frame.start + ethernet.OCTETS), mtu);
 	}
@@ -400,6 +408,10 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 			default:
 				return device.dropIn(frame, "unhandled-proto");
 		}
+	}
+
+	receivePacket(frame: Frame, inDevice: InDevice): boolean {
+		return this.ipv4.receivePacket(frame, inDevice);
 	}
 
 	/** A whole packet for this host, to whoever handles its protocol. Takes the frame. */

@@ -1,4 +1,5 @@
 import type { Ip4 } from "../addr/index.ts";
+import type { Device } from "../link/index.ts";
 import type { Namespace } from "./namespace.ts";
 import { Route } from "./route.ts";
 
@@ -14,6 +15,8 @@ export class OutputRoutes {
 	#routes: (Route | undefined)[] | undefined;
 	readonly #destinations: Ip4[] = [];
 	#generation = -1;
+	readonly #byDevice: ({ destination: Ip4; device: Device; route: Route } | undefined)[] = [];
+	#byDeviceGeneration = -1;
 	/** The way by `lo` that stands for an own address's route. */
 	#byLoopback: WeakMap<Route, Route> | undefined;
 
@@ -35,6 +38,28 @@ export class OutputRoutes {
 		const route = this.#lookup(destination);
 		routes[slot] = route;
 		this.#destinations[slot] = destination;
+		return route;
+	}
+
+	/**
+	 * The route of a packet that has to leave by one device: what is not in the tables is on its link
+	 * (`ip_route_output_key` with an outgoing interface).
+	 */
+	findBy(destination: Ip4, device: Device): Route {
+		const generation = this.#ns.generation;
+		if (this.#byDeviceGeneration !== generation) {
+			this.#byDeviceGeneration = generation;
+			this.#byDevice.fill(undefined);
+		}
+		const slot = (destination ^ (destination >>> 8)) & (SLOTS - 1);
+		const known = this.#byDevice[slot];
+		if (known?.destination === destination && known.device === device) return known.route;
+		const local = this.#ns.localFib.lookupBy(destination, device);
+		const route =
+			(local?.type === "local" ? this.#loop(local) : local) ??
+			this.#ns.fib.lookupBy(destination, device) ??
+			new Route({ network: destination, length: 32, device, scope: "link" });
+		this.#byDevice[slot] = { destination, device, route };
 		return route;
 	}
 

@@ -99,6 +99,16 @@ export class Fib {
 		return undefined;
 	}
 
+	/** `lookup` among the routes by one device, and those that end packets. */
+	lookupBy(destination: Ip4, device: Device): Route | undefined {
+		for (let i = 0; i < this.#maps.length; i++) {
+			const routes = this.#maps[i]!.get(destination & this.#masks[i]!);
+			const route = routes?.find((each) => each.device === null || (each.device === device && device.isUp));
+			if (route !== undefined) return route;
+		}
+		return undefined;
+	}
+
 	/** The route with exactly this destination, if any. */
 	find(network: Ip4, length: number): readonly Route[] {
 		const index = this.#lengths.indexOf(length);

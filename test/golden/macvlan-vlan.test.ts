@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Lab } from "../../src/index.ts";
-import type { Device, MacvlanMode } from "../../src/link/index.ts";
+import type { Device, IpvlanMode, MacvlanMode } from "../../src/link/index.ts";
 import type { Capture } from "../../src/observe/index.ts";
 import { Comparison, recording } from "../support/golden.ts";
 import { atInstants, emulated } from "../support/scenario.ts";
@@ -13,7 +13,7 @@ const START = BASE + 290;
 const X = "02:00:00:00:0a:02";
 
 /** When each capture ran, and on which devices. */
-const MACVLAN = {
+const RUNS = {
 	"bridge-hairpin_off": [294, 298, "a b parent x"],
 	"private-hairpin_off": [304.9, 310, "a b parent x"],
 	"vepa-hairpin_off": [316.8, 322.5, "a b parent x"],
@@ -60,18 +60,22 @@ async function replay(): Promise<Capture> {
 		if (mode !== "passthru")
 			settle(m.addMacvlan("eth0", "mv1", { mode, mac: "02:00:00:00:0b:02" }), b, "10.7.0.12/24");
 	};
+	const ipvlan = (mode: IpvlanMode) => (): void => {
+		settle(m.addIpvlan("eth0", "iv0", { mode }), a, "10.7.0.11/24");
+		settle(m.addIpvlan("eth0", "iv1", { mode }), b, "10.7.0.12/24");
+	};
 	const flush = (): void => {
 		for (const ns of [a, b, m, x]) ns.neigh.flush();
 	};
 	const ping = (ns: typeof a, address: string) => (): void =>
 		void ns.ping(address, { count: 1, timeout: "1s" }).catch(() => undefined);
 	/** Each run began with empty neighbour tables, then a pinged x, b and m; m and x pinged a. */
-	const run = (toX: number, toB: number, toM: number, fromM: number, fromX: number): Command[] => [
+	const run = (toX: number, toB: number, toM: number, fromM: number | null, fromX: number): Command[] => [
 		[BASE + toX - 0.3, flush],
 		[BASE + toX, ping(a, "10.7.0.2")],
 		[BASE + toB, ping(a, "10.7.0.12")],
 		[BASE + toM, ping(a, "10.7.0.1")],
-		[BASE + fromM, ping(m, "10.7.0.11")],
+		...(fromM === null ? [] : [[BASE + fromM, ping(m, "10.7.0.11")] as const]),
 		[BASE + fromX, ping(x, "10.7.0.11")],
 	];
 	await atInstants(
@@ -94,8 +98,15 @@ async function replay(): Promise<Capture> {
 			[BASE + 332.5, macvlan("passthru")],
 			...run(334.59244, 334.71633, 335.78674, 337.08699, 338.33919),
 			[BASE + 340, remove],
+			[BASE + 342, ipvlan("l2")],
+			...run(344.59169, 344.69903, 344.84348, null, 346.324),
+			[BASE + 348, remove],
+			[BASE + 350.5, ipvlan("l3")],
+			[BASE + 352, () => x.routes.add("10.7.0.11/32", { via: "10.7.0.1" })],
+			[BASE + 352, () => x.routes.add("10.7.0.12/32", { via: "10.7.0.1" })],
+			...run(352.91768, 353.06903, 353.17411, null, 354.586),
 		],
-		BASE + 342,
+		BASE + 356,
 	);
 	return capture;
 }
@@ -108,9 +119,9 @@ describe("macvlan and ipvlan children speak as Linux's do", () => {
 		await expectCleanInWireshark(capture.toPcapng());
 	});
 
-	test.each(Object.keys(MACVLAN).slice(0, 4) as (keyof typeof MACVLAN)[])("%s", async (name) => {
+	test.each(Object.keys(RUNS) as (keyof typeof RUNS)[])("%s", async (name) => {
 		const capture = await replay();
-		const [from, to, names] = MACVLAN[name];
+		const [from, to, names] = RUNS[name];
 		const comparison = new Comparison({ time: name.startsWith("vepa") ? PROBE_LATE : 0.06 });
 		const differences = names.split(" ").flatMap((each) => {
 			const recorded = recording(`k5-macvlan-vlan/${name}-${each}`);
