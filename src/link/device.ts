@@ -6,6 +6,8 @@ import type { Frame } from "../wire/index.ts";
 import { ethernet, vlan } from "../wire/index.ts";
 import type { AddressListener, Layer3Upper } from "./layer3.ts";
 import { IN, OUT, type Tap, tapFor } from "./tap.ts";
+import { UnicastList } from "./unicast-list.ts";
+import { isTag } from "./vlan-tag.ts";
 import type { World } from "./world.ts";
 
 /** `ip -s link`: frames and octets seen, refused and spoilt at one device. */
@@ -119,6 +121,8 @@ export abstract class Device {
 	input: DeviceInput = NOWHERE;
 	/** What takes frames here before the namespace does. */
 	upper: Upper | null = null;
+	/** The device this one lies on: of a VLAN, macvlan or ipvlan. */
+	readonly lower: Device | null = null;
 	/** VLAN devices on this one, by `tpid << 12 | vid`. */
 	vlans: Map<number, TagTaker> | null = null;
 	/** Hears of the device's IPv4 addresses. */
@@ -138,7 +142,9 @@ export abstract class Device {
 	#mac: Mac;
 	#mtu: number;
 	#promiscuity = 0;
-	#unicast: Map<Mac, number> | null = null;
+	#unicast: UnicastList | null = null;
+	/** Ends the promiscuous mode that stands for a filter of addresses. */
+	#unfiltered: (() => void) | null = null;
 	/** Takes frames for the addresses of `addUnicast` alone (`IFF_UNICAST_FLT`); others become promiscuous for them. */
 	protected readonly filtersUnicast: boolean = false;
 	#taps: readonly Tap[] = [];
@@ -207,17 +213,22 @@ export abstract class Device {
 		this.counters.rxPackets++;
 		this.counters.rxBytes += frame.end - frame.start;
 		if (this.tap !== null) this.tap.see(frame, this, IN);
-		if (this.vlans !== null && this.#takenByVlan(frame, this.vlans)) return;
+		this.passUp(frame);
+	}
+
+	/** `receive` behind counters and taps. Takes the frame. */
+	protected passUp(frame: Frame): void {
+		if (this.vlans !== null && this.takenByVlan(frame)) return;
 		const upper = this.upper;
 		if (upper !== null) upper.receive(frame, this);
 		else this.input.receive(frame);
 	}
 
-	#takenByVlan(frame: Frame, vlans: Map<number, TagTaker>): boolean {
+	/** Gives a frame to the VLAN device of its tag, if there is one; says whether it took it. */
+	takenByVlan(frame: Frame): boolean {
 		const type = ethernet.type(frame.view, frame.start);
-		if (type !== vlan.TPID_CUSTOMER && type !== vlan.TPID_SERVICE) return false;
-		if (frame.end - frame.start < ethernet.OCTETS + vlan.OCTETS) return false;
-		const taker = vlans.get((type << 12) | vlan.vid(frame.view, frame.start + ethernet.OCTETS));
+		if (!isTag(type) || frame.end - frame.start < ethernet.OCTETS + vlan.OCTETS) return false;
+		const taker = this.vlans?.get((type << 12) | vlan.vid(frame.view, frame.start + ethernet.OCTETS));
 		if (taker === undefined) return false;
 		taker.receiveTagged(frame);
 		return true;
@@ -337,32 +348,24 @@ export abstract class Device {
 
 	/** Takes frames for one more address, once for each call (`dev_uc_add`). */
 	addUnicast(mac: Mac): void {
-		const list = (this.#unicast ??= new Map<Mac, number>());
-		list.set(mac, (list.get(mac) ?? 0) + 1);
+		(this.#unicast ??= new UnicastList()).add(mac);
 		if (!this.filtersUnicast) this.#unfiltered ??= this.promisc();
 		this.rxModeChanged();
 	}
 
 	/** Takes one call of `addUnicast` back (`dev_uc_del`). */
 	delUnicast(mac: Mac): void {
-		const users = this.#unicast?.get(mac);
-		if (users === undefined) return;
-		if (users > 1) this.#unicast?.set(mac, users - 1);
-		else this.#unicast?.delete(mac);
-		if (this.#unicast?.size === 0) {
-			this.#unicast = null;
+		this.#unicast?.del(mac);
+		if (this.unicast.length === 0) {
 			this.#unfiltered?.();
 			this.#unfiltered = null;
 		}
 		this.rxModeChanged();
 	}
 
-	/** Ends the promiscuous mode that stands for a filter of addresses. */
-	#unfiltered: (() => void) | null = null;
-
 	/** The addresses added to the filter. */
 	get unicast(): readonly Mac[] {
-		return this.#unicast === null ? [] : [...this.#unicast.keys()];
+		return this.#unicast?.macs ?? [];
 	}
 
 	/** True for an address added to the filter. */

@@ -4,6 +4,7 @@ import type { Sink } from "../sim/index.ts";
 import type { Frame } from "../wire/index.ts";
 import { Device, type DeviceOwner } from "./device.ts";
 import { type IpvlanFlag, type IpvlanMode, IpvlanPort } from "./ipvlan-port.ts";
+import { checkNesting } from "./nesting.ts";
 import type { AddressListener } from "./layer3.ts";
 import type { World } from "./world.ts";
 
@@ -34,7 +35,7 @@ const FLAGS: readonly string[] = ["bridge", "private", "vepa"];
 export class IpvlanDevice extends Device implements AddressListener, Sink<Frame> {
 	override readonly kind = "ipvlan";
 	/** The parent: never an ipvlan itself. */
-	readonly lower: Device;
+	override readonly lower: Device;
 	protected override readonly filtersUnicast = true;
 	readonly #port: IpvlanPort;
 	readonly #addresses = new Set<Ip4>();
@@ -163,6 +164,7 @@ function checkOptions(lower: Device, options: IpvlanOptions): void {
 	if (options.mode !== undefined) checkMode(options.mode);
 	if (options.flag !== undefined) checkFlag(options.flag);
 	const context = { parent: lower.place };
+	checkNesting(lower);
 	if (lower.upper instanceof IpvlanPort) return;
 	if (lower.kind === "loopback" || lower.gone) {
 		throw new NetError("EINVAL", "RTNETLINK answers: Invalid argument", {

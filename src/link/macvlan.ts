@@ -5,6 +5,7 @@ import type { Sink } from "../sim/index.ts";
 import { ethernet, type Frame } from "../wire/index.ts";
 import { Device, type DeviceOwner } from "./device.ts";
 import { LowerFilter } from "./lower-filter.ts";
+import { checkNesting } from "./nesting.ts";
 import { MacvlanPort } from "./macvlan-port.ts";
 import type { World } from "./world.ts";
 
@@ -41,7 +42,7 @@ const MODES: readonly string[] = ["private", "vepa", "bridge", "passthru", "sour
 export class MacvlanDevice extends Device implements Sink<Frame> {
 	override readonly kind = "macvlan";
 	/** The parent: never a macvlan itself. */
-	readonly lower: Device;
+	override readonly lower: Device;
 	/** `nopromisc` when false. */
 	readonly promiscParent: boolean;
 	/** `nodst`. */
@@ -266,6 +267,7 @@ function checkOptions(lower: Device, mode: MacvlanMode, options: MacvlanOptions)
 	}
 	if (lower.kind === "loopback" || lower.kind === "ipvlan" || lower.gone)
 		throw invalid("The parent of a macvlan is an Ethernet device.", context);
+	checkNesting(lower);
 	if (options.sources !== undefined && mode !== "source")
 		throw invalid("Only a macvlan in source mode listens to chosen senders.", context);
 }

@@ -15,6 +15,7 @@ import {
 	Loopback,
 	NEIGHBOUR_NOT_VALID,
 	NO_NEIGHBOUR,
+	stripPriorityTags,
 	type TunnelHeader,
 	type TunnelReceiver,
 	type Underlay,
@@ -400,11 +401,21 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 			(high === device.macHigh && ethernet.dstLow(view, start) === device.macLow) ||
 			device.isOwnAddress(ethernet.dst(view, start));
 		if (!forUs) return device.dropIn(frame, "otherhost");
-		switch (ethernet.type(view, start)) {
+		this.#handle(frame, inDevice, ethernet.type(view, start));
+	}
+
+	#handle(frame: Frame, inDevice: InDevice, type: number): void {
+		const { device } = inDevice;
+		switch (type) {
 			case ethernet.TYPE_IPV4:
 				return this.ipv4.receive(frame, inDevice);
 			case ethernet.TYPE_ARP:
 				return this.arp.receive(frame, inDevice);
+			case ethernet.TYPE_VLAN:
+			case ethernet.TYPE_SERVICE_VLAN:
+				if (stripPriorityTags(frame, device))
+					this.#handle(frame, inDevice, ethernet.type(frame.view, frame.start));
+				return;
 			default:
 				return device.dropIn(frame, "unhandled-proto");
 		}

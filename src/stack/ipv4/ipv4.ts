@@ -18,6 +18,7 @@ import { fragment } from "./fragment.ts";
 import { Icmp } from "./icmp.ts";
 import { PathMtus } from "./path-mtu.ts";
 import { Peers } from "./peers.ts";
+import { priorityOf } from "./priority.ts";
 import { Reassembly } from "./reassembly.ts";
 
 /** What happens to a received packet's address pair: decided once per flow, kept while routes stay as they are. */
@@ -237,6 +238,7 @@ export class Ipv4 {
 			return inDevice.device.dropIn(frame, "ip-frag-needed", `next-hop MTU ${String(mtu)}`);
 		}
 		ipv4.decrementTtl(view, start);
+		frame.priority = priorityOf(ipv4.tos(view, start));
 		frame.changed();
 		if (redirect) this.icmp.redirect(frame, inDevice, route);
 		this.#out(frame, route, mtu);
