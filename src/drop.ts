@@ -59,6 +59,10 @@ export const DROPS = {
 	"vlan-ingress": "the port does not accept frames of this VLAN",
 	"vlan-unknown": "no VLAN device for this tag",
 
+	// ipvlan.
+	"ipvlan-private": "for a sibling of an ipvlan in private mode",
+	"ipvlan-group": "multicast or broadcast out of an ipvlan in l3 mode",
+
 	// VXLAN.
 	"vxlan-vni-not-found": "no VXLAN device of this VNI on this socket",
 	"vxlan-no-remote": "no forwarding entry and no default destination for this MAC (l2miss)",

@@ -154,8 +154,6 @@ export class Fdb<Port extends object> {
 
 	/** All entries that did not age, the newest first. */
 	entries(): FdbEntry<Port>[] {
-		return [...this.#table.values()]
-			.filter((entry) => !this.#aged(entry))
-			.sort((a, b) => b.order - a.order);
+		return [...this.#table.values()].filter((entry) => !this.#aged(entry)).sort((a, b) => b.order - a.order);
 	}
 }

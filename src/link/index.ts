@@ -34,15 +34,21 @@ export {
 	type Upper,
 } from "./device.ts";
 export { Fdb, FdbEntry, type FdbKind } from "./fdb.ts";
+export { type IpvlanFlag, type IpvlanMode } from "./ipvlan-port.ts";
+export { IpvlanDevice, type IpvlanOptions } from "./ipvlan.ts";
+export type { AddressListener, Layer3Upper } from "./layer3.ts";
 export { Loopback } from "./loopback.ts";
 export { ALL_NODES_MAC, MulticastList } from "./multicast-list.ts";
+export { MacvlanDevice, type MacvlanMode, type MacvlanOptions } from "./macvlan.ts";
 export { Netem, type NetemOptions, type Share } from "./netem.ts";
 export { Nic } from "./nic.ts";
 export { PhysicalSwitch, SwitchPort } from "./switch.ts";
 export { type Direction, IN, OUT, type Tap } from "./tap.ts";
 export type { TunnelHeader, TunnelReceiver, Underlay } from "./underlay.ts";
 export { Veth } from "./veth.ts";
-export { VlanDevice, type VlanOptions } from "./vlan.ts";
+export type { QosMap, VlanOptions, VlanProtocol } from "./vlan-options.ts";
+export { stripPriorityTags } from "./vlan-tag.ts";
+export { VlanDevice } from "./vlan.ts";
 export type { VxlanFdbJson, VxlanFdbLine } from "./vxlan-fdb-show.ts";
 export { type FdbFlags, type Remote, VxlanFdb, VxlanFdbEntry, type VxlanFdbState } from "./vxlan-fdb.ts";
 export type { FdbOptions, RemoteOptions, VxlanMiss, VxlanOptions } from "./vxlan-options.ts";

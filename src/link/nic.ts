@@ -12,7 +12,7 @@ const ETH_DATA_LEN = 1500;
  */
 export class Nic extends Device implements Plug {
 	override readonly kind = "nic";
-	readonly #filter = new Set<Mac>();
+	protected override readonly filtersUnicast = true;
 	#cable: CableEnd | null = null;
 
 	constructor(world: World, owner: DeviceOwner, name: string, mac: Mac) {
@@ -53,17 +53,7 @@ export class Nic extends Device implements Plug {
 		if (frame.end - frame.start < ethernet.OCTETS) return true;
 		const high = ethernet.dstHigh(frame.view, frame.start);
 		if (high === this.macHigh && ethernet.dstLow(frame.view, frame.start) === this.macLow) return true;
-		return this.#filter.size > 0 && this.#filter.has(ethernet.dst(frame.view, frame.start));
-	}
-
-	/** Accepts frames for one more address (`dev_uc_add`). */
-	addUnicast(mac: Mac): void {
-		this.#filter.add(mac);
-	}
-
-	/** `dev_uc_del`. */
-	delUnicast(mac: Mac): void {
-		this.#filter.delete(mac);
+		return this.hasUnicast(ethernet.dst(frame.view, frame.start));
 	}
 
 	plugged(end: CableEnd | null): void {

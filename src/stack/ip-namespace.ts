@@ -5,6 +5,10 @@ import {
 	Bridge,
 	type BridgeOptions,
 	type Device,
+	IpvlanDevice,
+	type IpvlanOptions,
+	MacvlanDevice,
+	type MacvlanOptions,
 	Nic,
 	Veth,
 	VlanDevice,
@@ -94,6 +98,27 @@ export class IpNamespace extends Namespace {
 		const name = options.name ?? `${below.name}.${String(id)}`;
 		this.checkFree(name);
 		return this.#take(new VlanDevice(this.world, this, name, below, id, options), name);
+	}
+
+	/**
+	 * `ip link add NAME link LOWER type macvlan mode …`; on a macvlan it is made on that one's parent. Throws
+	 * `NetError` ENODEV, EEXIST, EBUSY, EINVAL, EADDRNOTAVAIL.
+	 */
+	addMacvlan(lower: Device | string, name: string, options: MacvlanOptions = {}): MacvlanDevice {
+		const below = typeof lower === "string" ? this.device(lower) : lower;
+		this.checkFree(name);
+		const mac = options.mac === undefined ? this.kernel.randomMac() : toMac(options.mac, "mac");
+		return this.#take(new MacvlanDevice(this.world, this, name, below, mac, options), name);
+	}
+
+	/**
+	 * `ip link add NAME link LOWER type ipvlan mode …`; on an ipvlan it is made on that one's parent. Throws
+	 * `NetError` ENODEV, EEXIST, EBUSY, EINVAL.
+	 */
+	addIpvlan(lower: Device | string, name: string, options: IpvlanOptions = {}): IpvlanDevice {
+		const below = typeof lower === "string" ? this.device(lower) : lower;
+		this.checkFree(name);
+		return this.#take(new IpvlanDevice(this.world, this, name, below, options), name);
 	}
 
 	/** A physical network card, to be plugged into a cable. Throws `NetError` EEXIST. */

@@ -15,6 +15,7 @@ import {
 	Loopback,
 	NEIGHBOUR_NOT_VALID,
 	NO_NEIGHBOUR,
+	stripPriorityTags,
 	type TunnelHeader,
 	type TunnelReceiver,
 	type Underlay,
@@ -219,7 +220,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		}
 		to.checkFree(name);
 		device.down();
-		device.upper?.lowerGone(device);
+		if (device.upper?.staysOnMove !== true) device.upper?.lowerGone(device);
 		for (const dependent of [...(device.dependents ?? [])]) dependent.lowerGone();
 		this.#forget(device);
 		to.adopt(device, name);
@@ -301,6 +302,14 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	mtuTo(address: Ip4, device: Device | null): number {
 		const route = device === null ? this.route(address) : this.routeBy(device, address);
 		return route === undefined ? 0 : this.ipv4.mtuOf(route, address);
+	}
+
+	sendPacket(frame: Frame, device: Device): void {
+		const route = this.#outputRoutes.by(device, ipv4.destination(frame.view, frame.start));
+		if (route === undefined) return device.dropOut(frame, "dev-down");
+		if (route.type !== "unicast" && route.type !== "local")
+			return device.dropOut(frame, "ip-unreachable-route", route.text);
+		this.ipv4.output(frame, route);
 	}
 
 	tooLong(frame: Frame, mtu: number): void {
@@ -417,14 +426,28 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 			(high === device.macHigh && ethernet.dstLow(view, start) === device.macLow) ||
 			device.isOwnAddress(ethernet.dst(view, start));
 		if (!forUs) return device.dropIn(frame, "otherhost");
-		switch (ethernet.type(view, start)) {
+		this.#handle(frame, inDevice, ethernet.type(view, start));
+	}
+
+	#handle(frame: Frame, inDevice: InDevice, type: number): void {
+		const { device } = inDevice;
+		switch (type) {
 			case ethernet.TYPE_IPV4:
 				return this.ipv4.receive(frame, inDevice);
 			case ethernet.TYPE_ARP:
 				return this.arp.receive(frame, inDevice);
+			case ethernet.TYPE_VLAN:
+			case ethernet.TYPE_SERVICE_VLAN:
+				if (stripPriorityTags(frame, device))
+					this.#handle(frame, inDevice, ethernet.type(frame.view, frame.start));
+				return;
 			default:
 				return device.dropIn(frame, "unhandled-proto");
 		}
+	}
+
+	receivePacket(frame: Frame, inDevice: InDevice): boolean {
+		return this.ipv4.receivePacket(frame, inDevice);
 	}
 
 	/** A whole packet for this host, to whoever handles its protocol. Takes the frame. */

@@ -169,7 +169,8 @@ class Dissection {
 			fields.push(this.#data("llc.oui", at + 3, at + 6), this.#number("llc.protocol", at + 6, 2));
 		}
 		this.#layer("llc", at, octets, fields);
-		const spanningTree = header.dsap === llc.SAP_STP && header.ssap === llc.SAP_STP && header.control === llc.UI;
+		const spanningTree =
+			header.dsap === llc.SAP_STP && header.ssap === llc.SAP_STP && header.control === llc.UI;
 		if (spanningTree) this.#stp(at + octets, last);
 		else this.#rest("payload", "payload.data", at + octets, last);
 		this.#rest("padding", "ethernet.padding", last, end);

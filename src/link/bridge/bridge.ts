@@ -20,6 +20,8 @@ const ETH_DATA_LEN = 1500;
 const GROUP = 0x0180_c200_0000 as Mac;
 /** From up to the first look for aged addresses (`br_stp_enable_bridge`). */
 const GC_FIRST = milliseconds(100);
+/** Where snoopers of multicast listen, by IPv4 and IPv6 (RFC 4286). */
+const ALL_SNOOPERS = [0x0100_5e00_006a as Mac, 0x3333_0000_006a as Mac];
 const MOST_PORTS = 1023; // BR_MAX_PORTS - 1
 
 /**
@@ -52,6 +54,8 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	#groupFwdMask = 0;
 	#noLinklocalLearn = false;
 	#filtering = false;
+	/** The groups the bridge listens to while it is up and snoops. */
+	#snoops: readonly Mac[] = ALL_SNOOPERS;
 	#vlanTpid = vlan.TPID_CUSTOMER;
 	#ageing = AGEING;
 	#arpWatched = false;
@@ -115,7 +119,10 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		const first = this.#upSince + GC_FIRST + this.#ageing;
 		if (first > now) return first - now;
 		const due = this.fdb.entries().filter((entry) => entry.ages);
-		return due.reduce((least, entry) => Math.min(least, entry.updated + this.fdb.ageing - now), this.fdb.ageing);
+		return due.reduce(
+			(least, entry) => Math.min(least, entry.updated + this.fdb.ageing - now),
+			this.fdb.ageing,
+		);
 	}
 
 	/** As fast as its fastest port. */
@@ -138,6 +145,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		const ticks = (time: NonNullable<BridgeSettings["helloTime"]>): number =>
 			this.owner.jiffies.ticks(parseDuration(time, "time"));
 		if (groupFwdMask !== undefined) this.#groupFwdMask = groupFwdMask;
+		if (settings.mcastSnooping !== undefined) this.#snoop(settings.mcastSnooping);
 		if (settings.noLinklocalLearn !== undefined) this.#noLinklocalLearn = settings.noLinklocalLearn;
 		if (vlanProtocol !== undefined)
 			this.#vlanTpid = vlanProtocol === "802.1Q" ? vlan.TPID_CUSTOMER : vlan.TPID_SERVICE;
@@ -151,6 +159,12 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		if (ageing === undefined) return;
 		this.#ageing = parseDuration(ageing, "ageing");
 		this.ageingChanged();
+	}
+
+	#snoop(on: boolean): void {
+		if (this.isUp) for (const mac of this.#snoops) this.multicast.delete(mac);
+		this.#snoops = on ? ALL_SNOOPERS : [];
+		if (this.isUp) for (const mac of this.#snoops) this.multicast.add(mac);
 	}
 
 	/** `group_fwd_mask`. Throws `NetError` EINVAL for the three groups that a bridge never forwards. */
@@ -447,6 +461,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	override up(): void {
 		if (this.isUp) return;
 		this.#upSince = this.world.scheduler.now;
+		for (const mac of this.#snoops) this.multicast.add(mac);
 		super.up();
 		this.stp.start();
 		for (const port of this.#ports) if (port.isRunning) this.stp.enablePort(port.stp);
@@ -454,6 +469,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 
 	override down(): void {
 		if (!this.isUp) return;
+		for (const mac of this.#snoops) this.multicast.delete(mac);
 		super.down();
 		for (const port of this.#ports) if (port.state !== "disabled") this.stp.disablePort(port.stp);
 		this.stp.stop();

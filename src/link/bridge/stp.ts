@@ -170,7 +170,10 @@ export class SpanningTree<Port extends StatefulPort> implements PortTimers {
 
 	/** `priority` of the bridge (`br_stp_set_bridge_priority`). */
 	setPriority(priority: number): void {
-		this.#identify({ priority, mac: this.id.mac }, (port) => port.port.state !== "disabled" && this.isDesignated(port));
+		this.#identify(
+			{ priority, mac: this.id.mac },
+			(port) => port.port.state !== "disabled" && this.isDesignated(port),
+		);
 	}
 
 	#identify(id: stp.BridgeId, follows: (port: StpPort<Port>) => boolean): void {

@@ -1,12 +1,25 @@
 import { formatMac } from "../../addr/index.ts";
-import { Bridge, BridgePort, type Device, type FdbEntry, type VlanMember } from "../../link/index.ts";
+import {
+	Bridge,
+	BridgePort,
+	type Device,
+	type FdbEntry,
+	type VlanMember,
+	VxlanDevice,
+} from "../../link/index.ts";
 import type { Shown } from "./shown.ts";
 
 /** One row of `bridge -j fdb show`. */
 export interface FdbRow {
 	readonly mac: string;
-	readonly ifname: string;
+	/** Unless one device was asked for. */
+	readonly ifname?: string;
+	/** The remote of a VXLAN device's entry: `port`, `vni`, `viaIf` where they are not the device's own. */
+	readonly dst?: string;
 	readonly vlan?: number;
+	readonly port?: number;
+	readonly vni?: number;
+	readonly viaIf?: string;
 	/** Seconds since it was used and since it was seen, with `statistics`. */
 	readonly used?: number;
 	readonly updated?: number;
@@ -44,35 +57,49 @@ export class BridgeTool {
 	 * `bridge fdb show [br BR] [dev DEV]`, with `statistics` as `bridge -s`. Rows come by device, the newest entry of
 	 * each first.
 	 */
-	fdb(filter: {
-		readonly br?: string;
-		readonly dev?: string;
-		readonly statistics?: boolean;
-	} = {}): Shown<FdbRow> {
+	fdb(
+		filter: {
+			readonly br?: string;
+			readonly dev?: string;
+			readonly statistics?: boolean;
+		} = {},
+	): Shown<FdbRow> {
 		const rows = this.#host.devices
 			.filter((device) => filter.dev === undefined || device.name === filter.dev)
 			.filter((device) => filter.br === undefined || bridgeOf(device)?.name === filter.br)
-			.flatMap((device) => this.#rows(device, filter.statistics ?? false));
+			.flatMap((device) => {
+				// iproute2 does not repeat the device that it was asked for.
+				const ifname = filter.dev === undefined ? { ifname: device.name } : {};
+				return this.#rows(device, filter.statistics ?? false).map(({ mac, ...row }) => ({
+					mac,
+					...ifname,
+					...row,
+				}));
+			});
 		return { text: rows.map((row) => `${fdbText(row)}\n`).join(""), json: rows };
 	}
 
+	/** What a bridge knows at the device, what a VXLAN device knows, and the groups the device listens to. */
 	#rows(device: Device, statistics: boolean): FdbRow[] {
 		const bridge = bridgeOf(device);
 		const port = device === bridge ? null : device.upper;
 		const entries = bridge?.fdb.entries().filter((entry) => entry.port === port) ?? [];
-		return entries.map((entry) => this.#row(device, bridge!, entry, statistics));
+		const master = entries.map((entry) => this.#row(bridge!, entry, statistics));
+		if (device instanceof VxlanDevice) return [...master, ...device.fdbShow().map(({ json }) => json)];
+		const self = [...device.unicast, ...device.multicast.addresses()].map((mac): FdbRow => ({
+			mac: formatMac(mac),
+			flags: ["self"],
+			state: "permanent",
+		}));
+		return device === bridge ? [...self, ...master] : [...master, ...self];
 	}
 
-	#row(device: Device, bridge: Bridge, entry: FdbEntry<BridgePort>, statistics: boolean): FdbRow {
+	#row(bridge: Bridge, entry: FdbEntry<BridgePort>, statistics: boolean): FdbRow {
 		const { now } = this.#host.world.scheduler;
 		const since = (instant: number): number => Math.floor((now - instant) / 1e9);
-		const flags = [
-			entry.kind === "extern_learn" ? "extern_learn" : "",
-			entry.sticky ? "sticky" : "",
-		];
+		const flags = [entry.kind === "extern_learn" ? "extern_learn" : "", entry.sticky ? "sticky" : ""];
 		return {
 			mac: formatMac(entry.mac),
-			ifname: device.name,
 			...(entry.vlan === 0 ? {} : { vlan: entry.vlan }),
 			...(statistics ? { used: since(entry.used), updated: since(entry.updated) } : {}),
 			flags: flags.filter((flag) => flag !== ""),
@@ -128,14 +155,20 @@ const memberFlags = ({ pvid, untagged }: VlanMember): string[] => [
 function fdbText(row: FdbRow): string {
 	const words = [
 		row.mac,
-		`dev ${row.ifname}`,
+		row.ifname === undefined ? "" : `dev ${row.ifname}`,
+		row.dst === undefined ? "" : `dst ${row.dst}`,
 		row.vlan === undefined ? "" : `vlan ${String(row.vlan)}`,
+		row.port === undefined ? "" : `port ${String(row.port)}`,
+		row.vni === undefined ? "" : `vni ${String(row.vni)}`,
+		row.viaIf === undefined ? "" : `via ${row.viaIf}`,
 		row.used === undefined ? "" : `used ${String(row.used)}/${String(row.updated)}`,
 		...row.flags,
 		row.master === undefined ? "" : `master ${row.master}`,
 	];
-	return words
-		.filter((word) => word !== "")
-		.map((word) => `${word} `)
-		.join("") + row.state;
+	return (
+		words
+			.filter((word) => word !== "")
+			.map((word) => `${word} `)
+			.join("") + row.state
+	);
 }
