@@ -48,6 +48,10 @@ export const DROPS = {
 	"bridge-link-local": "link-local group address, never forwarded by a bridge",
 	"bridge-no-port": "the bridge has no other port in forwarding state",
 	"vlan-ingress": "the port does not accept frames of this VLAN",
+	"port-security":
+		"the switch port knows as many addresses as it may, or the address is secured on another port",
+	"mac-not-allowed":
+		"the switch port takes frames from the addresses on its list only, and this source is none of them",
 	"vlan-unknown": "no VLAN device for this tag",
 
 	// VXLAN.

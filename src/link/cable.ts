@@ -8,8 +8,10 @@ import type { Place, World } from "./world.ts";
 export interface Plug extends Sink<Frame>, Place {
 	/** The cable was plugged in (its near end), or pulled out. */
 	plugged(end: CableEnd | null): void;
-	/** The far end came up or went down. */
+	/** The link came or went: the cable was mended or cut, the far plug switched on or off. */
 	carrierChanged(carrier: boolean): void;
+	/** True while a cable is in. */
+	readonly hasCable: boolean;
 }
 
 /** Length and faults of a cable. */
@@ -26,11 +28,13 @@ export class CableEnd {
 	readonly #lane: Lane;
 	readonly #wire: Nanoseconds;
 	readonly #far: Plug;
-	readonly #place: Place;
+	readonly #place: Cable;
 	#netem: Netem | null = null;
 	#whole = true;
+	/** True while the plug at this end is on: without its light there is no link at either end. */
+	lit = false;
 
-	constructor(world: World, far: Plug, place: Place, wire: Nanoseconds) {
+	constructor(world: World, far: Plug, place: Cable, wire: Nanoseconds) {
 		this.#world = world;
 		this.#far = far;
 		this.#place = place;
@@ -44,6 +48,12 @@ export class CableEnd {
 		this.#world.crossing(frame);
 		if (this.#netem !== null) return this.#netem.send(frame);
 		this.#lane.push(this.#far, frame);
+	}
+
+	/** The plug at this end was switched on or off. */
+	light(on: boolean): void {
+		this.lit = on;
+		this.#place.refresh();
 	}
 
 	/** Sets the faults of this direction, or none. */
@@ -66,6 +76,8 @@ export class Cable implements Place {
 	readonly place: string;
 	readonly #ends: readonly [CableEnd, CableEnd];
 	readonly #plugs: readonly [Plug, Plug];
+	#whole = true;
+	#carrier = false;
 
 	/** Plugs the cable in at both ends. */
 	constructor(world: World, a: Plug, b: Plug, options: CableOptions = {}) {
@@ -88,12 +100,28 @@ export class Cable implements Place {
 
 	/** Cuts the cable or mends it: both plugs lose or get their carrier. */
 	setWhole(whole: boolean): void {
+		this.#whole = whole;
 		for (const end of this.#ends) end.whole = whole;
-		for (const plug of this.#plugs) plug.carrierChanged(whole);
+		this.refresh();
+	}
+
+	/** Whether there is a link: the cable is whole and both plugs are on. */
+	get carrier(): boolean {
+		return this.#carrier;
+	}
+
+	/** Tells both plugs when the link came or went. Called by the ends. */
+	refresh(): void {
+		const carrier = this.#whole && this.#ends[0].lit && this.#ends[1].lit;
+		if (carrier === this.#carrier) return;
+		this.#carrier = carrier;
+		for (const plug of this.#plugs) plug.carrierChanged(carrier);
 	}
 
 	/** Pulls both ends out. */
 	unplug(): void {
+		for (const end of this.#ends) end.lit = false;
+		this.#carrier = false;
 		for (const plug of this.#plugs) plug.plugged(null);
 	}
 }

@@ -16,7 +16,16 @@ export { Fdb, FdbEntry, type FdbKind } from "./fdb.ts";
 export { Loopback } from "./loopback.ts";
 export { Netem, type NetemOptions, type Share } from "./netem.ts";
 export { Nic } from "./nic.ts";
-export { PhysicalSwitch, SwitchPort } from "./switch.ts";
+export type {
+	PortSecurity,
+	PortVlans,
+	SwitchOptions,
+	SwitchPortOptions,
+	Violation,
+} from "./switch-options.ts";
+export { type SwitchCore, SwitchPort, type SwitchPortState } from "./switch-port.ts";
+export type { SwitchMac } from "./switch-table.ts";
+export { PhysicalSwitch } from "./switch.ts";
 export { type Direction, IN, OUT, type Tap } from "./tap.ts";
 export type { TunnelHeader, TunnelReceiver, Underlay } from "./underlay.ts";
 export { Veth } from "./veth.ts";
