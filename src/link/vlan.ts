@@ -63,6 +63,10 @@ export class VlanDevice extends Device implements TagTaker {
 		this.carrier = lower.carrier && lower.isUp;
 	}
 
+	override get link(): Device {
+		return this.lower;
+	}
+
 	/** Throws `NetError` ERANGE beyond the lower device's MTU (`vlan_dev_change_mtu`). */
 	override setMtu(mtu: number): void {
 		if (mtu > this.lower.mtu) {
