@@ -18,6 +18,7 @@ import { NeighbourCommands } from "./neighbour/commands.ts";
 import { type PacketSocket, type PacketSocketOptions } from "./packet-socket.ts";
 import { RouteCommands } from "./route-commands.ts";
 import { Sysctl } from "./sysctl.ts";
+import { TcCommands } from "./tc.ts";
 import type { UdpOptions, UdpSocket } from "./udp-socket.ts";
 
 /** One end of a veth pair: where it is, its name, its address if it is not to be random. */
@@ -38,6 +39,7 @@ export class IpNamespace extends Namespace {
 	readonly neigh: NeighbourCommands;
 	/** `sysctl`. */
 	readonly sysctl: Sysctl;
+	#tc: TcCommands | undefined;
 
 	constructor(kernel: Kernel, name: string) {
 		super(kernel, name);
@@ -45,6 +47,11 @@ export class IpNamespace extends Namespace {
 		this.neigh = new NeighbourCommands(this);
 		this.sysctl = new Sysctl(this);
 		this.loopback.addAddress("127.0.0.1/8");
+	}
+
+	/** `tc qdisc …`. */
+	get tc(): TcCommands {
+		return (this.#tc ??= new TcCommands(this));
 	}
 
 	/** The bridge of a name. Throws `NetError` ENODEV when the device is none. */
