@@ -36,7 +36,8 @@ export const DROPS = {
 	"mtu-exceeded": "longer than the device may send",
 	"rx-length": "longer than the receiving device accepts",
 	"full-ring": "the queue of the cable or device is full",
-	"netem-loss": "lost on the cable, as its impairment asks",
+	"qdisc-drop": "the queueing discipline is full, was emptied, or can never send a frame as long",
+	"netem-loss": "lost in netem, as its options ask",
 	"unicast-filter": "not for the MAC addresses this NIC accepts, and not promiscuous",
 	"multicast-filter": "for a group that nobody joined on this NIC, and it does not accept all of them",
 	"unhandled-proto": "no handler for this EtherType",
@@ -57,6 +58,10 @@ export const DROPS = {
 	"stp-ignored": "a BPDU that nothing here waits for: STP is off, or the port is disabled",
 	"stp-guard": "a BPDU at a port with guard on; the port is disabled now",
 	"vlan-ingress": "the port does not accept frames of this VLAN",
+	"port-security":
+		"the switch port knows as many addresses as it may, or the address is secured on another port",
+	"mac-not-allowed":
+		"the switch port takes frames from the addresses on its list only, and this source is none of them",
 	"vlan-unknown": "no VLAN device for this tag",
 
 	// ipvlan.

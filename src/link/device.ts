@@ -7,6 +7,7 @@ import type { Frame } from "../wire/index.ts";
 import { ethernet, vlan } from "../wire/index.ts";
 import type { AddressListener, Layer3Upper } from "./layer3.ts";
 import { ALL_NODES_MAC, MulticastList } from "./multicast-list.ts";
+import type { Qdisc } from "./qdisc.ts";
 import { IN, OUT, type Tap, tapFor } from "./tap.ts";
 import { UnicastList } from "./unicast-list.ts";
 import { isTag } from "./vlan-tag.ts";
@@ -110,7 +111,7 @@ export const FORWARDABLE_EXTRA: number = ethernet.OCTETS + vlan.OCTETS;
 /**
  * A network device: frames in here, frames out there.
  *
- *     transmit(frame)   from above, out to the medium     tap (out) → send
+ *     transmit(frame)   from above, out to the medium     qdisc → tap (out) → send
  *     receive(frame)    from the medium, up               tap (in) → VLAN device → upper → namespace
  *
  * Both take the frame. Subclasses give `send`, the medium. Reference: `__dev_queue_xmit` and
@@ -147,6 +148,12 @@ export abstract class Device {
 	/** The address in the two parts in which it is written into headers. */
 	macHigh = 0;
 	macLow = 0;
+	/** The queueing discipline frames wait in on their way out (`tc qdisc … root`); `null` for none. */
+	qdisc: Qdisc | null = null;
+	/** True from the first time it was up: until then `ip link` shows `qdisc noop`. */
+	wasUp = false;
+	/** `txqueuelen`: frames a queue of the device may hold unless its qdisc says otherwise. */
+	txQueueLength = 1000;
 	/** True once deleted: frames still on their way to it are dropped. */
 	gone = false;
 
@@ -215,9 +222,24 @@ export abstract class Device {
 		return this.#promiscuity > 0;
 	}
 
-	/** Down from the namespace: taps, then the medium. Takes the frame. */
+	/** The device that `ip link` names behind the `@`: a veth's peer, what a VLAN is on; `null` for none. */
+	get link(): Device | null {
+		return null;
+	}
+
+	/**
+	 * Down from the namespace: the queue if there is one, taps, then the medium. Without carrier nothing is sent
+	 * (`dev_deactivate` puts the noop queue in the place of any other). Takes the frame.
+	 */
 	transmit(frame: Frame): void {
 		if (!this.isUp) return this.dropOut(frame, "dev-down");
+		if (!this.carrier) return this.dropOut(frame, "no-carrier");
+		if (this.qdisc !== null) return this.qdisc.send(frame);
+		this.startXmit(frame);
+	}
+
+	/** Out of the queue: taps, then the medium (`dev_hard_start_xmit`). Takes the frame. */
+	startXmit(frame: Frame): void {
 		if (this.tap !== null) this.tap.see(frame, this, OUT);
 		this.send(frame);
 	}
@@ -274,6 +296,7 @@ export abstract class Device {
 	up(): void {
 		if (this.isUp) return;
 		this.isUp = true;
+		this.wasUp = true;
 		this.changed();
 	}
 
@@ -405,6 +428,7 @@ export abstract class Device {
 
 	/** Tells everyone who follows the device's state. */
 	protected changed(): void {
+		if (!this.isUp || !this.carrier) this.qdisc?.reset();
 		this.upper?.lowerChanged(this);
 		for (const taker of [...(this.vlans?.values() ?? [])]) taker.lowerChanged(this);
 		this.#owner.deviceChanged(this);

@@ -40,9 +40,25 @@ export type { AddressListener, Layer3Upper } from "./layer3.ts";
 export { Loopback } from "./loopback.ts";
 export { ALL_NODES_MAC, MulticastList } from "./multicast-list.ts";
 export { MacvlanDevice, type MacvlanMode, type MacvlanOptions } from "./macvlan.ts";
-export { Netem, type NetemOptions, type Share } from "./netem.ts";
+export { Fifo, type FifoOptions } from "./fifo.ts";
+export type { Distribution } from "./netem-distribution.ts";
+export type { LossGilbertElliott, LossState } from "./netem-loss.ts";
+export { Netem, type NetemOptions } from "./netem.ts";
+export { changeQdisc, makeQdisc, type QdiscOptions } from "./qdisc-make.ts";
+export type { Share, Size } from "./qdisc-units.ts";
+export { Qdisc, type QdiscStats } from "./qdisc.ts";
 export { Nic } from "./nic.ts";
-export { PhysicalSwitch, SwitchPort } from "./switch.ts";
+export type {
+	PortSecurity,
+	PortVlans,
+	SwitchOptions,
+	SwitchPortOptions,
+	Violation,
+} from "./switch-options.ts";
+export { type SwitchCore, SwitchPort, type SwitchPortState } from "./switch-port.ts";
+export type { SwitchMac } from "./switch-table.ts";
+export { PhysicalSwitch } from "./switch.ts";
+export { Tbf, type TbfOptions } from "./tbf.ts";
 export { type Direction, IN, OUT, type Tap } from "./tap.ts";
 export type { TunnelHeader, TunnelReceiver, Underlay } from "./underlay.ts";
 export { Veth } from "./veth.ts";

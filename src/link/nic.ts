@@ -56,14 +56,32 @@ export class Nic extends Device implements Plug {
 		return this.hasUnicast(ethernet.dst(frame.view, frame.start));
 	}
 
+	get hasCable(): boolean {
+		return this.#cable !== null;
+	}
+
 	plugged(end: CableEnd | null): void {
 		this.#cable = end;
-		this.carrierChanged(end !== null);
+		if (end === null) this.carrierChanged(false);
+		else end.light(this.isUp);
 	}
 
 	carrierChanged(carrier: boolean): void {
 		if (this.carrier === carrier) return;
 		this.carrier = carrier;
-		this.changed();
+		// A card that is down has no link to speak of: going up or down tells enough.
+		if (this.isUp) this.changed();
+	}
+
+	/** Sets the card up: its light goes on, and there is a link when the far end's is on too. */
+	override up(): void {
+		this.#cable?.light(true);
+		super.up();
+	}
+
+	/** Sets the card down, which the far end sees as the loss of its link. */
+	override down(): void {
+		super.down();
+		this.#cable?.light(false);
 	}
 }

@@ -175,6 +175,10 @@ export class VlanDevice extends Device implements TagTaker {
 		this.rxModeChanged();
 	}
 
+	override get link(): Device {
+		return this.lower;
+	}
+
 	/** Throws `NetError` ERANGE beyond the lower device's MTU (`vlan_dev_change_mtu`). */
 	override setMtu(mtu: number): void {
 		if (mtu > this.lower.mtu) {
@@ -197,7 +201,7 @@ export class VlanDevice extends Device implements TagTaker {
 		}
 		this.#inheritMac();
 		super.up();
-		if (this.isUp) this.multicast.joinLower(this.lower.multicast);
+		this.multicast.joinLower(this.lower.multicast);
 		this.rxModeChanged();
 	}
 

@@ -24,6 +24,7 @@ import { RouteCommands } from "./route-commands.ts";
 import { Sysctl } from "./sysctl.ts";
 import { Brctl } from "./tools/brctl.ts";
 import { BridgeTool } from "./tools/bridge.ts";
+import { TcCommands } from "./tc.ts";
 import type { UdpOptions, UdpSocket } from "./udp-socket.ts";
 
 /** One end of a veth pair: where it is, its name, its address if it is not to be random. */
@@ -48,6 +49,7 @@ export class IpNamespace extends Namespace {
 	readonly bridgeTool: BridgeTool;
 	/** `brctl show…`. */
 	readonly brctl: Brctl;
+	#tc: TcCommands | undefined;
 
 	constructor(kernel: Kernel, name: string) {
 		super(kernel, name);
@@ -57,6 +59,11 @@ export class IpNamespace extends Namespace {
 		this.bridgeTool = new BridgeTool(this);
 		this.brctl = new Brctl(this);
 		this.loopback.addAddress("127.0.0.1/8");
+	}
+
+	/** `tc qdisc …`. */
+	get tc(): TcCommands {
+		return (this.#tc ??= new TcCommands(this));
 	}
 
 	/** The bridge of a name. Throws `NetError` ENODEV when the device is none. */
