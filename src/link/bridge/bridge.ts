@@ -50,6 +50,8 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	forwarded = 0;
 	/** Newest first, the order in which Linux keeps and floods them. */
 	readonly #ports: BridgePort[] = [];
+	/** What the spanning tree keeps of them, in the same order. */
+	readonly #stpPorts: StpPort<BridgePort>[] = [];
 	readonly #replies: Lane;
 	#groupFwdMask = 0;
 	#noLinklocalLearn = false;
@@ -89,7 +91,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	}
 
 	get stpPorts(): readonly StpPort<BridgePort>[] {
-		return this.#ports.map((port) => port.stp);
+		return this.#stpPorts;
 	}
 
 	/** The device as the VLANs and the table see it. */
@@ -189,6 +191,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		const port = new BridgePort(this, device, number);
 		device.upper = port;
 		this.#ports.unshift(port);
+		this.#stpPorts.unshift(port.stp);
 		this.fdb.addLocal(port, device.mac, 0);
 		this.vlan.joinDefault(port);
 		this.#followMac();
@@ -230,6 +233,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		port.leave();
 		device.upper = null;
 		this.#ports.splice(this.#ports.indexOf(port), 1);
+		this.#stpPorts.splice(this.#stpPorts.indexOf(port.stp), 1);
 		this.flagsChanged();
 		this.#followMtu();
 		this.#followMac();
@@ -242,8 +246,11 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 
 	/** A port's device changed: up, down, carrier, address, MTU. */
 	portChanged(port: BridgePort): void {
-		this.fdb.moveLocal(port, port.device.mac);
-		this.#followMac();
+		if (port.mac !== port.device.mac) {
+			port.mac = port.device.mac;
+			this.fdb.moveLocal(port, port.mac);
+			this.#followMac();
+		}
 		if (this.isUp) {
 			if (port.isRunning && port.state === "disabled") this.stp.enablePort(port.stp);
 			if (!port.isRunning && port.state !== "disabled") this.stp.disablePort(port.stp);

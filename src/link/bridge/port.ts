@@ -1,4 +1,4 @@
-import { isLinkLocalGroup } from "../../addr/index.ts";
+import { isLinkLocalGroup, type Mac } from "../../addr/index.ts";
 import { NetError } from "../../errors.ts";
 import { ethernet, type Frame, hasTag, llc, stp, vlan } from "../../wire/index.ts";
 import { type Device, FORWARDABLE_EXTRA, type Upper } from "../device.ts";
@@ -35,6 +35,8 @@ const COST_UNKNOWN = 100;
 export class BridgePort implements Upper {
 	readonly bridge: Bridge;
 	readonly device: Device;
+	/** The device's address as the bridge knows it. */
+	mac: Mac;
 	state: PortState = "disabled";
 	readonly flags: PortFlags;
 	/** What `bridge vlan` says of it. */
@@ -47,6 +49,7 @@ export class BridgePort implements Upper {
 	constructor(bridge: Bridge, device: Device, number: number) {
 		this.bridge = bridge;
 		this.device = device;
+		this.mac = device.mac;
 		this.flags = new PortFlags(() => {
 			bridge.flagsChanged();
 		});
@@ -88,7 +91,7 @@ export class BridgePort implements Upper {
 			this.stp.costSet = true;
 			this.bridge.stp.setPortCost(this.stp, cost);
 		}
-		if (state !== undefined) this.state = state;
+		if (state !== undefined) this.bridge.stp.setPortState(this.stp, state);
 	}
 
 	#checkState(state: PortState): void {

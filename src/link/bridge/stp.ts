@@ -201,6 +201,12 @@ export class SpanningTree<Port extends StatefulPort> implements PortTimers {
 		}
 	}
 
+	/** A state set by hand; a blocking port goes on to where the tree wants it (`br_set_port_state`). */
+	setPortState(port: StpPort<Port>, state: PortState): void {
+		this.#setState(port, state);
+		this.#selectStates();
+	}
+
 	/** `cost` of a port (`br_stp_set_path_cost`). */
 	setPortCost(port: StpPort<Port>, cost: number): void {
 		port.cost = cost;
