@@ -106,9 +106,6 @@ export class Lab implements CaptureHost {
 		};
 		this.epoch = readEpoch(options.epoch ?? EPOCH);
 		this.#kernel = this.#boot("lab", options.uptime);
-		this.world.dropListeners.push((drop) => {
-			if (this.#captures.length > 0) this.#drops.push(drop);
-		});
 	}
 
 	/** Virtual nanoseconds since the lab's epoch. */
@@ -204,6 +201,8 @@ export class Lab implements CaptureHost {
 	/** Starts a capture: all interfaces, or those a glob over `namespace:device` or a function chooses. */
 	capture(selection: CaptureSelection = "*:*"): Capture {
 		const capture = new Capture(this, selection);
+		// Packets are followed to their end from the first capture on: nobody pays for that before.
+		if (this.#captures.length === 0) this.onDrop((drop) => this.#drops.push(drop));
 		this.#captures.push(capture);
 		return capture;
 	}

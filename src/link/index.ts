@@ -33,7 +33,7 @@ export {
 	type TagTaker,
 	type Upper,
 } from "./device.ts";
-export { Fdb, FdbEntry, type FdbKind } from "./fdb.ts";
+export { Fdb, type FdbEntry, type FdbKind, type FdbPort } from "./fdb.ts";
 export { type IpvlanFlag, type IpvlanMode } from "./ipvlan-port.ts";
 export { IpvlanDevice, type IpvlanOptions } from "./ipvlan.ts";
 export type { AddressListener, Layer3Upper } from "./layer3.ts";

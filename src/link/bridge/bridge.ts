@@ -121,10 +121,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		const first = this.#upSince + GC_FIRST + this.#ageing;
 		if (first > now) return first - now;
 		const due = this.fdb.entries().filter((entry) => entry.ages);
-		return due.reduce(
-			(least, entry) => Math.min(least, entry.updated + this.fdb.ageing - now),
-			this.fdb.ageing,
-		);
+		return due.reduce((least, entry) => Math.min(least, this.fdb.ageing - entry.updated), this.fdb.ageing);
 	}
 
 	/** As fast as its fastest port. */
@@ -190,6 +187,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		}
 		const port = new BridgePort(this, device, number);
 		device.upper = port;
+		this.fdb.addPort(port);
 		this.#ports.unshift(port);
 		this.#stpPorts.unshift(port.stp);
 		this.fdb.addLocal(port, device.mac, 0);
@@ -234,6 +232,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		device.upper = null;
 		this.#ports.splice(this.#ports.indexOf(port), 1);
 		this.#stpPorts.splice(this.#stpPorts.indexOf(port.stp), 1);
+		this.fdb.removePort(port);
 		this.flagsChanged();
 		this.#followMtu();
 		this.#followMac();
@@ -310,8 +309,9 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		const sourceHigh = keyHigh(ethernet.srcHigh(view, start), vid);
 		const { flags } = from;
 		if (flags.locked) {
-			const known = this.fdb.lookup(sourceLow, sourceHigh);
-			if (known?.port !== from || known.isLocal) return from.device.dropIn(frame, "bridge-locked");
+			const slot = this.fdb.slot(sourceLow, sourceHigh);
+			const known = slot >= 0 && !this.fdb.isLocalAt(slot) && this.fdb.portAt(slot) === from;
+			if (!known) return from.device.dropIn(frame, "bridge-locked");
 		}
 		if (flags.learning) this.fdb.learn(sourceLow, sourceHigh, from);
 		if (from.state === "learning") {
@@ -320,12 +320,13 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		const answered = this.#arpWatched && proxyArp(this, frame, from, tag);
 		const high = ethernet.dstHigh(view, start);
 		if ((high & 0x0100) !== 0) return this.#flood(frame, from, true, tag, answered);
-		const entry = this.fdb.lookup(ethernet.dstLow(view, start), keyHigh(high, vid));
-		if (entry?.isLocal === true) return this.#passUp(frame, tag);
+		const { fdb } = this;
+		const slot = fdb.slot(ethernet.dstLow(view, start), keyHigh(high, vid));
+		if (slot >= 0 && fdb.isLocalAt(slot)) return this.#passUp(frame, tag);
 		if (this.promiscuous) this.#glimpse(frame, tag);
-		if (entry === undefined) return this.#flood(frame, from, false, tag, answered);
-		entry.used = this.world.scheduler.now;
-		this.#forward(frame, from, entry.port, tag);
+		if (slot < 0) return this.#flood(frame, from, false, tag, answered);
+		fdb.useAt(slot);
+		this.#forward(frame, from, fdb.portAt(slot), tag);
 	}
 
 	/** Up to the bridge's own stack (`br_pass_frame_up`). Takes the frame. */
@@ -370,9 +371,10 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		const answered = this.#arpWatched && proxyArp(this, frame, null, tag);
 		const high = ethernet.dstHigh(frame.view, frame.start);
 		if ((high & 0x0100) !== 0) return this.#flood(frame, null, false, tag, answered);
-		const entry = this.fdb.lookup(ethernet.dstLow(frame.view, frame.start), keyHigh(high, tag & VID));
-		if (entry === undefined) return this.#flood(frame, null, false, tag, answered);
-		this.#forward(frame, null, entry.port, tag);
+		const slot = this.fdb.slot(ethernet.dstLow(frame.view, frame.start), keyHigh(high, tag & VID));
+		if (slot < 0) return this.#flood(frame, null, false, tag, answered);
+		this.fdb.useAt(slot);
+		this.#forward(frame, null, this.fdb.portAt(slot), tag);
 	}
 
 	/** One copy per port that wants it, and one up when `local` (`br_flood`). Takes the frame. */

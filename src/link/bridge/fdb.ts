@@ -1,7 +1,7 @@
 import { formatMac, type Mac, toMac, ZERO_MAC } from "../../addr/index.ts";
 import { NetError } from "../../errors.ts";
 import type { Device } from "../device.ts";
-import { Fdb, type FdbEntry } from "../fdb.ts";
+import { Fdb, type FdbKind } from "../fdb.ts";
 import type { BridgePort } from "./port.ts";
 import type { VlanGroup } from "./vlan-group.ts";
 
@@ -55,9 +55,9 @@ export class BridgeFdb extends Fdb<BridgePort> {
 		const other = this.#bridge.newestPorts.find(
 			(each) => each !== port && each.device.mac === mac && has(each.vlanGroup),
 		);
-		if (other !== undefined) entry.port = other;
-		else if (port !== null && this.#bridge.mac === mac && has(this.#bridge.vlanGroup)) entry.port = null;
-		else this.remove(mac, vlan);
+		const bridges = port !== null && this.#bridge.mac === mac && has(this.#bridge.vlanGroup);
+		if (other === undefined && !bridges) this.remove(mac, vlan);
+		else this.change(mac, vlan, { kind: "local", port: other ?? null, sticky: false });
 	}
 
 	/** A port's device, or the bridge, changed its address (`br_fdb_changeaddr`, `br_fdb_change_mac_address`). */
@@ -134,18 +134,9 @@ export class BridgeFdb extends Fdb<BridgePort> {
 		for (const each of vlans) this.#set(address, each, port, kind, options.sticky ?? false);
 	}
 
-	#set(
-		mac: Mac,
-		vlan: number,
-		port: BridgePort | null,
-		kind: FdbEntry<BridgePort>["kind"],
-		sticky: boolean,
-	): void {
-		const old = this.find(mac, vlan);
-		const entry = old ?? this.put(mac, vlan, kind, port);
-		entry.kind = kind;
-		entry.port = port;
-		entry.sticky = sticky;
+	#set(mac: Mac, vlan: number, port: BridgePort | null, kind: FdbKind, sticky: boolean): void {
+		if (this.find(mac, vlan) === undefined) this.put(mac, vlan, kind, port);
+		this.change(mac, vlan, { kind, port, sticky });
 	}
 
 	/** `bridge fdb del … master`. Throws `NetError` ENOENT for what is not there, at that port. */

@@ -35,6 +35,7 @@ const COST_UNKNOWN = 100;
 export class BridgePort implements Upper {
 	readonly bridge: Bridge;
 	readonly device: Device;
+	tableNumber = 0;
 	/** The device's address as the bridge knows it. */
 	mac: Mac;
 	state: PortState = "disabled";
@@ -172,7 +173,7 @@ export class BridgePort implements Upper {
 		if (tag !== 0 && !this.vlanGroup.has(tag & VID)) return false;
 		if (from === null) return true;
 		if (from === this) return this.flags.hairpin;
-		return !(this.flags.isolated && from.flags.isolated);
+		return !(from.flags.isolated && this.flags.isolated);
 	}
 
 	/** Out of the bridge by this port (`br_dev_queue_push_xmit`). Takes the frame. */

@@ -6,7 +6,6 @@ import type { stp } from "../../wire/index.ts";
 /** Where the tool looks. */
 export interface BrctlHost {
 	readonly devices: readonly Device[];
-	readonly world: { readonly scheduler: { readonly now: number } };
 }
 
 /** `brctl` of bridge-utils: bridges and their spanning tree, as it prints them. */
@@ -32,14 +31,13 @@ export class Brctl {
 	/** `brctl showmacs BR`: addresses of the table by MAC; seconds since each was seen. Throws `NetError` ENODEV. */
 	showMacs(name: string): string {
 		const bridge = this.#bridge(name, "read of forward table failed");
-		const { now } = this.#host.world.scheduler;
 		const lines = bridge.fdb
 			.entries()
 			.filter((entry) => entry.port !== null)
 			.sort((a, b) => a.mac - b.mac)
 			.map((entry) => {
 				const port = String(entry.port?.stp.number ?? 0).padStart(3);
-				const age = entry.isLocal ? 0 : (now - entry.updated) / 1e9;
+				const age = entry.isLocal ? 0 : entry.updated / 1e9;
 				return `${port}\t${formatMac(entry.mac)}\t${entry.isLocal ? "yes" : "no"}\t\t${time(age)}\n`;
 			});
 		return `port no\tmac addr\t\tis local?\tageing timer\n${lines.join("")}`;

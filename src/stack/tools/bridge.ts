@@ -39,7 +39,6 @@ export interface VlanRow {
 export interface BridgeToolHost {
 	/** By interface number. */
 	readonly devices: readonly Device[];
-	readonly world: { readonly scheduler: { readonly now: number } };
 }
 
 /** Width of a device name in the table of VLANs. */
@@ -95,13 +94,12 @@ export class BridgeTool {
 	}
 
 	#row(bridge: Bridge, entry: FdbEntry<BridgePort>, statistics: boolean): FdbRow {
-		const { now } = this.#host.world.scheduler;
-		const since = (instant: number): number => Math.floor((now - instant) / 1e9);
+		const seconds = (time: number): number => Math.floor(time / 1e9);
 		const flags = [entry.kind === "extern_learn" ? "extern_learn" : "", entry.sticky ? "sticky" : ""];
 		return {
 			mac: formatMac(entry.mac),
 			...(entry.vlan === 0 ? {} : { vlan: entry.vlan }),
-			...(statistics ? { used: since(entry.used), updated: since(entry.updated) } : {}),
+			...(statistics ? { used: seconds(entry.used), updated: seconds(entry.updated) } : {}),
 			flags: flags.filter((flag) => flag !== ""),
 			master: bridge.name,
 			state: entry.isLocal ? "permanent" : entry.kind === "static" ? "static" : "",
