@@ -4,6 +4,7 @@ import type { DropReason } from "../drop.ts";
 import { NetError } from "../errors.ts";
 import type { Frame } from "../wire/index.ts";
 import { ethernet, vlan } from "../wire/index.ts";
+import { operState, type OperState } from "./operstate.ts";
 import type { Qdisc } from "./qdisc.ts";
 import { IN, OUT, type Tap, tapFor } from "./tap.ts";
 import type { World } from "./world.ts";
@@ -119,6 +120,8 @@ export abstract class Device {
 	wasUp = false;
 	/** `txqueuelen`: frames a queue of the device may hold unless its qdisc says otherwise. */
 	txQueueLength = 1000;
+	/** `ignore_routes_with_linkdown`, the device's or its namespace's: without carrier its routes are not used. */
+	ignoreLinkdown = false;
 	/** True once deleted: frames still on their way to it are dropped. */
 	gone = false;
 
@@ -169,6 +172,11 @@ export abstract class Device {
 	/** Longest packet in octets, link header aside. */
 	get mtu(): number {
 		return this.#mtu;
+	}
+
+	/** `state` in `ip link`. */
+	get operstate(): OperState {
+		return operState(this);
 	}
 
 	/** True while somebody wants all frames, also those for other MACs (`IFF_PROMISC`). */

@@ -13,11 +13,13 @@ export {
 	type Upper,
 } from "./device.ts";
 export { Fdb, FdbEntry, type FdbKind } from "./fdb.ts";
+export { linkJson, type LinkJson, linkText, type NetnsRef } from "./link-show.ts";
 export { Loopback } from "./loopback.ts";
 export { Fifo, type FifoOptions } from "./fifo.ts";
 export type { Distribution } from "./netem-distribution.ts";
 export type { LossGilbertElliott, LossState } from "./netem-loss.ts";
 export { Netem, type NetemOptions } from "./netem.ts";
+export { hasCarrier, linkFlags, operState, type OperState, qdiscName } from "./operstate.ts";
 export { changeQdisc, makeQdisc, type QdiscOptions } from "./qdisc-make.ts";
 export type { Share, Size } from "./qdisc-units.ts";
 export { Qdisc, type QdiscStats } from "./qdisc.ts";

@@ -13,6 +13,7 @@ import {
 	type VxlanOptions,
 } from "../link/index.ts";
 import type { Kernel } from "./kernel.ts";
+import { LinkCommands } from "./links.ts";
 import { Namespace } from "./namespace.ts";
 import { NeighbourCommands } from "./neighbour/commands.ts";
 import { type PacketSocket, type PacketSocketOptions } from "./packet-socket.ts";
@@ -39,6 +40,8 @@ export class IpNamespace extends Namespace {
 	readonly neigh: NeighbourCommands;
 	/** `sysctl`. */
 	readonly sysctl: Sysctl;
+	// Made when first needed.
+	#links: LinkCommands | undefined;
 	#tc: TcCommands | undefined;
 
 	constructor(kernel: Kernel, name: string) {
@@ -47,6 +50,11 @@ export class IpNamespace extends Namespace {
 		this.neigh = new NeighbourCommands(this);
 		this.sysctl = new Sysctl(this);
 		this.loopback.addAddress("127.0.0.1/8");
+	}
+
+	/** `ip link show`. */
+	get links(): LinkCommands {
+		return (this.#links ??= new LinkCommands(this));
 	}
 
 	/** `tc qdisc …`. */
