@@ -125,6 +125,7 @@ export class SwitchPort implements Plug {
 		if (!carrier) this.#switch.forget(this, false);
 	}
 
+	/** A frame comes out of the cable. Takes it. */
 	deliver(frame: Frame): void {
 		this.#switch.receive(frame, this);
 	}
