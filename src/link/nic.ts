@@ -21,7 +21,7 @@ export class Nic extends Device implements Plug {
 	}
 
 	protected override send(frame: Frame): void {
-		if (this.#cable === null || !this.carrier) return this.dropOut(frame, "no-carrier");
+		if (this.#cable === null) return this.dropOut(frame, "no-carrier");
 		this.counters.txPackets++;
 		this.counters.txBytes += frame.end - frame.start;
 		frame.mark = 0;
