@@ -80,4 +80,10 @@ export class Nic extends Device implements Plug {
 		super.down();
 		this.#cable?.light(false);
 	}
+
+	/** Takes the card out of its machine, and the cable out of it. */
+	override delete(): void {
+		super.delete();
+		this.#cable?.unplug();
+	}
 }

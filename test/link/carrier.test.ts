@@ -180,7 +180,14 @@ describe("carrier", () => {
 		expect([left.carrier, right.carrier]).toEqual([false, false]);
 		lab.cable(left, right);
 		expect([left.carrier, right.carrier]).toEqual([true, true]);
-		expect(() => lab.cable(left, lab.switch("lan"))).toThrow("a:eth0 has a cable already");
+		const lan = lab.switch("lan");
+		expect(() => lab.cable(left, lan)).toThrow("a:eth0 has a cable already");
+		expect(() => lab.cable(lab.host("c").addNic("eth0"), lan, { port: { access: 5000 } })).toThrow(
+			"access is 5000",
+		);
+		expect([lan.ports.length, lan.managed]).toEqual([0, false]);
+		right.delete();
+		expect(left.hasCable).toBe(false);
 	});
 
 	test("routes without it are marked, stay in use, and are ignored when the sysctl says so", () => {
