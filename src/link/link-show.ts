@@ -40,7 +40,7 @@ export function linkJson(device: Device, netns: (of: Device) => NetnsRef): LinkJ
 		...(link !== null && far !== undefined ? { link_index: link.index } : {}),
 		...(link !== null && far === undefined ? { link: link.name } : {}),
 		ifname: device.name,
-		flags: linkFlags(device).filter((word) => word !== "M-DOWN"),
+		flags: linkFlags(device),
 		mtu: device.mtu,
 		qdisc: qdiscName(device),
 		...(upper === null || upper.master === device || upper.master.kind !== "bridge"
@@ -76,7 +76,7 @@ export function linkText(device: Device, netns: (of: Device) => NetnsRef): strin
 				? ` link-netnsid ${String(link.link_netnsid)}`
 				: ` link-netns ${name}`;
 	return (
-		`${String(link.ifindex)}: ${link.ifname}${below}: <${linkFlags(device).join(",")}> mtu ${String(link.mtu)}` +
+		`${String(link.ifindex)}: ${link.ifname}${below}: <${link.flags.join(",")}> mtu ${String(link.mtu)}` +
 		` qdisc ${link.qdisc} ${master}state ${link.operstate} mode ${link.linkmode} group ${link.group} ${qlen}\n` +
 		`    link/${link.link_type} ${link.address} brd ${link.broadcast}${far}`
 	);

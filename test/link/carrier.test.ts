@@ -38,6 +38,10 @@ describe("ip link show", () => {
 			"v0@v1 <NO-CARRIER,BROADCAST,MULTICAST,UP,M-DOWN> LOWERLAYERDOWN",
 			"v1@v0 <BROADCAST,MULTICAST> DOWN",
 		]);
+		expect(ns.links.json("v0")[0]).toMatchObject({
+			link: "v1",
+			flags: ["NO-CARRIER", "BROADCAST", "MULTICAST", "UP", "M-DOWN"],
+		});
 		v1.up();
 		expect(states(ns.links.show()).slice(1)).toEqual([
 			"v0@v1 <BROADCAST,MULTICAST,UP,LOWER_UP> UP",
