@@ -73,6 +73,11 @@ export class CableEnd implements Sink<Frame> {
 		this.#place.refresh();
 	}
 
+	/** Pulls both ends of the cable out. */
+	unplug(): void {
+		this.#place.unplug();
+	}
+
 	/** Sets the queueing discipline of this direction, or none; what waits in the old one still leaves in its time. */
 	impair(options: QdiscOptions | undefined, stream: string): void {
 		const rng = this.#world.rng.fork(`netem/${stream}`);

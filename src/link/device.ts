@@ -7,6 +7,7 @@ import type { Frame } from "../wire/index.ts";
 import { ethernet, vlan } from "../wire/index.ts";
 import type { AddressListener, Layer3Upper } from "./layer3.ts";
 import { ALL_NODES_MAC, MulticastList } from "./multicast-list.ts";
+import { operState, type OperState } from "./operstate.ts";
 import type { Qdisc } from "./qdisc.ts";
 import { IN, OUT, type Tap, tapFor } from "./tap.ts";
 import { UnicastList } from "./unicast-list.ts";
@@ -154,6 +155,8 @@ export abstract class Device {
 	wasUp = false;
 	/** `txqueuelen`: frames a queue of the device may hold unless its qdisc says otherwise. */
 	txQueueLength = 1000;
+	/** `ignore_routes_with_linkdown`, the device's or its namespace's: without carrier its routes are not used. */
+	ignoreLinkdown = false;
 	/** True once deleted: frames still on their way to it are dropped. */
 	gone = false;
 
@@ -215,6 +218,11 @@ export abstract class Device {
 	/** What it carries in Mb/s as `ethtool` says, 0 for unknown. */
 	get speed(): number {
 		return 0;
+	}
+
+	/** `state` in `ip link`. */
+	get operstate(): OperState {
+		return operState(this);
 	}
 
 	/** True while somebody wants all frames, also those for other MACs (`IFF_PROMISC`). */

@@ -25,7 +25,7 @@ export class Nic extends Device implements Plug {
 	}
 
 	protected override send(frame: Frame): void {
-		if (this.#cable === null || !this.carrier) return this.dropOut(frame, "no-carrier");
+		if (this.#cable === null) return this.dropOut(frame, "no-carrier");
 		this.counters.txPackets++;
 		this.counters.txBytes += frame.end - frame.start;
 		frame.mark = 0;
@@ -83,5 +83,11 @@ export class Nic extends Device implements Plug {
 	override down(): void {
 		super.down();
 		this.#cable?.light(false);
+	}
+
+	/** Takes the card out of its machine, and the cable out of it. */
+	override delete(): void {
+		super.delete();
+		this.#cable?.unplug();
 	}
 }

@@ -75,10 +75,10 @@ export function rateText(octetsPerSecond: number): string {
 	let rate = octetsPerSecond * 8;
 	let unit = 0;
 	while (unit < 4 && rate >= 1000 && !(rate % 1000 !== 0 && rate < 1e6)) {
-		rate /= 1000;
+		rate = Math.floor(rate / 1000);
 		unit++;
 	}
-	return `${rate.toFixed(0)}${["", "K", "M", "G", "T"][unit] ?? ""}bit`;
+	return `${String(rate)}${["", "K", "M", "G", "T"][unit] ?? ""}bit`;
 }
 
 /** C's `%.{digits}g` for what tc prints: no exponent below 10^digits. */

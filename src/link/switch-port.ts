@@ -29,6 +29,8 @@ export type SwitchPortState = "up" | "down" | "disabled" | "err-disabled";
 export class SwitchPort implements Plug {
 	readonly place: string;
 	readonly number: number;
+	/** True while a whole cable leads to something that is on, and the port is enabled. */
+	isUp = false;
 	/** Violations of the port's security that `restrict` or `shutdown` counted. */
 	violations = 0;
 	/** Secure addresses here beside the allowed ones. */
@@ -49,11 +51,6 @@ export class SwitchPort implements Plug {
 	/** `port3`: its name in tables of the switch. */
 	get name(): string {
 		return `port${String(this.number)}`;
-	}
-
-	/** True while a whole cable leads to something that is on, and the port is enabled. */
-	get isUp(): boolean {
-		return this.#carrier && this.#shut === "";
 	}
 
 	/** Where the port stands. */
@@ -102,6 +99,7 @@ export class SwitchPort implements Plug {
 
 	#setShut(shut: "" | "disabled" | "err-disabled"): void {
 		this.#shut = shut;
+		this.isUp = this.#carrier && shut === "";
 		this.#cable?.light(shut === "");
 	}
 
@@ -122,9 +120,11 @@ export class SwitchPort implements Plug {
 
 	carrierChanged(carrier: boolean): void {
 		this.#carrier = carrier;
+		this.isUp = carrier && this.#shut === "";
 		if (!carrier) this.#switch.forget(this, false);
 	}
 
+	/** A frame comes out of the cable. Takes it. */
 	deliver(frame: Frame): void {
 		this.#switch.receive(frame, this);
 	}

@@ -4,6 +4,7 @@ import { ethernet, type Frame } from "../wire/index.ts";
 import { keyHigh } from "./mac-table.ts";
 import { type SwitchOptions, type SwitchPortOptions, violationText } from "./switch-options.ts";
 import { type SwitchCore, SwitchPort } from "./switch-port.ts";
+import { macTableText, trunksText, vlanBriefText } from "./switch-show.ts";
 import { type SwitchEntry, type SwitchMac, SwitchTable } from "./switch-table.ts";
 import type { Place, World } from "./world.ts";
 
@@ -92,6 +93,16 @@ export class PhysicalSwitch implements Place, SwitchCore {
 	/** `show mac address-table`: by VLAN and address. */
 	macTable(): SwitchMac[] {
 		return this.#table.rows();
+	}
+
+	/** `show mac address-table` as text. */
+	showMacTable(): string {
+		return macTableText(this.macTable());
+	}
+
+	/** `show vlan brief` and `show interfaces trunk` as text. */
+	showVlans(): string {
+		return `${vlanBriefText(this.#ports)}\n${trunksText(this.#ports)}`;
 	}
 
 	/** A frame came in at a port. Takes it. */

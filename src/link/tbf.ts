@@ -145,17 +145,16 @@ export class Tbf extends Qdisc {
 
 	get text(): string {
 		const { rate, peak, buffer, mtu, limit } = this.#config;
-		// The kernel hands bucket sizes back in ticks of 64 ns.
-		const [ticks, peakTicks] = [Math.floor(buffer / 64) * 64, Math.floor(mtu / 64) * 64];
-		let late = (limit * 1e9) / rate.rate - ticks;
+		// The kernel hands bucket sizes back in ticks of 64 ns, which tc takes for whole microseconds.
+		const [bucket, peakBucket] = [buffer, mtu].map((time) => Math.floor((Math.floor(time / 64) * 64) / 1000));
+		let late = (limit * 1e6) / rate.rate - (bucket ?? 0);
 		let peakText = "";
 		if (peak !== null) {
-			late = Math.max(late, (limit * 1e9) / peak.rate - peakTicks);
-			peakText = `peakrate ${rateText(peak.rate)} minburst ${sizeText((peak.rate * peakTicks) / 1e9)} `;
+			late = Math.max(late, (limit * 1e6) / peak.rate - (peakBucket ?? 0));
+			peakText = `peakrate ${rateText(peak.rate)} minburst ${sizeText((peak.rate * (peakBucket ?? 0)) / 1e6)} `;
 		}
-		const burst = sizeText((rate.rate * ticks) / 1e9);
-		const latency = Math.floor(late / 1000) * 1000;
-		const lat = latency < 1000 ? "0us" : timeText(latency);
+		const burst = sizeText((rate.rate * (bucket ?? 0)) / 1e6);
+		const lat = late < 1 ? "0us" : timeText(Math.floor(late) * 1000);
 		return `rate ${rateText(rate.rate)} burst ${burst} ${peakText}lat ${lat} `;
 	}
 }

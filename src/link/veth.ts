@@ -47,7 +47,7 @@ export class Veth extends Device implements Sink<Frame> {
 
 	protected override send(frame: Frame): void {
 		const peer = this.#peer;
-		if (peer === null || !peer.isUp) return this.dropOut(frame, "no-carrier");
+		if (peer === null) return this.dropOut(frame, "no-carrier");
 		const octets = frame.end - frame.start;
 		if (octets > peer.mtu + FORWARDABLE_EXTRA) {
 			peer.counters.rxDropped++;

@@ -17,6 +17,7 @@ export interface DeviceConf {
 	rp_filter: number;
 	accept_local: number;
 	route_localnet: number;
+	ignore_routes_with_linkdown: number;
 	send_redirects: number;
 	accept_redirects: number;
 	/** 1, 2 or 3 to speak no other version of IGMP. */
@@ -57,6 +58,7 @@ export const DEVICE_CONF: Readonly<DeviceConf> = {
 	rp_filter: 0,
 	accept_local: 0,
 	route_localnet: 0,
+	ignore_routes_with_linkdown: 0,
 	send_redirects: 1,
 	accept_redirects: 1,
 	force_igmp_version: 0,

@@ -32,3 +32,4 @@ export { NeighbourCommands, type NeighbourLine, type NeighbourOptions } from "./
 export { RouteCommands, type RouteOptions } from "./route-commands.ts";
 export { Sysctl, type SysctlName } from "./sysctl.ts";
 export { type QdiscHandle, TcCommands } from "./tc.ts";
+export { LinkCommands } from "./links.ts";

@@ -17,6 +17,7 @@ import {
 	type VxlanOptions,
 } from "../link/index.ts";
 import type { Kernel } from "./kernel.ts";
+import { LinkCommands } from "./links.ts";
 import { Namespace } from "./namespace.ts";
 import { NeighbourCommands } from "./neighbour/commands.ts";
 import { type PacketSocket, type PacketSocketOptions } from "./packet-socket.ts";
@@ -49,6 +50,8 @@ export class IpNamespace extends Namespace {
 	readonly bridgeTool: BridgeTool;
 	/** `brctl show…`. */
 	readonly brctl: Brctl;
+	// Made when first needed.
+	#links: LinkCommands | undefined;
 	#tc: TcCommands | undefined;
 
 	constructor(kernel: Kernel, name: string) {
@@ -59,6 +62,11 @@ export class IpNamespace extends Namespace {
 		this.bridgeTool = new BridgeTool(this);
 		this.brctl = new Brctl(this);
 		this.loopback.addAddress("127.0.0.1/8");
+	}
+
+	/** `ip link show`. */
+	get links(): LinkCommands {
+		return (this.#links ??= new LinkCommands(this));
 	}
 
 	/** `tc qdisc …`. */

@@ -12,6 +12,7 @@ import { NetError } from "../errors.ts";
 import {
 	type Device,
 	type DeviceOwner,
+	hasCarrier,
 	Loopback,
 	NEIGHBOUR_NOT_VALID,
 	NO_NEIGHBOUR,
@@ -150,6 +151,12 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	/** Says that a setting changed which decisions were made by. */
 	settingsChanged(): void {
 		this.#changes++;
+		for (const inDevice of this.#inDevices.values()) this.#tellDevice(inDevice);
+	}
+
+	#tellDevice({ device, conf }: InDevice): void {
+		device.ignoreLinkdown =
+			conf.ignore_routes_with_linkdown !== 0 || this.confAll.ignore_routes_with_linkdown !== 0;
 	}
 
 	// ── devices ───────────────────────────────────────────────────────────────────────────────────
@@ -190,6 +197,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		device.placeIn(this, name, this.#nextIndex++, inDevice);
 		this.#devices.set(name, device);
 		this.#inDevices.set(device, inDevice);
+		this.#tellDevice(inDevice);
 		this.#changes++;
 		for (const listener of this.world.deviceListeners) listener(device);
 	}
@@ -262,6 +270,8 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 			for (const route of this.fib.routes()) if (route.device === device) this.fib.remove(route);
 			return;
 		}
+		// Nobody answers there: what was learned goes (`neigh_carrier_down`).
+		if (!hasCarrier(device)) inDevice.neighbours?.flush();
 		this.#addresses.connect(inDevice);
 		this.igmp(inDevice).up();
 		if (inDevice.conf.arp_notify !== 0) {

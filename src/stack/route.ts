@@ -1,5 +1,5 @@
 import { formatIp4, type Ip4 } from "../addr/index.ts";
-import type { Device } from "../link/index.ts";
+import { type Device, hasCarrier } from "../link/index.ts";
 import type { Neighbour } from "./neighbour/neighbour.ts";
 
 /** `rtm_type`: what happens to packets that match. */
@@ -74,10 +74,16 @@ export class Route {
 		if (this.scope !== "global") parts.push(`scope ${this.scope}`);
 		if (this.source !== 0) parts.push(`src ${formatIp4(this.source)}`);
 		if (this.metric !== 0) parts.push(`metric ${String(this.metric)}`);
+		if (this.device !== null && this.type !== "local" && this.device.isUp && !hasCarrier(this.device))
+			parts.push(this.device.ignoreLinkdown ? "dead linkdown" : "linkdown");
 		if (this.mtu !== 0) parts.push(`mtu ${String(this.mtu)}`);
 		return `${parts.join(" ")} `;
 	}
 }
+
+/** A route leads out by a device that is up; without carrier too, unless the device is told to ignore such routes. */
+const isUsable = (device: Device, route: Route): boolean =>
+	device.isUp && (!device.ignoreLinkdown || route.type === "local" || hasCarrier(device));
 
 /** The 32-bit mask of a prefix length, signed, for use with `&`. */
 export const signedMask = (length: number): number => (length === 0 ? 0 : -1 << (32 - length));
@@ -103,7 +109,7 @@ export class Fib {
 			if (routes === undefined) continue;
 			for (const route of routes) {
 				if (route.device === null) return route;
-				if ((device === undefined || route.device === device) && route.device.isUp) return route;
+				if ((device === undefined || route.device === device) && isUsable(route.device, route)) return route;
 			}
 		}
 		return undefined;

@@ -1,5 +1,12 @@
 import { NetError } from "../errors.ts";
-import { changeQdisc, type Device, makeQdisc, type Qdisc, type QdiscOptions } from "../link/index.ts";
+import {
+	changeQdisc,
+	type Device,
+	makeQdisc,
+	type Qdisc,
+	qdiscName,
+	type QdiscOptions,
+} from "../link/index.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Namespace } from "./namespace.ts";
 import { checkQdisc, inTcWords } from "./tc-errors.ts";
@@ -20,13 +27,6 @@ const FQ_CODEL =
 const lastHandles = new WeakMap<Kernel, number>();
 
 const handles = new WeakMap<Qdisc, number>();
-
-/** The word behind `qdisc` in `ip link`: its root queueing discipline, or what it has by itself. */
-export function qdiscName(device: Device): string {
-	if (device.qdisc !== null) return device.qdisc.kind;
-	if (!device.wasUp) return "noop";
-	return device.kind === "nic" ? "fq_codel" : "noqueue";
-}
 
 /** `tc qdisc … root` of the devices of one namespace. Reference: `tc_modify_qdisc` in net/sched/sch_api.c. */
 export class TcCommands {

@@ -283,6 +283,15 @@ describe("a mistake gets the kernel's or iproute2's words and changes nothing", 
 			(w) => w.lab.cable(w.ns.addNic("eth7"), w.lan, { netem: { loss: "150%" } }),
 		],
 		[
+			"netem and qdisc are both given, expected one of them",
+			(w) => w.lab.cable(w.ns.addNic("eth7"), w.lan, { netem: {}, qdisc: { kind: "pfifo" } }),
+		],
+		["macTable is 0, expected a whole number of addresses from 1", (w) => w.lab.switch("s", { macTable: 0 })],
+		[
+			"access and trunk are both given, expected one of them",
+			(w) => w.lab.cable(w.lan, w.lab.switch("s"), { port: { access: 1, trunk: [1] } }),
+		],
+		[
 			'duration is "5 parsecs", expected milliseconds or a number with a unit such as "150us", "20ms", "5s"',
 			(w) => w.lab.advance("5 parsecs"),
 		],

@@ -187,6 +187,41 @@ describe("a managed switch", () => {
 		expect(lan.macTable()).toHaveLength(2);
 	});
 
+	test("shows its tables as switches do", async () => {
+		const { say, lan } = switched([
+			{ access: 10 },
+			{ trunk: [10, 20, 21, 22], native: 1 },
+			{ access: 10, maxMacs: 1 },
+		]);
+		for (const i of [0, 1, 2]) await say(i);
+		expect(lan.showMacTable()).toBe(
+			[
+				"Vlan    Mac Address       Type        Ports",
+				"----    -----------       --------    -----",
+				"   1    0200.0000.0001    DYNAMIC     port2",
+				"  10    0200.0000.0000    DYNAMIC     port1",
+				"  10    0200.0000.0002    STATIC      port3",
+				"Total Mac Addresses for this criterion: 3",
+				"",
+			].join("\n"),
+		);
+		expect(lan.showVlans()).toBe(
+			[
+				"VLAN Name                             Status    Ports",
+				"---- -------------------------------- --------- -------------------------------",
+				"1    default                          active",
+				"10   VLAN0010                         active    port1, port3",
+				"20   VLAN0020                         active",
+				"21   VLAN0021                         active",
+				"22   VLAN0022                         active",
+				"",
+				"Port        Status         Native vlan  Vlans allowed",
+				"port2       trunking       1            10,20-22",
+				"",
+			].join("\n"),
+		);
+	});
+
 	test("refuses what is no VLAN and no setting, and changes nothing then", () => {
 		const { lan } = switched([undefined]);
 		const port = lan.ports[0]!;

@@ -178,6 +178,15 @@ describe("tc at a device", () => {
 		expect(red.tc.show("eth0")).toBe(
 			"qdisc tbf 8001: root refcnt 2 rate 3333Kbit burst 1539b peakrate 5Mbit minburst 1540b lat 44.3ms \n",
 		);
+		for (const [more, text] of [
+			[{ rate: "1gbit", burst: "100kb", latency: "1ms" }, "rate 1Gbit burst 102375b lat 1ms "],
+			[{ rate: "9.6kbit", burst: 2000, latency: "3s" }, "rate 9600bit burst 1999b lat 3s "],
+			[{ rate: 12_345_678, burst: "1mb", limit: "1200kb" }, "rate 12345Kbit burst 1024Kb lat 117ms "],
+			[{ rate: "8bps", burst: 2000, limit: 2000 }, "rate 64bit burst 2000b lat 0us "],
+		] as const) {
+			red.tc.replace("eth0", { kind: "tbf", ...more });
+			expect(red.tc.show("eth0")).toBe(`qdisc tbf 8001: root refcnt 2 ${text}\n`);
+		}
 		red.tc.replace("eth0", { kind: "pfifo", handle: "10:", limit: 5 });
 		red.tc.add("lo", {
 			kind: "netem",
