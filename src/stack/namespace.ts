@@ -296,6 +296,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	sendPacket(frame: Frame, device: Device): void {
 		if (!device.isUp) return device.dropOut(frame, "dev-down");
 		const route = this.#outputRoutes.findBy(ipv4.destination(frame.view, frame.start), device);
+		if (route.type === "broadcast") return device.dropOut(frame, "ip-broadcast", route.text);
 		if (route.type !== "unicast" && route.type !== "local")
 			return device.dropOut(frame, "ip-unreachable-route", route.text);
 		this.ipv4.output(frame, route);

@@ -7,9 +7,9 @@ export interface Macvlans {
 	readonly parent: Device;
 	readonly children: readonly MacvlanDevice[];
 	/** The address of `parent`, `out`, `c0` … */
-	mac(who: string): string;
+	readonly mac: (who: string) => string;
 	/** Sends one frame and gives those whose stacks took it, each as often as it did. */
-	say(from: string, to: string, octets?: number): Promise<string[]>;
+	readonly say: (from: string, to: string) => Promise<string[]>;
 }
 
 /**
@@ -63,9 +63,9 @@ export function macvlans(
 		parent,
 		children,
 		mac: (who) => place(who)[1].macText,
-		say: async (from, to, octets = 60) => {
+		say: async (from, to) => {
 			const [ns, device] = place(from);
-			const frame = new Uint8Array(octets);
+			const frame = new Uint8Array(60);
 			frame.set([...octetsOf(to), ...octetsOf(device.macText), 0x88, 0xb5]);
 			heard = [];
 			ns.packetSocket().send(frame, device);
