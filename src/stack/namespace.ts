@@ -422,6 +422,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		}
 	}
 
+	/** A packet for a device here reached another namespace's stack; true when it was taken (ipvlan l3s). */
 	receivePacket(frame: Frame, inDevice: InDevice): boolean {
 		return this.ipv4.receivePacket(frame, inDevice);
 	}

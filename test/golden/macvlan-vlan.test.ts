@@ -133,6 +133,20 @@ describe("macvlan and ipvlan children speak as Linux's do", () => {
 	});
 });
 
+/** The files of the vepa run with hairpin are not kept; the recorded listing has their octets. */
+const HAIRPIN_ON = { "a:eth0": 1512, "b:eth0": 484, "m:eth0": 2486, "x:eth0": 712 } as const;
+
+describe("macvlan in vepa mode on a port that sends back", () => {
+	test("as many octets on each interface as were recorded: every frame between children twice on the parent", async () => {
+		const capture = await replay();
+		const octets = Object.keys(HAIRPIN_ON).map((place) => [
+			place,
+			emulated(capture, place, 37, 41).reduce((sum, frame) => sum + 16 + frame.data.length, 24),
+		]);
+		expect(Object.fromEntries(octets)).toEqual(HAIRPIN_ON);
+	});
+});
+
 /** The VLANs of m:eth0 and x:eth0, on the bridge of sw again; a's macvlan is on m:eth0.100. */
 const VLAN_START = BASE + 360;
 
