@@ -60,9 +60,10 @@ describe("macvlan", () => {
 			fc.asyncProperty(
 				anyModes,
 				fc.boolean(),
+				fc.array(fc.integer({ min: 1, max: 4094 }), { maxLength: 3 }),
 				fc.array(fc.tuple(fc.nat(), fc.nat()), { minLength: 1, maxLength: 12 }),
-				async (modes, hairpin, words) => {
-					const { say, mac, lab } = macvlans(modes, { hairpin });
+				async (modes, hairpin, tags, words) => {
+					const { say, mac, lab } = macvlans(modes, { hairpin, tags });
 					const everybody = ["parent", "out", ...modes.map((_, i) => `c${String(i)}`)];
 					for (const [f, t] of words) {
 						const from = everybody[f % everybody.length]!;

@@ -18,12 +18,18 @@ export interface Macvlans {
  */
 export function macvlans(
 	modes: readonly MacvlanMode[],
-	options: { readonly hairpin?: boolean; readonly source?: Omit<MacvlanOptions, "mode"> } = {},
+	options: {
+		readonly hairpin?: boolean;
+		readonly source?: Omit<MacvlanOptions, "mode">;
+		/** VLANs on each other, of the parent and of the host outside. */
+		readonly tags?: readonly number[];
+	} = {},
 ): Macvlans {
 	const lab = new Lab({ seed: 1 });
 	const sw = lab.netns("sw");
 	const br0 = sw.addBridge("br0");
 	br0.up();
+	const tops = new Map<string, Device>();
 	const plug = (name: string, mac: string): Device => {
 		const [device, outer] = lab.veth({ ns: lab.netns(name), name: "eth0", mac }, { ns: sw, name });
 		const port = br0.attach(outer);
@@ -31,13 +37,19 @@ export function macvlans(
 		port.flags.hairpin = name === "parent" && options.hairpin === true;
 		device.up();
 		outer.up();
-		return device;
+		let top: Device = device;
+		for (const [i, id] of (options.tags ?? []).entries()) {
+			top = lab.namespaces.get(name)!.addVlan(top, id, { name: `v${String(i)}` });
+			top.up();
+		}
+		tops.set(name, top);
+		return top;
 	};
 	const parent = plug("parent", "02:00:00:00:00:01");
 	plug("out", "02:00:00:00:00:99");
 	const home = lab.namespaces.get("parent")!;
 	const children = modes.map((mode, i) => {
-		const child = home.addMacvlan("eth0", `mv${String(i)}`, {
+		const child = home.addMacvlan(parent, `mv${String(i)}`, {
 			mode,
 			mac: `02:00:00:00:01:0${String(i)}`,
 			...(mode === "source" ? options.source : {}),
@@ -48,7 +60,7 @@ export function macvlans(
 	});
 	const place = (who: string): [Netns, Device] => {
 		const ns = lab.namespaces.get(who)!;
-		return [ns, ns.device("eth0")];
+		return [ns, tops.get(who) ?? ns.device("eth0")];
 	};
 	let heard: string[] = [];
 	for (const who of ["parent", "out", ...modes.map((_, i) => `c${String(i)}`)]) {
