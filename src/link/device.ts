@@ -110,6 +110,15 @@ const MAX_MTU = 65_535;
 export const FORWARDABLE_EXTRA: number = ethernet.OCTETS + vlan.OCTETS;
 
 /**
+ * True for a frame that is short enough for a device within the same machine (`is_skb_forwardable`). The outermost
+ * tag does not count: the kernel carries it beside the frame.
+ */
+export function isForwardable(frame: Frame, device: Device): boolean {
+	const beyond = frame.end - frame.start - device.mtu - FORWARDABLE_EXTRA;
+	return beyond <= 0 || (beyond <= vlan.OCTETS && isTag(ethernet.type(frame.view, frame.start)));
+}
+
+/**
  * A network device: frames in here, frames out there.
  *
  *     transmit(frame)   from above, out to the medium     qdisc → tap (out) → send

@@ -28,6 +28,7 @@ export {
 	type DeviceInput,
 	type DeviceOwner,
 	FORWARDABLE_EXTRA,
+	isForwardable,
 	NEIGHBOUR_NOT_VALID,
 	NO_NEIGHBOUR,
 	type TagTaker,

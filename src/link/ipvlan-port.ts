@@ -2,7 +2,7 @@ import type { Ip4 } from "../addr/index.ts";
 import { NetError } from "../errors.ts";
 import type { Lane, Sink } from "../sim/index.ts";
 import { arp, ethernet, type Frame, ipv4 } from "../wire/index.ts";
-import { type Device, FORWARDABLE_EXTRA, type Upper } from "./device.ts";
+import { type Device, isForwardable, type Upper } from "./device.ts";
 import type { IpvlanDevice } from "./ipvlan.ts";
 import type { Layer3Upper } from "./layer3.ts";
 
@@ -167,7 +167,7 @@ export class IpvlanPort implements Upper, Layer3Upper, Sink<Frame> {
 	/** Hands a frame to another device (`dev_forward_skb`). Takes the frame. */
 	#push(frame: Frame, to: Device, sink: Sink<Frame>, lane: Lane): void {
 		if (!to.isUp) return to.dropIn(frame, "dev-down");
-		if (frame.end - frame.start > to.mtu + FORWARDABLE_EXTRA) return to.dropIn(frame, "rx-length");
+		if (!isForwardable(frame, to)) return to.dropIn(frame, "rx-length");
 		to.world.crossing(frame);
 		lane.push(sink, frame);
 	}

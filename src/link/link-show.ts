@@ -32,7 +32,8 @@ export interface LinkJson {
 
 /** A device as `ip -j link show` has it. `netns` names the namespace of the device behind the `@`. */
 export function linkJson(device: Device, netns: (of: Device) => NetnsRef): LinkJson {
-	const { link, upper } = device;
+	const { link } = device;
+	const master = device.upper?.master;
 	const loopback = device.kind === "loopback";
 	const far = link !== null && link.owner !== device.owner ? netns(link) : undefined;
 	return {
@@ -43,9 +44,9 @@ export function linkJson(device: Device, netns: (of: Device) => NetnsRef): LinkJ
 		flags: linkFlags(device),
 		mtu: device.mtu,
 		qdisc: qdiscName(device),
-		...(upper === null || upper.master === device || upper.master.kind !== "bridge"
+		...(master === null || master === undefined || master === device || master.kind !== "bridge"
 			? {}
-			: { master: upper.master.name }),
+			: { master: master.name }),
 		operstate: operState(device),
 		linkmode: "DEFAULT",
 		group: "default",

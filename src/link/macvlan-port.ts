@@ -1,7 +1,7 @@
 import type { Mac } from "../addr/index.ts";
 import type { Lane, Sink } from "../sim/index.ts";
 import { ethernet, type Frame } from "../wire/index.ts";
-import { type Device, FORWARDABLE_EXTRA, type Upper } from "./device.ts";
+import { type Device, isForwardable, type Upper } from "./device.ts";
 import { keyHigh, MacTable } from "./mac-table.ts";
 import type { MacvlanDevice } from "./macvlan.ts";
 
@@ -140,7 +140,7 @@ export class MacvlanPort implements Upper, Sink<Frame> {
 		for (const { child } of this.#running) {
 			if (child === from || (MODE[child.mode] & modes) === 0) continue;
 			const copy = frame.clone();
-			if (lane === this.#softirq && copy.end - copy.start > child.mtu + FORWARDABLE_EXTRA) {
+			if (lane === this.#softirq && !isForwardable(copy, child)) {
 				child.dropIn(copy, "rx-length");
 				continue;
 			}
@@ -163,7 +163,7 @@ export class MacvlanPort implements Upper, Sink<Frame> {
 	forward(frame: Frame): void {
 		const { device } = this;
 		if (!device.isUp) return device.dropIn(frame, "dev-down");
-		if (frame.end - frame.start > device.mtu + FORWARDABLE_EXTRA) return device.dropIn(frame, "rx-length");
+		if (!isForwardable(frame, device)) return device.dropIn(frame, "rx-length");
 		device.world.crossing(frame);
 		this.#softirq.push(this, frame);
 	}

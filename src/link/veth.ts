@@ -1,7 +1,7 @@
 import type { Mac } from "../addr/index.ts";
 import type { Lane, Sink } from "../sim/index.ts";
 import type { Frame } from "../wire/index.ts";
-import { Device, FORWARDABLE_EXTRA, type DeviceOwner } from "./device.ts";
+import { Device, type DeviceOwner, FORWARDABLE_EXTRA, isForwardable } from "./device.ts";
 import type { World } from "./world.ts";
 
 const ETH_DATA_LEN = 1500;
@@ -49,7 +49,7 @@ export class Veth extends Device implements Sink<Frame> {
 		const peer = this.#peer;
 		if (peer === null) return this.dropOut(frame, "no-carrier");
 		const octets = frame.end - frame.start;
-		if (octets > peer.mtu + FORWARDABLE_EXTRA) {
+		if (octets > peer.mtu + FORWARDABLE_EXTRA && !isForwardable(frame, peer)) {
 			peer.counters.rxDropped++;
 			return this.dropOut(frame, "rx-length");
 		}

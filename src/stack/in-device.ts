@@ -93,6 +93,7 @@ export interface InterfaceAddress {
 /** What takes the frames of a device: the namespace. */
 export interface FrameTaker {
 	receive(frame: Frame, inDevice: InDevice): void;
+	/** True when the packet was taken; else it stays the caller's. */
 	receivePacket(frame: Frame, inDevice: InDevice): boolean;
 }
 

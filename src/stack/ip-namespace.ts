@@ -102,7 +102,8 @@ export class IpNamespace extends Namespace {
 	}
 
 	/**
-	 * `ip link add link LOWER name LOWER.ID type vlan id ID`. Throws `NetError` ENODEV, EEXIST, ERANGE.
+	 * `ip link add link LOWER name LOWER.ID type vlan id ID`. Throws `NetError` ENODEV, EEXIST, ERANGE, EINVAL,
+	 * EOPNOTSUPP for loopback and ipvlan, EMLINK.
 	 */
 	addVlan(
 		lower: Device | string,

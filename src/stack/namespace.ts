@@ -317,6 +317,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	sendPacket(frame: Frame, device: Device): void {
 		const route = this.#outputRoutes.by(device, ipv4.destination(frame.view, frame.start));
 		if (route === undefined) return device.dropOut(frame, "dev-down");
+		if (route.type === "broadcast") return device.dropOut(frame, "ip-broadcast", route.text);
 		if (route.type !== "unicast" && route.type !== "local")
 			return device.dropOut(frame, "ip-unreachable-route", route.text);
 		this.ipv4.output(frame, route);
@@ -456,6 +457,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		}
 	}
 
+	/** A packet for a device here reached another namespace's stack; true when it was taken (ipvlan l3s). */
 	receivePacket(frame: Frame, inDevice: InDevice): boolean {
 		return this.ipv4.receivePacket(frame, inDevice);
 	}

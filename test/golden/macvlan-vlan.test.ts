@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Lab } from "../../src/index.ts";
-import type { Device, IpvlanMode, MacvlanMode } from "../../src/link/index.ts";
+import type { Device, IpvlanMode, MacvlanMode, VlanOptions } from "../../src/link/index.ts";
 import type { Capture } from "../../src/observe/index.ts";
 import { Comparison, recording } from "../support/golden.ts";
 import { atInstants, emulated } from "../support/scenario.ts";
@@ -130,5 +130,97 @@ describe("macvlan and ipvlan children speak as Linux's do", () => {
 			return comparison.differences(`${name}-${each}`, recorded, ours, START);
 		});
 		expect(differences).toEqual([]);
+	});
+});
+
+/** The files of the vepa run with hairpin are not kept; the recorded listing has their octets. */
+const HAIRPIN_ON = { "a:eth0": 1512, "b:eth0": 484, "m:eth0": 2486, "x:eth0": 712 } as const;
+
+describe("macvlan in vepa mode on a port that sends back", () => {
+	test("as many octets on each interface as were recorded: every frame between children twice on the parent", async () => {
+		const capture = await replay();
+		const octets = Object.keys(HAIRPIN_ON).map((place) => [
+			place,
+			emulated(capture, place, 37, 41).reduce((sum, frame) => sum + 16 + frame.data.length, 24),
+		]);
+		expect(Object.fromEntries(octets)).toEqual(HAIRPIN_ON);
+	});
+});
+
+/** The VLANs of m:eth0 and x:eth0, on the bridge of sw again; a's macvlan is on m:eth0.100. */
+const VLAN_START = BASE + 360;
+
+async function replayVlans(): Promise<Capture> {
+	const lab = new Lab({ seed: 1, uptime: "256.2143s" });
+	const [m, sw, x, a] = [lab.netns("m"), lab.netns("sw"), lab.netns("x"), lab.netns("a")];
+	const [mEth, p1] = lab.veth({ ns: m, name: "eth0", mac: "02:00:00:00:0a:01" }, { ns: sw, name: "p1" });
+	const [xEth, p2] = lab.veth({ ns: x, name: "eth0", mac: X }, { ns: sw, name: "p2" });
+	const br0 = sw.addBridge("br0");
+	br0.attach(p1);
+	br0.attach(p2);
+	for (const device of [br0, p1, p2, mEth, xEth]) device.up();
+	// A bridge port counts the outer tag of a full QinQ frame, which Linux carries beside the frame.
+	for (const [i, ns] of [m, x].entries()) {
+		const vlan = (lower: string, id: number, network: number, options: NamedVlan = {}): void => {
+			const device = ns.addVlan(lower, id, options);
+			device.up();
+			if (network > 0) device.addAddress(`10.${String(network)}.0.${String(i + 1)}/24`);
+		};
+		vlan("eth0", 100, 70);
+		vlan("eth0", 200, 71, ns === m ? { egressQosMap: { 0: 5 } } : {});
+		vlan("eth0", 300, 0, { protocol: "802.1ad", name: "eth0.s" });
+		vlan("eth0.s", 30, 72, { name: "eth0.s.c" });
+	}
+	const child = m.addMacvlan("eth0.100", "mv0", { mode: "bridge", mac: "02:00:00:00:0b:01" });
+	m.move(child, a, "eth0");
+	child.up();
+	child.addAddress("10.70.0.11/24");
+	const capture = lab.capture();
+	const ping =
+		(ns: typeof a, address: string, size = 56) =>
+		(): void =>
+			void ns
+				.ping(address, { count: 1, timeout: "1s", size, mtuDiscovery: size > 56 ? "do" : "want" })
+				.catch(() => undefined);
+	await atInstants(
+		lab,
+		VLAN_START,
+		[
+			[BASE + 363.41492, ping(m, "10.70.0.2")],
+			[BASE + 363.51754, ping(m, "10.71.0.2")],
+			[BASE + 363.6004, ping(m, "10.72.0.2")],
+			[BASE + 363.876, ping(a, "10.70.0.2")],
+			[BASE + 363.9906, ping(a, "10.70.0.1")],
+			[BASE + 365.08801, ping(a, "10.70.0.2", 1472)],
+			[BASE + 365.38182, ping(m, "10.72.0.2", 1472)],
+		],
+		BASE + 367,
+	);
+	return capture;
+}
+
+type NamedVlan = VlanOptions & { readonly name?: string };
+
+describe("VLANs, stacked VLANs and a macvlan on one tag as Linux does", () => {
+	test("every frame on the trunk, on the VLAN device, in the container and on the switch", async () => {
+		const capture = await replayVlans();
+		const comparison = new Comparison({ time: 0.06 });
+		const places = {
+			"parent-eth0": "m:eth0",
+			"eth0.100": "m:eth0.100",
+			"a-eth0": "a:eth0",
+			br0: "sw:br0",
+			"x-eth0": "x:eth0",
+		};
+		const differences = Object.entries(places).flatMap(([name, place]) =>
+			comparison.differences(
+				`vlan-${name}`,
+				recording(`k5-macvlan-vlan/vlan-${name}`),
+				emulated(capture, place),
+				VLAN_START,
+			),
+		);
+		expect(differences).toEqual([]);
+		await expectCleanInWireshark(capture.toPcapng());
 	});
 });

@@ -18,6 +18,8 @@ import { BridgeVlans } from "./vlans.ts";
 const ETH_DATA_LEN = 1500;
 /** 01:80:c2:00:00:00, the bridge group. */
 const GROUP = 0x0180_c200_0000 as Mac;
+/** Devices that cannot be ports: no Ethernet, or without a place for a bridge to take frames (`IFF_NO_RX_HANDLER`). */
+const NO_PORTS: ReadonlySet<string> = new Set(["loopback", "ipvlan"]);
 /** From up to the first look for aged addresses (`br_stp_enable_bridge`). */
 const GC_FIRST = milliseconds(100);
 /** Where snoopers of multicast listen, by IPv4 and IPv6 (RFC 4286). */
@@ -203,7 +205,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		if (device.kind === "bridge") {
 			throw new NetError("ELOOP", "Error: Can not enslave a bridge to a bridge.", { context });
 		}
-		if (device.kind === "loopback" || device.gone || device.owner !== this.owner) {
+		if (NO_PORTS.has(device.kind) || device.gone || device.owner !== this.owner) {
 			throw new NetError("EINVAL", "RTNETLINK answers: Invalid argument", {
 				remedy: "A port is an Ethernet device of the bridge's own namespace.",
 				context,
@@ -345,7 +347,8 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	 */
 	#glimpse(frame: Frame, tag: number): void {
 		if (!this.isUp) return;
-		if (tag !== 0) return this.#passUp(frame.clone(), tag);
+		// A macvlan or VLAN device on the bridge may want it.
+		if (tag !== 0 || this.upper !== null || this.vlans !== null) return this.#passUp(frame.clone(), tag);
 		this.counters.rxPackets++;
 		this.counters.rxBytes += frame.end - frame.start;
 		if (this.tap !== null) this.tap.see(frame, this, IN);

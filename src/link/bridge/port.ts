@@ -1,7 +1,7 @@
 import { isLinkLocalGroup, type Mac } from "../../addr/index.ts";
 import { NetError } from "../../errors.ts";
-import { ethernet, type Frame, hasTag, llc, stp, vlan } from "../../wire/index.ts";
-import { type Device, FORWARDABLE_EXTRA, type Upper } from "../device.ts";
+import { ethernet, type Frame, llc, stp } from "../../wire/index.ts";
+import { type Device, isForwardable, type Upper } from "../device.ts";
 import type { Bridge } from "./bridge.ts";
 import { PortFlags } from "./flags.ts";
 import { type PortState, StpPort } from "./stp-port.ts";
@@ -180,11 +180,7 @@ export class BridgePort implements Upper {
 	deliver(frame: Frame, tag: number): void {
 		const device = this.device;
 		if (tag !== 0) this.vlanGroup.dress(frame, tag, this.bridge.vlanTpid);
-		const most = device.mtu + FORWARDABLE_EXTRA;
-		// The outermost tag travels beside the packet in Linux and does not count.
-		if (frame.end - frame.start > most && frame.length - (isTagged(frame) ? vlan.OCTETS : 0) > most) {
-			return device.dropOut(frame, "mtu-exceeded");
-		}
+		if (!isForwardable(frame, device)) return device.dropOut(frame, "mtu-exceeded");
 		device.transmit(frame);
 	}
 
@@ -207,6 +203,3 @@ export class BridgePort implements Upper {
 }
 
 const costOf = (device: Device): number => COSTS.get(device.speed) ?? COST_UNKNOWN;
-
-const isTagged = (frame: Frame): boolean =>
-	hasTag(frame, vlan.TPID_CUSTOMER) || hasTag(frame, vlan.TPID_SERVICE);

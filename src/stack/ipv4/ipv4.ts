@@ -316,8 +316,12 @@ export class Ipv4 {
 
 	#withoutArp(frame: Frame, device: Device): void {
 		frame.push(ethernet.OCTETS);
-		const mac = device === this.ns.loopback ? ZERO_MAC : device.mac;
-		ethernet.write(frame.view, frame.start, { dst: mac, src: mac, type: ethernet.TYPE_IPV4 });
+		const loopback = device === this.ns.loopback;
+		const mac = loopback ? ZERO_MAC : device.mac;
+		// Groups have their own MAC here, too; everyone else, also everyone at once, is sent to the own one.
+		const destination = ipv4.destination(frame.view, frame.start + ethernet.OCTETS);
+		const dst = !loopback && isMulticastIp4(destination) ? multicastMacOf(destination) : mac;
+		ethernet.write(frame.view, frame.start, { dst, src: mac, type: ethernet.TYPE_IPV4 });
 		device.transmit(frame);
 	}
 
