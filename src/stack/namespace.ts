@@ -445,7 +445,9 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	loopBack(frame: Frame, device: Device): void {
 		const inDevice = this.#inDevices.get(device);
 		if (inDevice === undefined) return frame.release();
-		this.ipv4.receive(frame, inDevice);
+		// Its way was decided when it was sent: nobody asks whether an own address may come in.
+		frame.pull(ethernet.OCTETS);
+		this.ipv4.deliver(frame, inDevice);
 	}
 
 	// ── underlay of tunnels ───────────────────────────────────────────────────────────────────────
