@@ -68,6 +68,12 @@ export interface TagTaker {
 	lowerGone(): void;
 }
 
+/** A device that cannot be without a lower one. */
+export interface Dependent {
+	/** The lower device is being deleted, or moved away. */
+	lowerGone(): void;
+}
+
 /** A device that no namespace has taken in yet is down: nothing comes up from it. */
 const NOWHERE: DeviceInput = {
 	receive: (frame) => {
@@ -111,7 +117,7 @@ export abstract class Device {
 	/** The group addresses listened to (`ip maddress`). */
 	readonly multicast: MulticastList = new MulticastList();
 	/** Devices that cannot be without this one, VLANs aside: deleted with it. */
-	dependents: Set<{ lowerGone(): void }> | null = null;
+	dependents: Set<Dependent> | null = null;
 	/** Neighbour resolution is not used (`IFF_NOARP`). */
 	noArp = false;
 	/** The address in the two parts in which it is written into headers. */

@@ -2,6 +2,7 @@ export { BridgePort, type PortFlags, type PortState } from "./bridge-port.ts";
 export { Bridge, type BridgeOptions } from "./bridge.ts";
 export { Cable, CableEnd, type CableOptions, type Plug } from "./cable.ts";
 export {
+	type Dependent,
 	Device,
 	DeviceCounters,
 	type DeviceInput,
