@@ -270,8 +270,13 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 		const { view, start } = frame;
 		const isIp =
 			ethernet.type(view, start) === ethernet.TYPE_IPV4 && octets >= ethernet.OCTETS + ipv4.MIN_OCTETS;
-		if (underlay.isLocalAddress(remote.ip)) return this.#sendToSelf(frame, remote);
-		if (isIp && !this.#fits(frame, remote)) return;
+		const mtu = underlay.reach(remote.ip, remote.device);
+		if (mtu < 0) return this.#sendToSelf(frame, remote);
+		if (mtu === 0) {
+			this.counters.txErrors++;
+			return this.world.drop(frame, "ip-no-route", this, formatIp4(remote.ip));
+		}
+		if (isIp && octets - ethernet.OCTETS > mtu - OVERHEAD && !this.#mayExceed(frame, mtu - OVERHEAD)) return;
 		const header = this.#outer.fill(frame, remote, isIp);
 		this.counters.txPackets++;
 		this.counters.txBytes += octets;
@@ -288,9 +293,7 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 	 * would have fitted; a sender on the other side of a bridge is told by ICMP, and then the packet ends here: false
 	 * (`skb_tunnel_check_pmtu`).
 	 */
-	#fits(frame: Frame, remote: Remote): boolean {
-		const mtu = this.underlay.mtuTo(remote.ip, remote.device) - OVERHEAD;
-		if (mtu <= 0 || frame.end - frame.start - ethernet.OCTETS <= mtu) return true;
+	#mayExceed(frame: Frame, mtu: number): boolean {
 		if (frame.routed) {
 			this.owner.tooLong(frame, mtu);
 			return true;

@@ -298,17 +298,14 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		return this.localFib.lookup(address)?.type === "local";
 	}
 
-	mtuTo(address: Ip4, device: Device | null): number {
+	reach(address: Ip4, device: Device | null): number {
 		const route = device === null ? this.route(address) : this.routeBy(device, address);
-		return route === undefined ? 0 : this.ipv4.mtuOf(route, address);
+		if (route === undefined) return 0;
+		return route.type === "local" ? -1 : this.ipv4.mtuOf(route, address);
 	}
 
 	tooLong(frame: Frame, mtu: number): void {
 		this.ipv4.pathMtus.learn(ipv4.destination(frame.view, frame.start + ethernet.OCTETS), mtu);
-	}
-
-	isLocalAddress(address: Ip4): boolean {
-		return this.route(address)?.type === "local";
 	}
 
 	/** True for 255.255.255.255 and the broadcast addresses of subnets here. */
