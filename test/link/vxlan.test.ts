@@ -99,6 +99,8 @@ describe("a multicast group", () => {
 		const capture = world.lab.capture("u1:eth0");
 		const { received } = await world.u1.ping("10.9.0.2", { count: 1 });
 		expect(received).toBe(1);
+		await world.lab.advance("10s");
+		expect(world.lab.world.frames.taken).toBe(0);
 		const flood = capture
 			.sightings()
 			.map((row) => tell(row.data))
@@ -411,6 +413,8 @@ describe("a path too small for the tunnel", () => {
 		]);
 		expect(of("icmp.rest")).toBe(1350);
 		expect(lab.world.dropped.get("ip-frag-needed")).toBe(2);
+		await lab.advance("10s");
+		expect(lab.world.frames.taken).toBe(0);
 		const small = await c1.ping("10.9.0.12", { count: 1, size: 1322, mtuDiscovery: "do" });
 		expect(small.received).toBe(1);
 		await expectCleanInWireshark(inside.toPcapng());

@@ -268,13 +268,30 @@ describe("a UDP socket and groups", () => {
 		expect(lab.world.dropped.get("ip-nomcast")).toBe(2);
 	});
 
+	test("sends to a group on the link, though the route there has a gateway, and never with the group as its source", async () => {
+		const { lab, h, eth0 } = await linked();
+		h.routes.add("default", { via: "192.0.2.2" });
+		const capture = lab.capture("h:eth0");
+		const socket = h.udp({ port: 5000, address: GROUP });
+		socket.join(GROUP);
+		socket.send(Uint8Array.of(1), { address: GROUP, port: 5000 });
+		expect((await socket.receive()).address).toBe("192.0.2.1");
+		const [sent] = capture.sightings().map((row) => dissect(row.data));
+		expect(sent?.[0]?.fields[0]?.text).toBe("01:00:5e:01:01:01");
+		expect(eth0.multicast.addresses()).toHaveLength(3);
+		await lab.advance("2s");
+		expect(lab.world.frames.taken).toBe(0);
+	});
+
 	test("shares a port when all allow it, and each gets a copy", async () => {
-		const { h, r, eth0, other } = await linked();
+		const { lab, h, r, eth0, other } = await linked();
 		const sockets = [1, 2, 3].map(() => h.udp({ port: 5000, reuseAddress: true }));
 		sockets[0]?.join(GROUP, eth0);
 		expect(() => h.udp({ port: 5000 })).toThrow("bind: Address already in use");
 		r.udp({ multicastDevice: other }).send(Uint8Array.of(7), { address: GROUP, port: 5000 });
 		for (const socket of sockets) expect((await socket.receive()).data).toEqual(Uint8Array.of(7));
+		await lab.advance("2s");
+		expect(lab.world.frames.taken).toBe(0);
 	});
 
 	test("hears itself unless it switches the loop off", async () => {
