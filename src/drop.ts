@@ -7,6 +7,8 @@ export const DROPS = {
 	"ethernet-truncated": "shorter than an Ethernet header",
 	"llc-truncated": "802.3 length field or LLC header beyond the end of the frame",
 	"vlan-truncated": "shorter than an 802.1Q tag",
+	"stp-truncated": "shorter than the BPDU it announces",
+	"stp-unsupported": "a BPDU of another version or type than 802.1D's",
 	"arp-truncated": "shorter than an ARP packet for Ethernet and IPv4",
 	"arp-unsupported": "ARP for another hardware or protocol type, or an unknown operation",
 	"ip-truncated": "shorter than the IPv4 header or than the total length it announces",
@@ -34,7 +36,8 @@ export const DROPS = {
 	"mtu-exceeded": "longer than the device may send",
 	"rx-length": "longer than the receiving device accepts",
 	"full-ring": "the queue of the cable or device is full",
-	"netem-loss": "lost on the cable, as its impairment asks",
+	"qdisc-drop": "the queueing discipline is full, was emptied, or can never send a frame as long",
+	"netem-loss": "lost in netem, as its options ask",
 	"unicast-filter": "not for the MAC addresses this NIC accepts, and not promiscuous",
 	"multicast-filter": "for a group that nobody joined on this NIC, and it does not accept all of them",
 	"unhandled-proto": "no handler for this EtherType",
@@ -49,9 +52,21 @@ export const DROPS = {
 	"bridge-isolated": "both ports are isolated",
 	"bridge-no-flood": "unknown destination and no port floods it",
 	"bridge-link-local": "link-local group address, never forwarded by a bridge",
+	"bridge-locked": "the port is locked and the source address is not in the table there",
 	"bridge-no-port": "the bridge has no other port in forwarding state",
+	"vlan-egress": "the port or bridge is not a member of this VLAN",
+	"stp-ignored": "a BPDU that nothing here waits for: STP is off, or the port is disabled",
+	"stp-guard": "a BPDU at a port with guard on; the port is disabled now",
 	"vlan-ingress": "the port does not accept frames of this VLAN",
+	"port-security":
+		"the switch port knows as many addresses as it may, or the address is secured on another port",
+	"mac-not-allowed":
+		"the switch port takes frames from the addresses on its list only, and this source is none of them",
 	"vlan-unknown": "no VLAN device for this tag",
+
+	// ipvlan.
+	"ipvlan-private": "for a sibling of an ipvlan in private mode",
+	"ipvlan-group": "multicast or broadcast out of an ipvlan in l3 mode",
 
 	// VXLAN.
 	"vxlan-vni-not-found": "no VXLAN device of this VNI on this socket",

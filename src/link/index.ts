@@ -1,5 +1,26 @@
-export { BridgePort, type PortFlags, type PortState } from "./bridge-port.ts";
-export { Bridge, type BridgeOptions } from "./bridge.ts";
+export {
+	Bridge,
+	BridgeFdb,
+	type BridgeOptions,
+	BridgePort,
+	type BridgeSettings,
+	BridgeVlans,
+	type FdbBridge,
+	type BridgeFdbOptions,
+	PortFlags,
+	type PortOptions,
+	type PortState,
+	type PortTimers,
+	SpanningTree,
+	type StatefulPort,
+	type StpBridge,
+	StpPort,
+	type VlanBridge,
+	type VlanFlags,
+	VlanGroup,
+	type VlanMember,
+	type VlanRange,
+} from "./bridge/index.ts";
 export { Cable, CableEnd, type CableOptions, type Plug } from "./cable.ts";
 export {
 	type Dependent,
@@ -14,15 +35,37 @@ export {
 	type Upper,
 } from "./device.ts";
 export { Fdb, FdbEntry, type FdbKind } from "./fdb.ts";
+export { type IpvlanFlag, type IpvlanMode } from "./ipvlan-port.ts";
+export { IpvlanDevice, type IpvlanOptions } from "./ipvlan.ts";
+export type { AddressListener, Layer3Upper } from "./layer3.ts";
 export { Loopback } from "./loopback.ts";
 export { ALL_NODES_MAC, MulticastList } from "./multicast-list.ts";
-export { Netem, type NetemOptions, type Share } from "./netem.ts";
+export { MacvlanDevice, type MacvlanMode, type MacvlanOptions } from "./macvlan.ts";
+export { Fifo, type FifoOptions } from "./fifo.ts";
+export type { Distribution } from "./netem-distribution.ts";
+export type { LossGilbertElliott, LossState } from "./netem-loss.ts";
+export { Netem, type NetemOptions } from "./netem.ts";
+export { changeQdisc, makeQdisc, type QdiscOptions } from "./qdisc-make.ts";
+export type { Share, Size } from "./qdisc-units.ts";
+export { Qdisc, type QdiscStats } from "./qdisc.ts";
 export { Nic } from "./nic.ts";
-export { PhysicalSwitch, SwitchPort } from "./switch.ts";
+export type {
+	PortSecurity,
+	PortVlans,
+	SwitchOptions,
+	SwitchPortOptions,
+	Violation,
+} from "./switch-options.ts";
+export { type SwitchCore, SwitchPort, type SwitchPortState } from "./switch-port.ts";
+export type { SwitchMac } from "./switch-table.ts";
+export { PhysicalSwitch } from "./switch.ts";
+export { Tbf, type TbfOptions } from "./tbf.ts";
 export { type Direction, IN, OUT, type Tap } from "./tap.ts";
 export type { TunnelHeader, TunnelReceiver, Underlay } from "./underlay.ts";
 export { Veth } from "./veth.ts";
-export { VlanDevice, type VlanOptions } from "./vlan.ts";
+export type { QosMap, VlanOptions, VlanProtocol } from "./vlan-options.ts";
+export { stripPriorityTags } from "./vlan-tag.ts";
+export { VlanDevice } from "./vlan.ts";
 export type { VxlanFdbJson, VxlanFdbLine } from "./vxlan-fdb-show.ts";
 export { type FdbFlags, type Remote, VxlanFdb, VxlanFdbEntry, type VxlanFdbState } from "./vxlan-fdb.ts";
 export type { FdbOptions, RemoteOptions, VxlanMiss, VxlanOptions } from "./vxlan-options.ts";

@@ -12,12 +12,16 @@ const ETH_DATA_LEN = 1500;
  */
 export class Nic extends Device implements Plug {
 	override readonly kind = "nic";
-	readonly #filter = new Set<Mac>();
+	protected override readonly filtersUnicast = true;
 	#cable: CableEnd | null = null;
 
 	constructor(world: World, owner: DeviceOwner, name: string, mac: Mac) {
 		super(world, owner, name, mac, ETH_DATA_LEN);
 		this.carrier = false;
+	}
+
+	override get speed(): number {
+		return this.carrier ? 1000 : 0;
 	}
 
 	protected override send(frame: Frame): void {
@@ -49,27 +53,35 @@ export class Nic extends Device implements Plug {
 		if (frame.end - frame.start < ethernet.OCTETS) return true;
 		const high = ethernet.dstHigh(frame.view, frame.start);
 		if (high === this.macHigh && ethernet.dstLow(frame.view, frame.start) === this.macLow) return true;
-		return this.#filter.size > 0 && this.#filter.has(ethernet.dst(frame.view, frame.start));
+		return this.hasUnicast(ethernet.dst(frame.view, frame.start));
 	}
 
-	/** Accepts frames for one more address (`dev_uc_add`). */
-	addUnicast(mac: Mac): void {
-		this.#filter.add(mac);
-	}
-
-	/** `dev_uc_del`. */
-	delUnicast(mac: Mac): void {
-		this.#filter.delete(mac);
+	get hasCable(): boolean {
+		return this.#cable !== null;
 	}
 
 	plugged(end: CableEnd | null): void {
 		this.#cable = end;
-		this.carrierChanged(end !== null);
+		if (end === null) this.carrierChanged(false);
+		else end.light(this.isUp);
 	}
 
 	carrierChanged(carrier: boolean): void {
 		if (this.carrier === carrier) return;
 		this.carrier = carrier;
-		this.changed();
+		// A card that is down has no link to speak of: going up or down tells enough.
+		if (this.isUp) this.changed();
+	}
+
+	/** Sets the card up: its light goes on, and there is a link when the far end's is on too. */
+	override up(): void {
+		this.#cable?.light(true);
+		super.up();
+	}
+
+	/** Sets the card down, which the far end sees as the loss of its link. */
+	override down(): void {
+		super.down();
+		this.#cable?.light(false);
 	}
 }

@@ -31,6 +31,14 @@ export class Veth extends Device implements Sink<Frame> {
 		return this.#peer;
 	}
 
+	override get speed(): number {
+		return 10_000;
+	}
+
+	override get link(): Veth | null {
+		return this.#peer;
+	}
+
 	/** Ties two ends together. Done once, by the namespace that creates them. */
 	static pair(a: Veth, b: Veth): void {
 		a.#peer = b;

@@ -19,7 +19,7 @@ export function answerArp(
 	if (typeof request === "string") return request;
 	const target = request.targetIp;
 	if (request.operation !== arp.REQUEST || isLoopbackIp4(target) || isMulticastIp4(target)) return undefined;
-	const mac = device.owner.neighbourMac(device, target);
+	const mac = device.owner.neighbourMac(device, target, "connected");
 	if (mac === NO_NEIGHBOUR) missed(target);
 	if (mac === NO_NEIGHBOUR || mac === NEIGHBOUR_NOT_VALID) return undefined;
 	const known = mac as Mac;
@@ -49,7 +49,7 @@ export function shortCircuit(device: VxlanDevice, frame: Frame, missed: (ip: Ip4
 	if (ethernet.type(view, start) !== ethernet.TYPE_IPV4) return false;
 	if (frame.end - start < ethernet.OCTETS + ipv4.MIN_OCTETS) return false;
 	const target = ipv4.destination(view, start + ethernet.OCTETS);
-	const mac = device.owner.neighbourMac(device, target);
+	const mac = device.owner.neighbourMac(device, target, "valid");
 	if (mac === NO_NEIGHBOUR) missed(target);
 	if (mac < 0 || mac === router) return false;
 	ethernet.write(view, start, { dst: mac as Mac, src: router, type: ethernet.TYPE_IPV4 });

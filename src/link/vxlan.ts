@@ -298,7 +298,7 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 			this.owner.tooLong(frame, mtu);
 			return true;
 		}
-		if (this.upper?.master.kind !== "bridge") return true;
+		if (this.upper?.master?.kind !== "bridge") return true;
 		const reply = fragmentationNeeded(frame, mtu, this.world.frames);
 		if (reply === undefined) return true;
 		this.world.drop(frame, "ip-frag-needed", this, `MTU ${String(mtu)} in the tunnel`);

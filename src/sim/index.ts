@@ -1,6 +1,7 @@
 export { Driver, Operation, type Settle } from "./driver.ts";
 export { hashText, keyedHash } from "./hash.ts";
 export { Jiffies } from "./jiffies.ts";
+export { KernelTimer } from "./kernel-timer.ts";
 export { Lane, type Sink } from "./lane.ts";
 export { Rng } from "./rng.ts";
 export { Scheduler, Timer } from "./scheduler.ts";

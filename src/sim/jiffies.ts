@@ -27,14 +27,39 @@ export class Jiffies {
 		return Math.floor((now + this.#phase) / this.#tick);
 	}
 
+	/** A time in ticks, rounded up (`nsecs_to_jiffies`). */
+	ticks(delay: Nanoseconds): number {
+		return Math.ceil(delay / this.#tick);
+	}
+
+	/** Ticks in nanoseconds. */
+	nanoseconds(ticks: number): Nanoseconds {
+		return ticks * this.#tick;
+	}
+
+	/**
+	 * The whole second next to a tick, so that timers that need not be exact fire together (`round_jiffies`): the one
+	 * before while less than a quarter of a second has passed, unless that is over.
+	 */
+	rounded(now: Instant, expires: number): number {
+		const second = Math.round(1e9 / this.#tick);
+		const passed = expires % second;
+		const whole = passed < second >> 2 ? expires - passed : expires - passed + second;
+		return whole > this.jiffiesAt(now) ? whole : expires;
+	}
+
 	/** When a timer armed now for `delay` fires. */
 	expiry(now: Instant, delay: Nanoseconds): Instant {
+		return this.fires(now, this.jiffiesAt(now) + this.ticks(delay));
+	}
+
+	/** When a timer armed now for the tick `expires` fires. */
+	fires(now: Instant, expires: number): Instant {
 		const clock = this.jiffiesAt(now);
-		const expires = clock + Math.ceil(delay / this.#tick);
 		let level = 0;
 		while (level < LEVELS - 1 && expires - clock >= (LEVEL_SLOTS - 1) * 2 ** (level * LEVEL_SHIFT)) level++;
 		const granule = 2 ** (level * LEVEL_SHIFT);
-		const fires = (Math.floor(expires / granule) + 1) * granule;
-		return Math.max(now, fires * this.#tick - this.#phase);
+		const slot = (Math.floor(Math.max(expires, clock) / granule) + 1) * granule;
+		return Math.max(now, slot * this.#tick - this.#phase);
 	}
 }

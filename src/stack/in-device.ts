@@ -91,6 +91,7 @@ export interface InterfaceAddress {
 /** What takes the frames of a device: the namespace. */
 export interface FrameTaker {
 	receive(frame: Frame, inDevice: InDevice): void;
+	receivePacket(frame: Frame, inDevice: InDevice): boolean;
 }
 
 /** What a namespace keeps of IPv4 at one of its devices (`struct in_device`), and where its frames come in. */
@@ -115,6 +116,10 @@ export class InDevice implements DeviceInput {
 
 	receive(frame: Frame): void {
 		this.#taker.receive(frame, this);
+	}
+
+	receivePacket(frame: Frame): boolean {
+		return this.#taker.receivePacket(frame, this);
 	}
 
 	/** The address to speak to `destination` with: one of its subnet if there is one, else the first (`inet_select_addr`). */

@@ -5,6 +5,10 @@ import {
 	Bridge,
 	type BridgeOptions,
 	type Device,
+	IpvlanDevice,
+	type IpvlanOptions,
+	MacvlanDevice,
+	type MacvlanOptions,
 	Nic,
 	Veth,
 	VlanDevice,
@@ -18,6 +22,9 @@ import { NeighbourCommands } from "./neighbour/commands.ts";
 import { type PacketSocket, type PacketSocketOptions } from "./packet-socket.ts";
 import { RouteCommands } from "./route-commands.ts";
 import { Sysctl } from "./sysctl.ts";
+import { Brctl } from "./tools/brctl.ts";
+import { BridgeTool } from "./tools/bridge.ts";
+import { TcCommands } from "./tc.ts";
 import type { UdpOptions, UdpSocket } from "./udp-socket.ts";
 
 /** One end of a veth pair: where it is, its name, its address if it is not to be random. */
@@ -38,13 +45,25 @@ export class IpNamespace extends Namespace {
 	readonly neigh: NeighbourCommands;
 	/** `sysctl`. */
 	readonly sysctl: Sysctl;
+	/** `bridge … show`. */
+	readonly bridgeTool: BridgeTool;
+	/** `brctl show…`. */
+	readonly brctl: Brctl;
+	#tc: TcCommands | undefined;
 
 	constructor(kernel: Kernel, name: string) {
 		super(kernel, name);
 		this.routes = new RouteCommands(this);
 		this.neigh = new NeighbourCommands(this);
 		this.sysctl = new Sysctl(this);
+		this.bridgeTool = new BridgeTool(this);
+		this.brctl = new Brctl(this);
 		this.loopback.addAddress("127.0.0.1/8");
+	}
+
+	/** `tc qdisc …`. */
+	get tc(): TcCommands {
+		return (this.#tc ??= new TcCommands(this));
 	}
 
 	/** The bridge of a name. Throws `NetError` ENODEV when the device is none. */
@@ -86,6 +105,27 @@ export class IpNamespace extends Namespace {
 		const name = options.name ?? `${below.name}.${String(id)}`;
 		this.checkFree(name);
 		return this.#take(new VlanDevice(this.world, this, name, below, id, options), name);
+	}
+
+	/**
+	 * `ip link add NAME link LOWER type macvlan mode …`; on a macvlan it is made on that one's parent. Throws
+	 * `NetError` ENODEV, EEXIST, EBUSY, EINVAL, EADDRNOTAVAIL.
+	 */
+	addMacvlan(lower: Device | string, name: string, options: MacvlanOptions = {}): MacvlanDevice {
+		const below = typeof lower === "string" ? this.device(lower) : lower;
+		this.checkFree(name);
+		const mac = options.mac === undefined ? this.kernel.randomMac() : toMac(options.mac, "mac");
+		return this.#take(new MacvlanDevice(this.world, this, name, below, mac, options), name);
+	}
+
+	/**
+	 * `ip link add NAME link LOWER type ipvlan mode …`; on an ipvlan it is made on that one's parent. Throws
+	 * `NetError` ENODEV, EEXIST, EBUSY, EINVAL.
+	 */
+	addIpvlan(lower: Device | string, name: string, options: IpvlanOptions = {}): IpvlanDevice {
+		const below = typeof lower === "string" ? this.device(lower) : lower;
+		this.checkFree(name);
+		return this.#take(new IpvlanDevice(this.world, this, name, below, options), name);
 	}
 
 	/** A physical network card, to be plugged into a cable. Throws `NetError` EEXIST. */

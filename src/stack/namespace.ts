@@ -15,13 +15,14 @@ import {
 	Loopback,
 	NEIGHBOUR_NOT_VALID,
 	NO_NEIGHBOUR,
+	stripPriorityTags,
 	type TunnelHeader,
 	type TunnelReceiver,
 	type Underlay,
 	type VxlanDevice,
 	type World,
 } from "../link/index.ts";
-import type { Nanoseconds, Timer } from "../sim/index.ts";
+import type { Jiffies, Nanoseconds, Timer } from "../sim/index.ts";
 import { ethernet, type Frame, ipv4 } from "../wire/index.ts";
 import {
 	DEVICE_CONF,
@@ -38,7 +39,7 @@ import type { Kernel } from "./kernel.ts";
 import { Arp } from "./neighbour/arp.ts";
 import { Addresses } from "./addresses.ts";
 import { OutputRoutes } from "./output-routes.ts";
-import { isConnected } from "./neighbour/state.ts";
+import { isConnected, isValid } from "./neighbour/state.ts";
 import { type NeighbourHost, NeighbourTable } from "./neighbour/table.ts";
 import { PacketSockets } from "./packet-socket.ts";
 import { Pings } from "./ping-socket.ts";
@@ -219,7 +220,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		}
 		to.checkFree(name);
 		device.down();
-		device.upper?.lowerGone(device);
+		if (device.upper?.staysOnMove !== true) device.upper?.lowerGone(device);
 		for (const dependent of [...(device.dependents ?? [])]) dependent.lowerGone();
 		this.#forget(device);
 		to.adopt(device, name);
@@ -304,6 +305,14 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		return route.type === "local" ? -1 : this.ipv4.mtuOf(route, address);
 	}
 
+	sendPacket(frame: Frame, device: Device): void {
+		const route = this.#outputRoutes.by(device, ipv4.destination(frame.view, frame.start));
+		if (route === undefined) return device.dropOut(frame, "dev-down");
+		if (route.type !== "unicast" && route.type !== "local")
+			return device.dropOut(frame, "ip-unreachable-route", route.text);
+		this.ipv4.output(frame, route);
+	}
+
 	tooLong(frame: Frame, mtu: number): void {
 		this.ipv4.pathMtus.learn(ipv4.destination(frame.view, frame.start + ethernet.OCTETS), mtu);
 	}
@@ -362,10 +371,19 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		return (inDevice.igmp ??= new Igmp(this, inDevice));
 	}
 
-	neighbourMac(device: Device, address: Ip4): number {
+	neighbourMac(device: Device, address: Ip4, fit: "connected" | "valid"): number {
 		const facts = this.#inDevices.get(device)?.neighbours?.get(address)?.facts;
 		if (facts === undefined) return NO_NEIGHBOUR;
-		return isConnected(facts.state) && facts.mac !== undefined ? facts.mac : NEIGHBOUR_NOT_VALID;
+		const fits = fit === "connected" ? isConnected(facts.state) : isValid(facts.state);
+		return fits && facts.mac !== undefined ? facts.mac : NEIGHBOUR_NOT_VALID;
+	}
+
+	hasAddress(device: Device, address: Ip4): boolean {
+		return this.#inDevices.get(device)?.addresses.some(({ prefix }) => prefix.address === address) === true;
+	}
+
+	get jiffies(): Jiffies {
+		return this.kernel.jiffies;
 	}
 
 	/** `ip neigh add proxy ADDRESS dev DEVICE`. */
@@ -405,14 +423,28 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 			(high === device.macHigh && ethernet.dstLow(view, start) === device.macLow) ||
 			device.isOwnAddress(ethernet.dst(view, start));
 		if (!forUs) return device.dropIn(frame, "otherhost");
-		switch (ethernet.type(view, start)) {
+		this.#handle(frame, inDevice, ethernet.type(view, start));
+	}
+
+	#handle(frame: Frame, inDevice: InDevice, type: number): void {
+		const { device } = inDevice;
+		switch (type) {
 			case ethernet.TYPE_IPV4:
 				return this.ipv4.receive(frame, inDevice);
 			case ethernet.TYPE_ARP:
 				return this.arp.receive(frame, inDevice);
+			case ethernet.TYPE_VLAN:
+			case ethernet.TYPE_SERVICE_VLAN:
+				if (stripPriorityTags(frame, device))
+					this.#handle(frame, inDevice, ethernet.type(frame.view, frame.start));
+				return;
 			default:
 				return device.dropIn(frame, "unhandled-proto");
 		}
+	}
+
+	receivePacket(frame: Frame, inDevice: InDevice): boolean {
+		return this.ipv4.receivePacket(frame, inDevice);
 	}
 
 	/** A whole packet for this host, to whoever handles its protocol. Takes the frame. */

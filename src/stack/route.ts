@@ -93,14 +93,17 @@ export class Fib {
 	#masks: number[] = [];
 	#maps: Map<number, Route[]>[] = [];
 
-	/** The route of a destination whose device is up, if any; by `device` alone if that is said (`flowi4_oif`). */
+	/**
+	 * The route of a destination whose device is up, if any; by `device`, or one that ends packets, if that is said
+	 * (`flowi4_oif`).
+	 */
 	lookup(destination: Ip4, device?: Device): Route | undefined {
 		for (let i = 0; i < this.#maps.length; i++) {
 			const routes = this.#maps[i]!.get(destination & this.#masks[i]!);
 			if (routes === undefined) continue;
 			for (const route of routes) {
-				if (device !== undefined && route.device !== device) continue;
-				if (route.device === null || route.device.isUp) return route;
+				if (route.device === null) return route;
+				if ((device === undefined || route.device === device) && route.device.isUp) return route;
 			}
 		}
 		return undefined;

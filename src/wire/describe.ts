@@ -41,6 +41,13 @@ function tellPacket(of: (protocol: string) => Layer | undefined): string {
 		if (text(arp, "arp.operation") === "request") return `ARP who has ${target}? tell ${sender}`;
 		return `ARP ${sender} is at ${text(arp, "arp.senderMac")}`;
 	}
+	const stp = of("stp");
+	if (stp !== undefined) {
+		const flags = text(stp, "stp.flags");
+		if (text(stp, "stp.type") === "TCN") return "STP topology change notification";
+		const root = `${text(stp, "stp.rootPriority")}/${text(stp, "stp.rootMac")}`;
+		return `STP ${flags === "" ? "" : `${flags} `}root ${root} cost ${text(stp, "stp.rootCost")} port ${text(stp, "stp.port")}`;
+	}
 	const malformed = of("malformed");
 	const ip = of("ipv4") ?? of("ipv6");
 	if (ip === undefined) {

@@ -8,6 +8,7 @@ import * as igmp from "./igmp.ts";
 import * as ipv4 from "./ipv4.ts";
 import * as ipv6 from "./ipv6.ts";
 import * as llc from "./llc.ts";
+import * as stp from "./stp.ts";
 import * as tcp from "./tcp.ts";
 import * as udp from "./udp.ts";
 import * as vlan from "./vlan.ts";
@@ -168,8 +169,42 @@ class Dissection {
 			fields.push(this.#data("llc.oui", at + 3, at + 6), this.#number("llc.protocol", at + 6, 2));
 		}
 		this.#layer("llc", at, octets, fields);
-		this.#rest("payload", "payload.data", at + octets, last);
+		const spanningTree =
+			header.dsap === llc.SAP_STP && header.ssap === llc.SAP_STP && header.control === llc.UI;
+		if (spanningTree) this.#stp(at + octets, last);
+		else this.#rest("payload", "payload.data", at + octets, last);
 		this.#rest("padding", "ethernet.padding", last, end);
+	}
+
+	#stp(at: number, end: number): void {
+		const bpdu = stp.read(this.#view, at, end);
+		if (bpdu === "stp-unsupported") return this.#rest("payload", "payload.data", at, end);
+		if (typeof bpdu === "string") return this.#malformed(at, end, bpdu);
+		const octets = stp.octets(bpdu);
+		const fields = [
+			this.#number("stp.protocol", at, 2),
+			this.#number("stp.version", at + 2, 1),
+			this.#number("stp.type", at + 3, 1, bpdu.type === stp.TCN ? "TCN" : "Config"),
+		];
+		if (bpdu.type === stp.CONFIG) {
+			const changed = (bpdu.flags & stp.TOPOLOGY_CHANGE) === 0 ? "" : "TC";
+			const acknowledged = (bpdu.flags & stp.TOPOLOGY_CHANGE_ACK) === 0 ? "" : "TCA";
+			fields.push(
+				this.#number("stp.flags", at + 4, 1, [changed, acknowledged].filter((flag) => flag !== "").join(" ")),
+				this.#number("stp.rootPriority", at + 5, 2),
+				this.#mac("stp.rootMac", at + 7),
+				this.#number("stp.rootCost", at + 13, 4),
+				this.#number("stp.bridgePriority", at + 17, 2),
+				this.#mac("stp.bridgeMac", at + 19),
+				this.#number("stp.port", at + 25, 2, `0x${bpdu.port.toString(16)}`),
+				this.#number("stp.messageAge", at + 27, 2),
+				this.#number("stp.maxAge", at + 29, 2),
+				this.#number("stp.helloTime", at + 31, 2),
+				this.#number("stp.forwardDelay", at + 33, 2),
+			);
+		}
+		this.#layer("stp", at, octets, fields);
+		this.#rest("payload", "payload.data", at + octets, end);
 	}
 
 	#arp(at: number, end: number): void {

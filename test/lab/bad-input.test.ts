@@ -19,7 +19,7 @@ function world() {
 	vx.addFdb("02:00:00:00:00:01", { dst: "192.0.2.9" });
 	ns.neigh.add("192.0.2.7", { dev: "eth0", lladdr: "02:00:00:00:00:07" });
 	const text = (device: Device): string =>
-		[device.place, device.macText, device.mtu, device.isUp, device.index, device.upper?.master.name].join(
+		[device.place, device.macText, device.mtu, device.isUp, device.index, device.upper?.master?.name].join(
 			" ",
 		);
 	const state = (): string =>

@@ -26,6 +26,7 @@ export function fragment(frame: Frame, mtu: number, send: (piece: Frame) => void
 		piece.id = frame.id;
 		piece.hops = frame.hops;
 		piece.mark = frame.mark;
+		piece.priority = frame.priority;
 		piece.trusted = frame.trusted;
 		piece.routed = frame.routed;
 		piece.tunnelDepth = frame.tunnelDepth;

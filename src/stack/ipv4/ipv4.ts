@@ -17,6 +17,7 @@ import { fragment } from "./fragment.ts";
 import { Icmp } from "./icmp.ts";
 import { PathMtus } from "./path-mtu.ts";
 import { Peers } from "./peers.ts";
+import { priorityOf } from "./priority.ts";
 import { Reassembly } from "./reassembly.ts";
 
 /** What happens to a received packet's address pair: decided once per flow, kept while routes stay as they are. */
@@ -86,6 +87,10 @@ export class Ipv4 {
 		if (total < header) return this.#refuse(frame, device, "ip-inhdr");
 		// Ethernet padding is no part of the packet.
 		frame.end = start + total;
+		if (device.layer3 !== null) {
+			const child = device.layer3.layer3Child(ipv4.destination(view, start));
+			if (child?.input.receivePacket(frame) === true) return;
+		}
 		const decision = this.#decide(ipv4.source(view, start), ipv4.destination(view, start), inDevice);
 		const route = decision.verdict;
 		if (typeof route === "string") return this.#turnAway(frame, inDevice, route);
@@ -94,6 +99,21 @@ export class Ipv4 {
 		// A packet sent to everyone on the link is not for anyone elsewhere.
 		if (group) return this.#refuse(frame, device, "ip-broadcast");
 		this.#forward(frame, inDevice, route, decision.redirect);
+	}
+
+	/**
+	 * A packet that came up by another namespace's device and is for one of this namespace; it starts at its IPv4
+	 * header. True when it is for this host and was taken (`ipvlan_l3_rcv`, `ipvlan_nf_input`).
+	 */
+	receivePacket(frame: Frame, inDevice: InDevice): boolean {
+		const { view, start } = frame;
+		const { verdict } = this.#decide(ipv4.source(view, start), ipv4.destination(view, start), inDevice);
+		if (typeof verdict === "string" || verdict.type !== "local") return false;
+		const { counters } = inDevice.device;
+		counters.rxPackets++;
+		counters.rxBytes += frame.end - start + ethernet.OCTETS;
+		this.deliver(frame, inDevice);
+		return true;
 	}
 
 	#refuse(frame: Frame, device: Device, reason: DropReason): void {
@@ -222,6 +242,7 @@ export class Ipv4 {
 			return inDevice.device.dropIn(frame, "ip-frag-needed", `next-hop MTU ${String(mtu)}`);
 		}
 		ipv4.decrementTtl(view, start);
+		frame.priority = priorityOf(ipv4.tos(view, start));
 		frame.changed();
 		if (redirect) this.icmp.redirect(frame, inDevice, route);
 		this.#out(frame, route, mtu);

@@ -1,0 +1,496 @@
+import { type Mac, ZERO_MAC } from "../../addr/index.ts";
+import { NetError } from "../../errors.ts";
+import { type Lane, milliseconds, parseDuration, type Sink } from "../../sim/index.ts";
+import { ethernet, type Frame, llc, pushTag, stp, vlan } from "../../wire/index.ts";
+import { Device, type DeviceOwner } from "../device.ts";
+import { keyHigh } from "../mac-table.ts";
+import { IN } from "../tap.ts";
+import type { World } from "../world.ts";
+import { proxyArp } from "./arp-proxy.ts";
+import { BridgeFdb } from "./fdb.ts";
+import { AGEING, type BridgeOptions, type BridgeSettings, checkSettings } from "./options.ts";
+import { BridgePort } from "./port.ts";
+import { SpanningTree, type StpBridge } from "./stp.ts";
+import type { StpPort } from "./stp-port.ts";
+import { TAGGED, VID, VlanGroup } from "./vlan-group.ts";
+import { BridgeVlans } from "./vlans.ts";
+
+const ETH_DATA_LEN = 1500;
+/** 01:80:c2:00:00:00, the bridge group. */
+const GROUP = 0x0180_c200_0000 as Mac;
+/** From up to the first look for aged addresses (`br_stp_enable_bridge`). */
+const GC_FIRST = milliseconds(100);
+/** Where snoopers of multicast listen, by IPv4 and IPv6 (RFC 4286). */
+const ALL_SNOOPERS = [0x0100_5e00_006a as Mac, 0x3333_0000_006a as Mac];
+const MOST_PORTS = 1023; // BR_MAX_PORTS - 1
+
+/**
+ * A Linux bridge: a device of its own (`br0`, with an address if it gets one) and its ports.
+ *
+ *     port ─ receive → handle: VLAN → learn ┬─ known, other port → port.deliver
+ *                                           ├─ unknown, broadcast → flood
+ *                                           └─ own address, broadcast → up: br0 receive → stack
+ *     br0 transmit → send → known port or flood
+ *     BPDU at a port ─ stp: which ports forward
+ *
+ * Inside, a frame goes with its `tag` (see `VlanGroup`): 0 while VLAN filtering is off.
+ * Reference: net/bridge/br_input.c, br_forward.c, br_device.c, br_if.c.
+ */
+export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame> {
+	override readonly kind = "bridge";
+	/** `bridge fdb …`. */
+	readonly fdb: BridgeFdb;
+	/** `bridge vlan …`. */
+	readonly vlan: BridgeVlans;
+	/** The VLANs that the bridge itself is in. */
+	readonly vlanGroup: VlanGroup = new VlanGroup();
+	/** Which ports forward. */
+	readonly stp: SpanningTree<BridgePort>;
+	/** Frames handled, for the report of a storm. */
+	forwarded = 0;
+	/** Newest first, the order in which Linux keeps and floods them. */
+	readonly #ports: BridgePort[] = [];
+	/** What the spanning tree keeps of them, in the same order. */
+	readonly #stpPorts: StpPort<BridgePort>[] = [];
+	readonly #replies: Lane;
+	#groupFwdMask = 0;
+	#noLinklocalLearn = false;
+	#filtering = false;
+	/** The groups the bridge listens to while it is up and snoops. */
+	#snoops: readonly Mac[] = ALL_SNOOPERS;
+	#vlanTpid = vlan.TPID_CUSTOMER;
+	#ageing = AGEING;
+	#arpWatched = false;
+	#upSince = 0;
+	#macSet = false;
+	#mtuSet = false;
+
+	constructor(world: World, owner: DeviceOwner, name: string, mac: Mac, options: BridgeOptions = {}) {
+		super(world, owner, name, mac, ETH_DATA_LEN);
+		this.#replies = world.scheduler.lane(0);
+		this.fdb = new BridgeFdb(this, world.scheduler, AGEING);
+		this.stp = new SpanningTree<BridgePort>(this, world.scheduler, owner.jiffies, mac);
+		this.vlan = new BridgeVlans(this);
+		this.fdb.addLocal(null, mac, 0);
+		this.vlan.joinDefault(null);
+		const { mac: address, mtu, ...settings } = options;
+		this.set(settings);
+		if (address !== undefined) this.setMac(address);
+		if (mtu !== undefined) this.setMtu(mtu);
+		this.carrier = false;
+		world.crossroads.push({ place: this.place, forwarded: () => this.forwarded });
+	}
+
+	/** The ports, in the order they were attached. */
+	get ports(): readonly BridgePort[] {
+		return [...this.#ports].reverse();
+	}
+
+	get newestPorts(): readonly BridgePort[] {
+		return this.#ports;
+	}
+
+	get stpPorts(): readonly StpPort<BridgePort>[] {
+		return this.#stpPorts;
+	}
+
+	/** The device as the VLANs and the table see it. */
+	get self(): Device {
+		return this;
+	}
+
+	/** TPID of the tags that name this bridge's VLANs. */
+	get vlanTpid(): number {
+		return this.#vlanTpid;
+	}
+
+	/** `vlan_filtering`. */
+	get vlanFiltering(): boolean {
+		return this.#filtering;
+	}
+
+	/** `ageing_time` in nanoseconds, as it was set. */
+	get ageing(): number {
+		return this.#ageing;
+	}
+
+	/** Nanoseconds until aged addresses are next looked for: when the first of them is due (`br_fdb_cleanup`). */
+	get gcLeft(): number {
+		if (!this.isUp) return 0;
+		const { now } = this.world.scheduler;
+		const first = this.#upSince + GC_FIRST + this.#ageing;
+		if (first > now) return first - now;
+		const due = this.fdb.entries().filter((entry) => entry.ages);
+		return due.reduce(
+			(least, entry) => Math.min(least, entry.updated + this.fdb.ageing - now),
+			this.fdb.ageing,
+		);
+	}
+
+	/** As fast as its fastest port. */
+	override get speed(): number {
+		return Math.max(0, ...this.#ports.map((port) => port.device.speed));
+	}
+
+	/** The port of a device, if it has one here. */
+	port(device: Device): BridgePort | undefined {
+		return device.upper instanceof BridgePort && device.upper.bridge === this ? device.upper : undefined;
+	}
+
+	/**
+	 * `ip link set … type bridge …`. Throws `NetError`, nothing changed: ERANGE for times out of their range,
+	 * EINVAL, EPERM.
+	 */
+	set(settings: BridgeSettings): void {
+		checkSettings(this.place, settings, { stp: this.stp.enabled, vlanFiltering: this.#filtering });
+		const { ageing, groupFwdMask, priority, defaultPvid, vlanProtocol } = settings;
+		const ticks = (time: NonNullable<BridgeSettings["helloTime"]>): number =>
+			this.owner.jiffies.ticks(parseDuration(time, "time"));
+		if (groupFwdMask !== undefined) this.#groupFwdMask = groupFwdMask;
+		if (settings.mcastSnooping !== undefined) this.#snoop(settings.mcastSnooping);
+		if (settings.noLinklocalLearn !== undefined) this.#noLinklocalLearn = settings.noLinklocalLearn;
+		if (vlanProtocol !== undefined)
+			this.#vlanTpid = vlanProtocol === "802.1Q" ? vlan.TPID_CUSTOMER : vlan.TPID_SERVICE;
+		if (defaultPvid !== undefined) this.vlan.setDefaultPvid(defaultPvid);
+		if (settings.vlanFiltering !== undefined) this.#filtering = settings.vlanFiltering;
+		if (settings.helloTime !== undefined) this.stp.setHelloTime(ticks(settings.helloTime));
+		if (settings.maxAge !== undefined) this.stp.setMaxAge(ticks(settings.maxAge));
+		if (settings.forwardDelay !== undefined) this.stp.setForwardDelay(ticks(settings.forwardDelay));
+		if (settings.stp !== undefined) this.stp.setEnabled(settings.stp);
+		if (priority !== undefined) this.stp.setPriority(priority);
+		if (ageing === undefined) return;
+		this.#ageing = parseDuration(ageing, "ageing");
+		this.ageingChanged();
+	}
+
+	#snoop(on: boolean): void {
+		if (this.isUp) for (const mac of this.#snoops) this.multicast.delete(mac);
+		this.#snoops = on ? ALL_SNOOPERS : [];
+		if (this.isUp) for (const mac of this.#snoops) this.multicast.add(mac);
+	}
+
+	/** `group_fwd_mask`. Throws `NetError` EINVAL for the three groups that a bridge never forwards. */
+	setGroupFwdMask(mask: number): void {
+		this.set({ groupFwdMask: mask });
+	}
+
+	// ── ports ────────────────────────────────────────────────────────────────────────────────────
+
+	/**
+	 * `ip link set dev … master …`. Throws `NetError`: ELOOP for a bridge, EBUSY for a device that already
+	 * has a master, EINVAL for loopback or a device of another namespace, EXFULL beyond 1023 ports.
+	 */
+	attach(device: Device): BridgePort {
+		this.#checkPort(device);
+		const taken = new Set(this.#ports.map((port) => port.stp.number));
+		let number = 1;
+		while (taken.has(number)) number++;
+		if (number > MOST_PORTS) {
+			throw new NetError("EXFULL", "RTNETLINK answers: Exchange full", { context: { bridge: this.place } });
+		}
+		const port = new BridgePort(this, device, number);
+		device.upper = port;
+		this.#ports.unshift(port);
+		this.#stpPorts.unshift(port.stp);
+		this.fdb.addLocal(port, device.mac, 0);
+		this.vlan.joinDefault(port);
+		this.#followMac();
+		if (port.isRunning && this.isUp) this.stp.enablePort(port.stp);
+		this.#followMtu();
+		return port;
+	}
+
+	#checkPort(device: Device): void {
+		const context = { bridge: this.place, device: device.place };
+		if (device.kind === "bridge") {
+			throw new NetError("ELOOP", "Error: Can not enslave a bridge to a bridge.", { context });
+		}
+		if (device.kind === "loopback" || device.gone || device.owner !== this.owner) {
+			throw new NetError("EINVAL", "RTNETLINK answers: Invalid argument", {
+				remedy: "A port is an Ethernet device of the bridge's own namespace.",
+				context,
+			});
+		}
+		if (device.upper === null) return;
+		// brctl addif has words of its own; `ip link set master` would move the port.
+		const text =
+			device.upper instanceof BridgePort
+				? `device ${device.name} is already a member of a bridge; can't enslave it to bridge ${this.name}.`
+				: "RTNETLINK answers: Device or resource busy";
+		throw new NetError("EBUSY", text, { remedy: "Detach it there first.", context });
+	}
+
+	/** `ip link set dev … nomaster`. Throws `NetError` EINVAL for a device that is no port of this bridge. */
+	detach(device: Device): void {
+		const port = this.port(device);
+		if (port === undefined) {
+			throw new NetError("EINVAL", "RTNETLINK answers: Invalid argument", {
+				context: { bridge: this.place, device: device.place },
+			});
+		}
+		this.stp.disablePort(port.stp);
+		this.fdb.forgetPort(port, { all: true });
+		port.leave();
+		device.upper = null;
+		this.#ports.splice(this.#ports.indexOf(port), 1);
+		this.#stpPorts.splice(this.#stpPorts.indexOf(port.stp), 1);
+		this.flagsChanged();
+		this.#followMtu();
+		this.#followMac();
+	}
+
+	/** A port's flags about ARP changed. */
+	flagsChanged(): void {
+		this.#arpWatched = this.#ports.some((port) => port.flags.watchesArp);
+	}
+
+	/** A port's device changed: up, down, carrier, address, MTU. */
+	portChanged(port: BridgePort): void {
+		if (port.mac !== port.device.mac) {
+			port.mac = port.device.mac;
+			this.fdb.moveLocal(port, port.mac);
+			this.#followMac();
+		}
+		if (this.isUp) {
+			if (port.isRunning && port.state === "disabled") this.stp.enablePort(port.stp);
+			if (!port.isRunning && port.state !== "disabled") this.stp.disablePort(port.stp);
+		}
+		this.#followMtu();
+	}
+
+	/** Lowest port MAC, unless set by hand; none without a port (`br_stp_recalculate_bridge_id`). */
+	#followMac(): void {
+		if (this.#macSet) return;
+		const lowest = this.#ports.reduce((least, port) => Math.min(least, port.device.mac), Infinity);
+		this.#takeMac((lowest === Infinity ? ZERO_MAC : lowest) as Mac);
+	}
+
+	#takeMac(mac: Mac): void {
+		if (mac === this.mac) return;
+		this.changeMac(mac);
+		this.fdb.moveLocal(null, mac);
+		this.stp.setMac(mac);
+	}
+
+	/** Smallest port MTU, unless set by hand (`br_mtu_auto_adjust`). */
+	#followMtu(): void {
+		if (this.#mtuSet) return;
+		const mtus = this.#ports.map((port) => port.device.mtu);
+		super.setMtu(mtus.length === 0 ? ETH_DATA_LEN : Math.min(...mtus));
+	}
+
+	// ── frames ───────────────────────────────────────────────────────────────────────────────────
+
+	/** Whether 01:80:c2:00:00:0X passes like other multicast. STP frames do while STP is off. */
+	forwardsLinkLocal(group: number): boolean {
+		return (group === 0 && !this.stp.enabled) || ((this.#groupFwdMask >> group) & 1) === 1;
+	}
+
+	/** Learns the source of a frame that stays at its port (`__br_handle_local_finish`). The frame stays the caller's. */
+	learnLocally(frame: Frame, port: BridgePort): void {
+		const learns = port.state === "learning" || port.state === "forwarding";
+		if (!learns || !port.flags.learning || this.#noLinklocalLearn) return;
+		const tag = this.#filtering ? port.vlanGroup.admit(frame, this.#vlanTpid) : 0;
+		if (this.#filtering && tag === 0) return;
+		const { view, start } = frame;
+		this.fdb.learn(ethernet.srcLow(view, start), keyHigh(ethernet.srcHigh(view, start), tag & VID), port);
+	}
+
+	/** A frame came in by a port that learns or forwards. Takes it (`br_handle_frame_finish`). */
+	handle(frame: Frame, from: BridgePort): void {
+		this.forwarded++;
+		let tag = 0;
+		if (this.#filtering) {
+			tag = from.vlanGroup.admit(frame, this.#vlanTpid);
+			if (tag === 0) return from.device.dropIn(frame, "vlan-ingress", `port ${from.device.name}`);
+		}
+		const { view, start } = frame;
+		const vid = tag & VID;
+		const sourceLow = ethernet.srcLow(view, start);
+		const sourceHigh = keyHigh(ethernet.srcHigh(view, start), vid);
+		const { flags } = from;
+		if (flags.locked) {
+			const known = this.fdb.lookup(sourceLow, sourceHigh);
+			if (known?.port !== from || known.isLocal) return from.device.dropIn(frame, "bridge-locked");
+		}
+		if (flags.learning) this.fdb.learn(sourceLow, sourceHigh, from);
+		if (from.state === "learning") {
+			return from.device.dropIn(frame, "bridge-port-state", `port ${from.device.name} is learning`);
+		}
+		const answered = this.#arpWatched && proxyArp(this, frame, from, tag);
+		const high = ethernet.dstHigh(view, start);
+		if ((high & 0x0100) !== 0) return this.#flood(frame, from, true, tag, answered);
+		const entry = this.fdb.lookup(ethernet.dstLow(view, start), keyHigh(high, vid));
+		if (entry?.isLocal === true) return this.#passUp(frame, tag);
+		if (this.promiscuous) this.#glimpse(frame, tag);
+		if (entry === undefined) return this.#flood(frame, from, false, tag, answered);
+		entry.used = this.world.scheduler.now;
+		this.#forward(frame, from, entry.port, tag);
+	}
+
+	/** Up to the bridge's own stack (`br_pass_frame_up`). Takes the frame. */
+	#passUp(frame: Frame, tag: number): void {
+		if (tag !== 0) {
+			if (this.vlanGroup.has(tag & VID)) this.vlanGroup.dress(frame, tag, this.#vlanTpid);
+			else if (!this.promiscuous) return this.dropIn(frame, "vlan-egress");
+			else if ((tag & TAGGED) === 0) pushTag(frame, this.#vlanTpid, tag & VID);
+		}
+		this.receive(frame);
+	}
+
+	/**
+	 * Someone captures on the bridge: what passes goes up too, where taps see it and the stack drops it as another
+	 * host's (`br_pass_frame_up`). Nobody else would look, so no copy is made for that while VLANs play no part.
+	 */
+	#glimpse(frame: Frame, tag: number): void {
+		if (!this.isUp) return;
+		if (tag !== 0) return this.#passUp(frame.clone(), tag);
+		this.counters.rxPackets++;
+		this.counters.rxBytes += frame.end - frame.start;
+		if (this.tap !== null) this.tap.see(frame, this, IN);
+	}
+
+	#forward(frame: Frame, from: BridgePort | null, port: BridgePort | null, tag: number): void {
+		if (port?.mayDeliver(from, tag) === true) return port.deliver(frame, tag);
+		if (port === from && port !== null) return this.world.drop(frame, "bridge-hairpin", this);
+		if (port?.state !== "forwarding") return this.world.drop(frame, "bridge-port-state", this);
+		const outside = tag !== 0 && !port.vlanGroup.has(tag & VID);
+		this.world.drop(frame, outside ? "vlan-egress" : "bridge-isolated", this);
+	}
+
+	/** Out of the bridge's own stack (`br_dev_xmit`). Takes the frame. */
+	protected override send(frame: Frame): void {
+		this.counters.txPackets++;
+		this.counters.txBytes += frame.length;
+		let tag = 0;
+		if (this.#filtering) {
+			tag = this.vlanGroup.admit(frame, this.#vlanTpid);
+			if (tag === 0) return this.dropOut(frame, "vlan-ingress");
+		}
+		const answered = this.#arpWatched && proxyArp(this, frame, null, tag);
+		const high = ethernet.dstHigh(frame.view, frame.start);
+		if ((high & 0x0100) !== 0) return this.#flood(frame, null, false, tag, answered);
+		const entry = this.fdb.lookup(ethernet.dstLow(frame.view, frame.start), keyHigh(high, tag & VID));
+		if (entry === undefined) return this.#flood(frame, null, false, tag, answered);
+		this.#forward(frame, null, entry.port, tag);
+	}
+
+	/** One copy per port that wants it, and one up when `local` (`br_flood`). Takes the frame. */
+	#flood(frame: Frame, from: BridgePort | null, local: boolean, tag: number, answered: boolean): void {
+		const kind = this.#floodKind(frame);
+		// What the bridge itself says to a group goes everywhere.
+		const always = from === null && kind !== "flood";
+		// One copy per port: each receiver will own its frame. The last one gets the frame itself.
+		let last: BridgePort | null = null;
+		for (const port of this.#ports) {
+			if ((!always && !port.flags[kind]) || !port.mayDeliver(from, tag)) continue;
+			if (this.#arpWatched && shuns(port, answered)) continue;
+			if (last !== null) last.deliver(frame.clone(), tag);
+			last = port;
+		}
+		if (local) {
+			if (last !== null) last.deliver(frame.clone(), tag);
+			return this.#passUp(frame, tag);
+		}
+		if (last !== null) return last.deliver(frame, tag);
+		this.world.drop(frame, this.#ports.length > 1 ? "bridge-no-flood" : "bridge-no-port", this);
+	}
+
+	#floodKind(frame: Frame): "flood" | "mcastFlood" | "bcastFlood" {
+		const high = ethernet.dstHigh(frame.view, frame.start);
+		if ((high & 0x0100) === 0) return "flood";
+		const broadcast = high === 0xffff && ethernet.dstLow(frame.view, frame.start) === 0xffff_ffff;
+		return broadcast ? "bcastFlood" : "mcastFlood";
+	}
+
+	/** A frame made here comes in through the queue (`netif_rx`). Takes it. */
+	receiveLater(frame: Frame): void {
+		this.#replies.push(this, frame);
+	}
+
+	deliver(frame: Frame): void {
+		this.receive(frame);
+	}
+
+	/** Frames to a port's own address are the bridge's too. */
+	override isOwnAddress(mac: Mac): boolean {
+		return mac === this.mac || this.fdb.find(mac)?.isLocal === true;
+	}
+
+	// ── spanning tree ────────────────────────────────────────────────────────────────────────────
+
+	sendBpdu(port: BridgePort, bpdu: stp.Bpdu): void {
+		const length = llc.OCTETS + stp.octets(bpdu);
+		const frame = this.world.frames.begin(ethernet.OCTETS + length);
+		const { view, start } = frame;
+		frame.end = start + ethernet.OCTETS + length;
+		ethernet.write(view, start, { dst: GROUP, src: port.device.mac, type: length });
+		llc.write(view, start + ethernet.OCTETS, { dsap: llc.SAP_STP, ssap: llc.SAP_STP, control: llc.UI });
+		stp.write(view, start + ethernet.OCTETS + llc.OCTETS, bpdu);
+		port.device.transmit(frame);
+	}
+
+	stateChanged(port: BridgePort): void {
+		if (port.state === "disabled") this.fdb.forgetPort(port, { all: false });
+	}
+
+	carrierChanged(carrier: boolean): void {
+		if (carrier === this.carrier) return;
+		this.carrier = carrier;
+		this.changed();
+	}
+
+	ageingChanged(): void {
+		const { topologyChange, forwardDelay } = this.stp;
+		this.fdb.ageing = topologyChange ? this.owner.jiffies.nanoseconds(forwardDelay) : this.#ageing;
+	}
+
+	blocksRoot(port: BridgePort): boolean {
+		return port.flags.rootBlock;
+	}
+
+	// ── the device itself ────────────────────────────────────────────────────────────────────────
+
+	override setMac(mac: Mac | string): void {
+		const old = this.mac;
+		super.setMac(mac);
+		this.#macSet = true;
+		if (old === this.mac) return;
+		this.fdb.moveLocal(null, this.mac);
+		this.stp.setMac(this.mac);
+	}
+
+	override setMtu(mtu: number): void {
+		super.setMtu(mtu);
+		this.#mtuSet = true;
+	}
+
+	override up(): void {
+		if (this.isUp) return;
+		this.#upSince = this.world.scheduler.now;
+		for (const mac of this.#snoops) this.multicast.add(mac);
+		super.up();
+		this.stp.start();
+		for (const port of this.#ports) if (port.isRunning) this.stp.enablePort(port.stp);
+	}
+
+	override down(): void {
+		if (!this.isUp) return;
+		for (const mac of this.#snoops) this.multicast.delete(mac);
+		super.down();
+		for (const port of this.#ports) if (port.state !== "disabled") this.stp.disablePort(port.stp);
+		this.stp.stop();
+	}
+
+	override delete(): void {
+		if (this.gone) return;
+		for (const port of [...this.#ports]) this.detach(port.device);
+		const here = this.world.crossroads.findIndex((each) => each.place === this.place);
+		if (here >= 0) this.world.crossroads.splice(here, 1);
+		super.delete();
+	}
+}
+
+/** Ports with `proxyarp` get nothing that is flooded; those that suppress nothing that was answered. */
+const shuns = ({ flags }: BridgePort, answered: boolean): boolean =>
+	flags.proxyArp || (answered && (flags.proxyArpWifi || flags.neighSuppress));

@@ -1,0 +1,183 @@
+import { formatMac, type Mac, toMac, ZERO_MAC } from "../../addr/index.ts";
+import { NetError } from "../../errors.ts";
+import type { Device } from "../device.ts";
+import { Fdb, type FdbEntry } from "../fdb.ts";
+import type { BridgePort } from "./port.ts";
+import type { VlanGroup } from "./vlan-group.ts";
+
+/** What `bridge fdb add MAC dev DEV master …` takes. */
+export interface BridgeFdbOptions {
+	/** The port, or the bridge itself. */
+	readonly dev: Device;
+	/** One VLAN; without it the address is put in for all VLANs of the port, and for none. */
+	readonly vlan?: number;
+	/** `permanent` (goes up; iproute2's default), `static`, `dynamic`, `extern_learn`. */
+	readonly kind?: "permanent" | "static" | "dynamic" | "extern_learn";
+	/** The address stays here when it is seen at another port. */
+	readonly sticky?: boolean;
+}
+
+/** What the table needs of its bridge. */
+export interface FdbBridge {
+	readonly mac: Mac;
+	readonly place: string;
+	/** Newest first. */
+	readonly newestPorts: readonly BridgePort[];
+	readonly vlanGroup: VlanGroup;
+	port(device: Device): BridgePort | undefined;
+}
+
+/**
+ * A bridge's forwarding table: what `Fdb` learns, the addresses of the bridge and its ports in every VLAN they are
+ * in, and what `bridge fdb` puts in by hand. Reference: net/bridge/br_fdb.c.
+ */
+export class BridgeFdb extends Fdb<BridgePort> {
+	readonly #bridge: FdbBridge;
+
+	constructor(bridge: FdbBridge, clock: { readonly now: number }, ageing: number) {
+		super(clock, ageing);
+		this.#bridge = bridge;
+	}
+
+	// ── own addresses ────────────────────────────────────────────────────────────────────────────
+
+	/** Frames to `mac` go up from now on; of several ports with one address the first keeps it (`fdb_add_local`). */
+	addLocal(port: BridgePort | null, mac: Mac, vlan: number): void {
+		if (mac === ZERO_MAC || this.find(mac, vlan)?.isLocal === true) return;
+		this.put(mac, vlan, "local", port);
+	}
+
+	/** A port, or the bridge, does not have the address any more; another that has it takes over (`fdb_delete_local`). */
+	deleteLocal(port: BridgePort | null, mac: Mac, vlan: number): void {
+		const entry = this.find(mac, vlan);
+		if (entry?.kind !== "local" || entry.port !== port) return;
+		const has = (group: VlanGroup): boolean => vlan === 0 || group.has(vlan);
+		const other = this.#bridge.newestPorts.find(
+			(each) => each !== port && each.device.mac === mac && has(each.vlanGroup),
+		);
+		if (other !== undefined) entry.port = other;
+		else if (port !== null && this.#bridge.mac === mac && has(this.#bridge.vlanGroup)) entry.port = null;
+		else this.remove(mac, vlan);
+	}
+
+	/** A port's device, or the bridge, changed its address (`br_fdb_changeaddr`, `br_fdb_change_mac_address`). */
+	moveLocal(port: BridgePort | null, mac: Mac): void {
+		for (const entry of this.entries()) {
+			if (entry.kind === "local" && entry.port === port && entry.mac !== mac) {
+				this.deleteLocal(port, entry.mac, entry.vlan);
+			}
+		}
+		this.addLocal(port, mac, 0);
+		const group = port === null ? this.#bridge.vlanGroup : port.vlanGroup;
+		for (const { vid } of group.members()) this.addLocal(port, mac, vid);
+	}
+
+	/** Forgets what was learned at a port, or all of it when the port leaves (`br_fdb_delete_by_port`). */
+	forgetPort(port: BridgePort, { all, vlan }: { readonly all: boolean; readonly vlan?: number }): void {
+		for (const entry of this.entries()) {
+			if (entry.port !== port || (vlan !== undefined && entry.vlan !== vlan)) continue;
+			if (entry.kind === "local" && all) this.deleteLocal(port, entry.mac, entry.vlan);
+			else if (all || entry.ages) this.remove(entry.mac, entry.vlan);
+		}
+	}
+
+	// ── bridge fdb … ─────────────────────────────────────────────────────────────────────────────
+
+	/** `bridge fdb add … master`. Throws `NetError` EEXIST, EINVAL, EOPNOTSUPP. */
+	add(mac: Mac | string, options: BridgeFdbOptions): void {
+		this.#command(mac, options, (address, vlan, port) => {
+			if (this.find(address, vlan) === undefined) return;
+			throw new NetError("EEXIST", "RTNETLINK answers: File exists", {
+				remedy: "Use replace for what is there, learned entries among them.",
+				context: { address: formatMac(address), vlan, port: port?.device.name },
+			});
+		});
+	}
+
+	/** `bridge fdb append … master`: on a bridge the same as replace. Throws `NetError` EINVAL, EOPNOTSUPP. */
+	append(mac: Mac | string, options: BridgeFdbOptions): void {
+		this.#command(mac, options, () => undefined);
+	}
+
+	/** `bridge fdb replace … master`. Throws `NetError` EINVAL, EOPNOTSUPP. */
+	replace(mac: Mac | string, options: BridgeFdbOptions): void {
+		this.#command(mac, options, () => undefined);
+	}
+
+	#command(
+		mac: Mac | string,
+		options: BridgeFdbOptions,
+		check: (mac: Mac, vlan: number, port: BridgePort | null) => void,
+	): void {
+		const address = this.#address(mac);
+		const { port, group } = this.#at(options.dev);
+		const kind = options.kind ?? "permanent";
+		const { vlan } = options;
+		const context = { bridge: this.#bridge.place, address: formatMac(address), vlan };
+		const learns = port === null || port.state === "learning" || port.state === "forwarding";
+		if (kind === "dynamic" && !learns) {
+			throw new NetError("EPERM", "RTNETLINK answers: Operation not permitted", {
+				remedy: "A port that does not learn now takes permanent and static entries only.",
+				context,
+			});
+		}
+		const refused =
+			(port === null && kind !== "permanent" && "An address of the bridge itself is permanent.") ||
+			(options.sticky === true && kind === "permanent" && "A permanent entry cannot be sticky.") ||
+			(vlan !== undefined && !group.has(vlan) && `VLAN ${String(vlan)} is not configured there.`);
+		if (refused !== false) {
+			throw new NetError("EINVAL", "RTNETLINK answers: Invalid argument", { remedy: refused, context });
+		}
+		// As the kernel has it: without a VLAN the entry is made for none and for each of the port's.
+		const vlans = vlan === undefined ? [0, ...group.members().map(({ vid }) => vid)] : [vlan];
+		check(address, vlans[0]!, port);
+		for (const each of vlans) this.#set(address, each, port, kind, options.sticky ?? false);
+	}
+
+	#set(
+		mac: Mac,
+		vlan: number,
+		port: BridgePort | null,
+		kind: FdbEntry<BridgePort>["kind"],
+		sticky: boolean,
+	): void {
+		const old = this.find(mac, vlan);
+		const entry = old ?? this.put(mac, vlan, kind, port);
+		entry.kind = kind;
+		entry.port = port;
+		entry.sticky = sticky;
+	}
+
+	/** `bridge fdb del … master`. Throws `NetError` ENOENT for what is not there, at that port. */
+	del(mac: Mac | string, { dev, vlan }: Pick<BridgeFdbOptions, "dev" | "vlan">): void {
+		const address = this.#address(mac);
+		const { port, group } = this.#at(dev);
+		const vlans = vlan === undefined ? [0, ...group.members().map(({ vid }) => vid)] : [vlan];
+		const there = vlans.filter((each) => this.find(address, each)?.port === port);
+		if (there.length === 0) {
+			throw new NetError("ENOENT", "RTNETLINK answers: No such file or directory", {
+				context: { bridge: this.#bridge.place, address: formatMac(address), vlan },
+			});
+		}
+		for (const each of there) this.remove(address, each);
+	}
+
+	#address(mac: Mac | string): Mac {
+		const address = toMac(mac, "address");
+		if (address !== ZERO_MAC) return address;
+		throw new NetError("EINVAL", "RTNETLINK answers: Invalid argument", {
+			remedy: "All zeros is no address a bridge could forward to.",
+			context: { bridge: this.#bridge.place },
+		});
+	}
+
+	#at(dev: Device): { readonly port: BridgePort | null; readonly group: VlanGroup } {
+		if (dev.place === this.#bridge.place) return { port: null, group: this.#bridge.vlanGroup };
+		const port = this.#bridge.port(dev);
+		if (port !== undefined) return { port, group: port.vlanGroup };
+		throw new NetError("EOPNOTSUPP", "RTNETLINK answers: Operation not supported", {
+			remedy: `${dev.name} is no port of this bridge.`,
+			context: { bridge: this.#bridge.place, device: dev.place },
+		});
+	}
+}

@@ -1,0 +1,104 @@
+import type { Mac } from "../../addr/index.ts";
+import { NetError } from "../../errors.ts";
+import { type Duration, type Nanoseconds, parseDuration, seconds } from "../../sim/index.ts";
+
+/** What `ip link set … type bridge` changes. */
+export interface BridgeSettings {
+	/** How long a learned address is kept: `ageing_time`, 300 s; with 0 nothing is learned. */
+	readonly ageing?: Duration;
+	/** Bits of link-local groups 01:80:c2:00:00:0X to forward (`group_fwd_mask`); bits 0 to 2 are refused. */
+	readonly groupFwdMask?: number;
+	/** The spanning tree protocol runs (`stp_state`). */
+	readonly stp?: boolean;
+	/** 0 to 65535: the lowest becomes the root (`priority`, 32768). */
+	readonly priority?: number;
+	/** 1 to 10 s: between two messages of the root (`hello_time`, 2 s). */
+	readonly helloTime?: Duration;
+	/** 6 to 40 s: after so much silence the root is lost (`max_age`, 20 s). */
+	readonly maxAge?: Duration;
+	/** 2 to 30 s with STP on: in listening, and again in learning (`forward_delay`, 15 s). */
+	readonly forwardDelay?: Duration;
+	/** Frames stay in their VLANs (`vlan_filtering`). */
+	readonly vlanFiltering?: boolean;
+	/** Which tags name the VLANs (`vlan_protocol`, 802.1Q). */
+	readonly vlanProtocol?: "802.1Q" | "802.1ad";
+	/** PVID of new ports, 0 for none (`vlan_default_pvid`, 1). */
+	readonly defaultPvid?: number;
+	/**
+	 * The bridge listens for membership reports (`mcast_snooping`, on). As long as no querier speaks, all multicast is
+	 * flooded either way, as here.
+	 */
+	readonly mcastSnooping?: boolean;
+	/** Sources of link-local frames are not learned (`no_linklocal_learn`). */
+	readonly noLinklocalLearn?: boolean;
+}
+
+/** What `ip link add … type bridge` takes. */
+export interface BridgeOptions extends BridgeSettings {
+	/** Station address; without it the bridge takes the lowest of its ports'. */
+	readonly mac?: Mac | string;
+	/** Octets; without it the smallest of the ports'. */
+	readonly mtu?: number;
+}
+
+/** `ageing_time` unless said (net/bridge/br_device.c: `br_dev_setup`). */
+export const AGEING: Nanoseconds = seconds(300);
+const RESTRICTED_GROUPS = 0x0007; // BR_GROUPFWD_RESTRICTED: STP, pause, LACP
+
+/** The settings that are durations, with their limits (net/bridge/br_private_stp.h). */
+const LIMITS = { helloTime: [1, 10], maxAge: [6, 40], forwardDelay: [2, 30] } as const;
+
+/** Throws `NetError` ERANGE, EINVAL or EPERM, in iproute2's words, for what the kernel would refuse. */
+export function checkSettings(
+	place: string,
+	settings: BridgeSettings,
+	now: { readonly stp: boolean; readonly vlanFiltering: boolean },
+): void {
+	const outOfRange = (what: string, value: unknown, remedy: string): NetError =>
+		new NetError("ERANGE", "RTNETLINK answers: Numerical result out of range", {
+			remedy,
+			context: { bridge: place, [what]: value },
+		});
+	for (const [what, [least, most]] of Object.entries(LIMITS) as [
+		keyof typeof LIMITS,
+		(typeof LIMITS)[keyof typeof LIMITS],
+	][]) {
+		const value = settings[what];
+		if (value === undefined) continue;
+		const time = parseDuration(value, what);
+		// The forward delay is free while STP is off: it decides nothing then.
+		if (what === "forwardDelay" && !(settings.stp ?? now.stp)) continue;
+		if (time < seconds(least) || time > seconds(most)) {
+			throw outOfRange(what, value, `Expected ${String(least)} to ${String(most)} seconds.`);
+		}
+	}
+	const { priority, groupFwdMask: mask, defaultPvid } = settings;
+	if (priority !== undefined && (!Number.isInteger(priority) || priority < 0 || priority > 0xffff)) {
+		throw new NetError("EINVAL", `Error: argument "${String(priority)}" is wrong: invalid priority`, {
+			remedy: "A bridge's priority is a whole number from 0 to 65535.",
+			context: { bridge: place, priority },
+		});
+	}
+	if (mask !== undefined) {
+		const whole = Number.isInteger(mask) && mask >= 0 && mask <= 0xffff;
+		if (!whole || (mask & RESTRICTED_GROUPS) !== 0) {
+			throw new NetError("EINVAL", "RTNETLINK answers: Invalid argument", {
+				remedy: "Bits 0 (STP), 1 (pause) and 2 (LACP) cannot be forwarded; the mask has 16 bits.",
+				context: { bridge: place, mask },
+			});
+		}
+	}
+	if (defaultPvid === undefined) return;
+	if (!Number.isInteger(defaultPvid) || defaultPvid < 0 || defaultPvid > 4094) {
+		throw new NetError("EINVAL", "RTNETLINK answers: Invalid argument", {
+			remedy: "The default PVID is 0 (none) to 4094.",
+			context: { bridge: place, defaultPvid },
+		});
+	}
+	if (now.vlanFiltering) {
+		throw new NetError("EPERM", "RTNETLINK answers: Operation not permitted", {
+			remedy: "Please disable vlan filtering to change default_pvid",
+			context: { bridge: place, defaultPvid },
+		});
+	}
+}

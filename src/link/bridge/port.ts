@@ -1,0 +1,211 @@
+import { isLinkLocalGroup, type Mac } from "../../addr/index.ts";
+import { NetError } from "../../errors.ts";
+import { ethernet, type Frame, hasTag, llc, stp, vlan } from "../../wire/index.ts";
+import { type Device, FORWARDABLE_EXTRA, type Upper } from "../device.ts";
+import type { Bridge } from "./bridge.ts";
+import { PortFlags } from "./flags.ts";
+import { type PortState, StpPort } from "./stp-port.ts";
+import { VID, VlanGroup } from "./vlan-group.ts";
+
+/** What `bridge link set dev …` takes beside the flags. */
+export interface PortOptions extends Partial<Omit<PortFlags, "watchesArp">> {
+	/** 0 to 63. */
+	readonly priority?: number;
+	/** 1 to 65535: of paths by this port. */
+	readonly cost?: number;
+	/** By hand, while STP is off. */
+	readonly state?: PortState;
+}
+
+const MOST_PRIORITY = 63;
+const MOST_COST = 65_535;
+/** Path costs of 802.1D-1998 table 8-5 as the kernel has them (`port_cost`), by Mb/s. */
+const COSTS: ReadonlyMap<number, number> = new Map([
+	[10_000, 2],
+	[1000, 4],
+	[100, 19],
+	[10, 100],
+]);
+const COST_UNKNOWN = 100;
+
+/**
+ * A device enslaved to a bridge. Frames that come up from it are learned from, then forwarded, flooded or
+ * taken up by the bridge. Reference: `br_handle_frame` in net/bridge/br_input.c.
+ */
+export class BridgePort implements Upper {
+	readonly bridge: Bridge;
+	readonly device: Device;
+	/** The device's address as the bridge knows it. */
+	mac: Mac;
+	state: PortState = "disabled";
+	readonly flags: PortFlags;
+	/** What `bridge vlan` says of it. */
+	readonly vlanGroup: VlanGroup = new VlanGroup();
+	/** What the spanning tree keeps of it. */
+	readonly stp: StpPort<BridgePort>;
+	/** Ends the promiscuous mode a port puts its device into. */
+	readonly #release: () => void;
+
+	constructor(bridge: Bridge, device: Device, number: number) {
+		this.bridge = bridge;
+		this.device = device;
+		this.mac = device.mac;
+		this.flags = new PortFlags(() => {
+			bridge.flagsChanged();
+		});
+		this.stp = new StpPort<BridgePort>(this, number, costOf(device), bridge.stp.id, {
+			scheduler: bridge.world.scheduler,
+			jiffies: bridge.owner.jiffies,
+			tree: bridge.stp,
+		});
+		this.#release = device.promisc();
+	}
+
+	get master(): Bridge {
+		return this.bridge;
+	}
+
+	/** True when frames can pass: the device is up and has carrier (`netif_oper_up`). */
+	get isRunning(): boolean {
+		return this.device.isUp && this.device.carrier;
+	}
+
+	/** `bridge link set dev … …`. Throws `NetError`: ERANGE, EBUSY for a state while STP runs, ENETDOWN. */
+	set(options: PortOptions): void {
+		const { priority, cost, state, ...flags } = options;
+		for (const [value, least, most] of [
+			[priority, 0, MOST_PRIORITY],
+			[cost, 1, MOST_COST],
+		] as const) {
+			if (value !== undefined && (!Number.isInteger(value) || value < least || value > most)) {
+				throw new NetError("ERANGE", "RTNETLINK answers: Numerical result out of range", {
+					remedy: `Expected a whole number from ${String(least)} to ${String(most)}.`,
+					context: { device: this.device.place, value },
+				});
+			}
+		}
+		if (state !== undefined) this.#checkState(state);
+		Object.assign(this.flags, flags);
+		if (priority !== undefined) this.bridge.stp.setPortPriority(this.stp, priority);
+		if (cost !== undefined) {
+			this.stp.costSet = true;
+			this.bridge.stp.setPortCost(this.stp, cost);
+		}
+		if (state !== undefined) this.bridge.stp.setPortState(this.stp, state);
+	}
+
+	#checkState(state: PortState): void {
+		const context = { device: this.device.place, state };
+		if (this.bridge.stp.enabled) {
+			throw new NetError("EBUSY", "RTNETLINK answers: Device or resource busy", {
+				remedy: "Switch STP off to set states by hand.",
+				context,
+			});
+		}
+		if (!this.isRunning && state !== "disabled") {
+			throw new NetError("ENETDOWN", "RTNETLINK answers: Network is down", {
+				remedy: "Set the port's device up, and its far end.",
+				context,
+			});
+		}
+	}
+
+	receive(frame: Frame, device: Device): void {
+		const view = frame.view;
+		const at = frame.start;
+		// A multicast or zero source is no station (`is_valid_ether_addr`).
+		const sourceHigh = ethernet.srcHigh(view, at);
+		if ((sourceHigh & 0x0100) !== 0 || (sourceHigh === 0 && ethernet.srcLow(view, at) === 0)) {
+			return device.dropIn(frame, "bridge-port-state", "source address is multicast or zero");
+		}
+		if (ethernet.dstHigh(view, at) === 0x0180 && isLinkLocalGroup(ethernet.dst(view, at))) {
+			return this.#linkLocal(frame, device);
+		}
+		if (this.state !== "forwarding" && this.state !== "learning") return this.#refuse(frame);
+		this.bridge.handle(frame, this);
+	}
+
+	#refuse(frame: Frame): void {
+		this.device.dropIn(frame, "bridge-port-state", `port ${this.device.name} is ${this.state}`);
+	}
+
+	/** 01:80:c2:00:00:0X: forwarded only where the bridge says so, else left to the port's own stack. */
+	#linkLocal(frame: Frame, device: Device): void {
+		const group = ethernet.dstLow(frame.view, frame.start) & 0xff;
+		if (this.bridge.forwardsLinkLocal(group)) {
+			if (this.state !== "forwarding" && this.state !== "learning") return this.#refuse(frame);
+			return this.bridge.handle(frame, this);
+		}
+		// 802.3x pause frames end here; LLDP, 802.1X and the rest are for programs on this port.
+		if (group === 0x01) return device.dropIn(frame, "bridge-link-local");
+		this.bridge.learnLocally(frame, this);
+		const at = frame.start + ethernet.OCTETS;
+		const length = ethernet.type(frame.view, frame.start);
+		const isLlc = length < ethernet.FIRST_TYPE && length >= llc.OCTETS && at + length <= frame.end;
+		const spanningTree =
+			isLlc &&
+			llc.dsap(frame.view, at) === llc.SAP_STP &&
+			llc.ssap(frame.view, at) === llc.SAP_STP &&
+			llc.control(frame.view, at) === llc.UI;
+		if (!spanningTree || group !== 0) return device.input.receive(frame);
+		this.#receiveBpdu(frame, at + llc.OCTETS, at + length);
+	}
+
+	/** `br_stp_rcv`. Takes the frame. */
+	#receiveBpdu(frame: Frame, at: number, end: number): void {
+		const bpdu = stp.read(frame.view, at, end);
+		if (typeof bpdu === "string") return this.device.dropIn(frame, bpdu);
+		if (!this.bridge.stp.enabled || !this.bridge.isUp || this.state === "disabled") {
+			return this.device.dropIn(frame, "stp-ignored");
+		}
+		if (this.flags.guard) {
+			this.bridge.stp.disablePort(this.stp);
+			return this.device.dropIn(frame, "stp-guard");
+		}
+		frame.release();
+		this.bridge.stp.receive(this.stp, bpdu);
+	}
+
+	/** True when a frame that came in by `from` may go out here (`should_deliver`); `tag` as in `VlanGroup`. */
+	mayDeliver(from: BridgePort | null, tag: number): boolean {
+		if (this.state !== "forwarding") return false;
+		if (tag !== 0 && !this.vlanGroup.has(tag & VID)) return false;
+		if (from === null) return true;
+		if (from === this) return this.flags.hairpin;
+		return !(this.flags.isolated && from.flags.isolated);
+	}
+
+	/** Out of the bridge by this port (`br_dev_queue_push_xmit`). Takes the frame. */
+	deliver(frame: Frame, tag: number): void {
+		const device = this.device;
+		if (tag !== 0) this.vlanGroup.dress(frame, tag, this.bridge.vlanTpid);
+		const most = device.mtu + FORWARDABLE_EXTRA;
+		// The outermost tag travels beside the packet in Linux and does not count.
+		if (frame.end - frame.start > most && frame.length - (isTagged(frame) ? vlan.OCTETS : 0) > most) {
+			return device.dropOut(frame, "mtu-exceeded");
+		}
+		device.transmit(frame);
+	}
+
+	/** Follows the device: up, down, carrier, address, MTU, speed. */
+	lowerChanged(): void {
+		if (!this.stp.costSet) this.stp.cost = costOf(this.device);
+		this.bridge.portChanged(this);
+	}
+
+	lowerGone(device: Device): void {
+		this.bridge.detach(device);
+	}
+
+	/** The port is taken out of the bridge. */
+	leave(): void {
+		this.#release();
+		this.stp.cancelTimers();
+		this.state = "disabled";
+	}
+}
+
+const costOf = (device: Device): number => COSTS.get(device.speed) ?? COST_UNKNOWN;
+
+const isTagged = (frame: Frame): boolean =>
+	hasTag(frame, vlan.TPID_CUSTOMER) || hasTag(frame, vlan.TPID_SERVICE);
