@@ -40,6 +40,7 @@ import {
 import { answerArp, missText, shortCircuit } from "./vxlan-neighbours.ts";
 import { decapsulateEcn, OuterHeader } from "./vxlan-outer.ts";
 import { fragmentationNeeded } from "./vxlan-path-mtu.ts";
+import { vxlanText } from "./vxlan-text.ts";
 import { VxlanSocket } from "./vxlan-socket.ts";
 import type { World } from "./world.ts";
 
@@ -173,6 +174,11 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 	/** `bridge fdb show dev …`, also as `bridge -j` has it. */
 	fdbShow(): VxlanFdbLine[] {
 		return showFdb(this.fdb, this.port, this.vni);
+	}
+
+	/** What `ip -d link show` says of it, from the word `vxlan` on. */
+	get text(): string {
+		return vxlanText(this);
 	}
 
 	#remote(to: RemoteOptions): Remote {

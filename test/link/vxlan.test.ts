@@ -514,3 +514,38 @@ test("an empty source port range means the machine's own", async () => {
 	for (const port of ports) expect(Number(port)).toBeGreaterThanOrEqual(32_768);
 	expect([ethernet.OCTETS + ipv4.MIN_OCTETS + 8 + vxlan.OCTETS, ports.length > 0]).toEqual([50, true]);
 });
+
+test.each<readonly [string, VxlanOptions]>([
+	// As recorded (k1-vxlan-unicast, k2-vxlan-multi, 05-overlay).
+	[
+		"vxlan id 42 group 239.1.1.1 local 192.0.2.1 dev eth0 srcport 0 0 dstport 4789 ttl auto ageing 300 udpcsum noudp6zerocsumtx noudp6zerocsumrx ",
+		{ vni: 42, local: "192.0.2.1", ...GROUP },
+	],
+	[
+		"vxlan id 42 local 192.0.2.1 srcport 0 0 dstport 4789 nolearning proxy l2miss l3miss ttl auto ageing 300 udpcsum noudp6zerocsumtx noudp6zerocsumrx ",
+		{ vni: 42, local: "192.0.2.1", learning: false, proxy: true, l2miss: true, l3miss: true },
+	],
+	[
+		"vxlan id 4097 srcport 0 0 dstport 4789 proxy l2miss l3miss ttl auto ageing 300 udpcsum noudp6zerocsumtx noudp6zerocsumrx ",
+		{ vni: 4097, proxy: true, l2miss: true, l3miss: true },
+	],
+	// By iproute2's source.
+	[
+		"vxlan id 7 remote 192.0.2.2 srcport 50000 50010 dstport 8472 rsc tos 0x10 ttl 7 df set ageing 60 noudpcsum noudp6zerocsumtx noudp6zerocsumrx gbp ",
+		{
+			vni: 7,
+			remote: "192.0.2.2",
+			sourcePorts: [50_000, 50_010],
+			port: 8472,
+			rsc: true,
+			tos: 0x10,
+			ttl: 7,
+			df: "set",
+			ageing: "60s",
+			udpChecksum: false,
+			gbp: true,
+		},
+	],
+])("ip -d link show says %s", (text, options) => {
+	expect(underlay().u1.addVxlan("vx0", options).text).toBe(text);
+});
