@@ -93,6 +93,12 @@ export interface TagTaker {
 	lowerGone(): void;
 }
 
+/** A device that cannot be without a lower one. */
+export interface Dependent {
+	/** The lower device is being deleted, or moved away. */
+	lowerGone(): void;
+}
+
 /** A device that no namespace has taken in yet is down: nothing comes up from it. */
 const NOWHERE: DeviceInput = {
 	receive: (frame) => {
@@ -148,7 +154,7 @@ export abstract class Device {
 	/** The group addresses listened to (`ip maddress`). */
 	readonly multicast: MulticastList = new MulticastList();
 	/** Devices that cannot be without this one, VLANs aside: deleted with it. */
-	dependents: Set<{ lowerGone(): void }> | null = null;
+	dependents: Set<Dependent> | null = null;
 	/** Hears of the device's IPv4 addresses. */
 	addressListener: AddressListener | null = null;
 	/** Whose packets come up to the stack by this device, when not its own. */

@@ -23,6 +23,7 @@ export {
 } from "./bridge/index.ts";
 export { Cable, CableEnd, type CableOptions, type Plug } from "./cable.ts";
 export {
+	type Dependent,
 	Device,
 	DeviceCounters,
 	type DeviceInput,

@@ -8,37 +8,42 @@ export const ALL_NODES_MAC: Mac = 0x3333_0000_0001 as Mac;
  * twice, an address has to be left twice. Reference: net/core/dev_addr_lists.c.
  */
 export class MulticastList {
-	readonly #counts = new Map<Mac, number>();
+	// Two short arrays: most devices are in two groups.
+	readonly #macs: Mac[] = [];
+	readonly #counts: number[] = [];
 	#lower: MulticastList | null = null;
 	/** Above zero while somebody wants all groups (`IFF_ALLMULTI`). */
 	#all = 0;
 
 	/** One more listener to a group address (`dev_mc_add`). */
 	add(mac: Mac): void {
-		const count = this.#counts.get(mac) ?? 0;
-		this.#counts.set(mac, count + 1);
-		if (count === 0) this.#lower?.add(mac);
+		const at = this.#macs.indexOf(mac);
+		if (at >= 0) {
+			this.#counts[at]!++;
+			return;
+		}
+		this.#macs.push(mac);
+		this.#counts.push(1);
+		this.#lower?.add(mac);
 	}
 
 	/** One listener less (`dev_mc_del`); an address nobody added stays away. */
 	delete(mac: Mac): void {
-		const count = this.#counts.get(mac) ?? 0;
-		if (count > 1) {
-			this.#counts.set(mac, count - 1);
-		} else if (count === 1) {
-			this.#counts.delete(mac);
-			this.#lower?.delete(mac);
-		}
+		const at = this.#macs.indexOf(mac);
+		if (at < 0 || --this.#counts[at]! > 0) return;
+		this.#macs.splice(at, 1);
+		this.#counts.splice(at, 1);
+		this.#lower?.delete(mac);
 	}
 
 	/** Whether a frame for the group address is wanted. */
 	accepts(mac: Mac): boolean {
-		return this.#all > 0 || this.#counts.has(mac);
+		return this.#all > 0 || this.#macs.includes(mac);
 	}
 
 	/** The addresses, first joined first. */
 	addresses(): Mac[] {
-		return [...this.#counts.keys()];
+		return [...this.#macs];
 	}
 
 	/** All groups are wanted (`ip link set … allmulticast on`); returns what takes it back. */
@@ -55,14 +60,14 @@ export class MulticastList {
 	joinLower(lower: MulticastList): void {
 		this.leaveLower();
 		this.#lower = lower;
-		for (const mac of this.#counts.keys()) lower.add(mac);
+		for (const mac of this.#macs) lower.add(mac);
 	}
 
 	/** Ends what `joinLower` began (`dev_mc_unsync`). */
 	leaveLower(): void {
 		const lower = this.#lower;
 		if (lower === null) return;
-		for (const mac of this.#counts.keys()) lower.delete(mac);
+		for (const mac of this.#macs) lower.delete(mac);
 		this.#lower = null;
 	}
 }

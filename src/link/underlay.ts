@@ -44,10 +44,11 @@ export interface Underlay {
 	/** Opens a UDP port for a tunnel. Throws `NetError` EADDRINUSE when a socket has it. */
 	openTunnel(port: number, receiver: TunnelReceiver): void;
 	closeTunnel(port: number): void;
-	/** True for an address of this host itself. */
-	isLocalAddress(address: Ip4): boolean;
-	/** Longest IPv4 packet towards an address, by a device if one is said; 0 without a route. */
-	mtuTo(address: Ip4, device: Device | null): number;
+	/**
+	 * Longest IPv4 packet towards an address, by a device if one is said; 0 without a route, negative for an address
+	 * of this host itself.
+	 */
+	reach(address: Ip4, device: Device | null): number;
 	/** The device of a name, or the one given. Throws `NetError` ENODEV when it is not here. */
 	lowerDevice(device: Device | string): Device;
 	/** Joins a multicast group on a device for a tunnel. */

@@ -81,6 +81,11 @@ export class VxlanFdb {
 		return entry;
 	}
 
+	/** The entry of an address, marked as used. */
+	use(mac: Mac): VxlanFdbEntry | undefined {
+		return this.lookup(macLow(mac), macHigh(mac));
+	}
+
 	/** The entry of an address. */
 	find(mac: Mac): VxlanFdbEntry | undefined {
 		return this.#table.get(macLow(mac), macHigh(mac));

@@ -3,7 +3,6 @@ import {
 	formatIp4,
 	formatMac,
 	type Ip4,
-	isLoopbackIp4,
 	isMulticastIp4,
 	isMulticastMac,
 	type Mac,
@@ -22,17 +21,14 @@ import {
 	type Sink,
 	Timer,
 } from "../sim/index.ts";
-import { arp, ethernet, type Frame, ipv4, udp, vxlan } from "../wire/index.ts";
-import { Device, type DeviceOwner, NEIGHBOUR_NOT_VALID, NO_NEIGHBOUR } from "./device.ts";
+import { ethernet, type Frame, ipv4, udp, vxlan } from "../wire/index.ts";
+import { Device, type DeviceOwner } from "./device.ts";
 import { macHigh, macLow } from "./mac-table.ts";
-import type { TunnelHeader, Underlay } from "./underlay.ts";
+import type { Underlay } from "./underlay.ts";
 import { showFdb, type VxlanFdbLine } from "./vxlan-fdb-show.ts";
 import { type Remote, VxlanFdb, type VxlanFdbEntry } from "./vxlan-fdb.ts";
 import {
 	checkDefault,
-	checkLocal,
-	checkOctet,
-	checkSourcePorts,
 	checkVni,
 	fdbAddress,
 	type FdbOptions,
@@ -41,7 +37,10 @@ import {
 	type VxlanMiss,
 	type VxlanOptions,
 } from "./vxlan-options.ts";
+import { answerArp, missText, shortCircuit } from "./vxlan-neighbours.ts";
+import { decapsulateEcn, OuterHeader } from "./vxlan-outer.ts";
 import { fragmentationNeeded } from "./vxlan-path-mtu.ts";
+import { vxlanText } from "./vxlan-text.ts";
 import { VxlanSocket } from "./vxlan-socket.ts";
 import type { World } from "./world.ts";
 
@@ -87,15 +86,7 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 	readonly #learning: boolean;
 	readonly #proxy: boolean;
 	readonly #gbp: boolean;
-	readonly #ttl: number;
-	readonly #ttlInherit: boolean;
-	readonly #tos: number;
-	readonly #tosInherit: boolean;
-	readonly #df: "unset" | "set" | "inherit";
-	readonly #firstSourcePort: number;
-	readonly #sourcePortCount: number;
-	/** Reused for every packet: what differs is filled in before each call. */
-	readonly #header: TunnelHeader;
+	readonly #outer: OuterHeader;
 	#upSince: Instant = 0;
 	readonly #age = new Timer(() => {
 		this.#collect();
@@ -121,29 +112,10 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 		this.#learning = options.learning ?? true;
 		this.#proxy = options.proxy ?? false;
 		this.#gbp = options.gbp ?? false;
-		this.#ttl = typeof options.ttl === "number" ? checkOctet(options.ttl, "ttl") : 0;
-		this.#ttlInherit = options.ttl === "inherit";
-		this.#tos = typeof options.tos === "number" ? checkOctet(options.tos, "tos") : 0;
-		this.#tosInherit = options.tos === "inherit" || options.tos === 1;
-		this.#df = options.df ?? "unset";
-		const [first, count] = checkSourcePorts(options.sourcePorts, underlay.localPortRange);
-		this.#firstSourcePort = first;
-		this.#sourcePortCount = count;
-		const local = checkLocal(options.local);
+		this.#outer = new OuterHeader(options, underlay, this.port);
 		const remote = checkDefault(options);
 		this.dev = options.dev === undefined ? undefined : underlay.lowerDevice(options.dev);
 		this.group = remote !== undefined && isMulticastIp4(remote) ? remote : undefined;
-		this.#header = {
-			source: local,
-			destination: ANY_IP4,
-			device: null,
-			sourcePort: 0,
-			destinationPort: this.port,
-			ttl: 0,
-			tos: 0,
-			dontFragment: false,
-			checksum: options.udpChecksum ?? true,
-		};
 		const most = this.#mostMtu;
 		if (options.mtu !== undefined) super.setMtu(Math.min(options.mtu, most));
 		else if (this.dev !== undefined) super.setMtu(most);
@@ -202,6 +174,11 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 	/** `bridge fdb show dev …`, also as `bridge -j` has it. */
 	fdbShow(): VxlanFdbLine[] {
 		return showFdb(this.fdb, this.port, this.vni);
+	}
+
+	/** What `ip -d link show` says of it, from the word `vxlan` on. */
+	get text(): string {
+		return vxlanText(this);
 	}
 
 	#remote(to: RemoteOptions): Remote {
@@ -270,7 +247,7 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 		let known = this.fdb.lookup(ethernet.dstLow(view, start), ethernet.dstHigh(view, start));
 		let shortened = false;
 		if (known?.router === true && this.options.rsc === true) {
-			shortened = this.#shortCircuit(frame);
+			shortened = shortCircuit(this, frame, this.#missIp);
 			if (shortened) known = this.fdb.lookup(ethernet.dstLow(view, start), ethernet.dstHigh(view, start));
 		}
 		const entry = known ?? this.fdb.lookup(0, 0);
@@ -296,25 +273,17 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 			return this.dropOut(frame, "vxlan-no-remote");
 		}
 		const octets = frame.end - frame.start;
-		const header = this.#header;
 		const { view, start } = frame;
 		const isIp =
 			ethernet.type(view, start) === ethernet.TYPE_IPV4 && octets >= ethernet.OCTETS + ipv4.MIN_OCTETS;
-		const ip = start + ethernet.OCTETS;
-		let ttl = this.#ttl;
-		if (this.#ttlInherit) ttl = isIp ? ipv4.ttl(view, ip) : 0;
-		else if (ttl === 0 && isMulticastIp4(remote.ip)) ttl = 1;
-		const innerTos = isIp ? ipv4.tos(view, ip) : 0;
-		header.ttl = ttl;
-		header.tos = outerTos(this.#tosInherit ? innerTos : this.#tos, innerTos);
-		header.dontFragment =
-			this.#df === "set" || (this.#df === "inherit" && isIp && ipv4.dontFragment(view, ip));
-		header.destination = remote.ip;
-		header.device = remote.device;
-		header.destinationPort = remote.port;
-		header.sourcePort = this.#sourcePort(underlay.flowHash(frame));
-		if (underlay.isLocalAddress(remote.ip)) return this.#sendToSelf(frame, remote);
-		if (isIp && !this.#fits(frame, remote)) return;
+		const mtu = underlay.reach(remote.ip, remote.device);
+		if (mtu < 0) return this.#sendToSelf(frame, remote);
+		if (mtu === 0) {
+			this.counters.txErrors++;
+			return this.world.drop(frame, "ip-no-route", this, formatIp4(remote.ip));
+		}
+		if (isIp && octets - ethernet.OCTETS > mtu - OVERHEAD && !this.#mayExceed(frame, mtu - OVERHEAD)) return;
+		const header = this.#outer.fill(frame, remote, isIp);
 		this.counters.txPackets++;
 		this.counters.txBytes += octets;
 		const { tunnelListeners } = this.world;
@@ -330,9 +299,7 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 	 * would have fitted; a sender on the other side of a bridge is told by ICMP, and then the packet ends here: false
 	 * (`skb_tunnel_check_pmtu`).
 	 */
-	#fits(frame: Frame, remote: Remote): boolean {
-		const mtu = this.underlay.mtuTo(remote.ip, remote.device) - OVERHEAD;
-		if (mtu <= 0 || frame.end - frame.start - ethernet.OCTETS <= mtu) return true;
+	#mayExceed(frame: Frame, mtu: number): boolean {
 		if (frame.routed) {
 			this.owner.tooLong(frame, mtu);
 			return true;
@@ -343,12 +310,6 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 		this.world.drop(frame, "ip-frag-needed", this, `MTU ${String(mtu)} in the tunnel`);
 		this.#bypass(reply, this, false);
 		return false;
-	}
-
-	/** Inner flows spread over outer ports: `udp_flow_src_port`. */
-	#sourcePort(hash: number): number {
-		const mixed = (hash ^ (hash << 16)) >>> 0;
-		return Math.floor((mixed * this.#sourcePortCount) / 0x1_0000_0000) + this.#firstSourcePort;
 	}
 
 	/** The remote is this host: the frame goes straight to the device of that VNI (`encap_bypass_if_local`). */
@@ -373,66 +334,16 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 		this.#replies.push(target, frame);
 	}
 
-	/**
-	 * A packet for a router of the overlay: the hosts behind it are neighbours too, so it goes to them at once
-	 * (`route_shortcircuit`). Says whether the frame has got new addresses.
-	 */
-	#shortCircuit(frame: Frame): boolean {
-		const { view, start } = frame;
-		if (ethernet.type(view, start) !== ethernet.TYPE_IPV4) return false;
-		if (frame.end - start < ethernet.OCTETS + ipv4.MIN_OCTETS) return false;
-		const target = ipv4.destination(view, start + ethernet.OCTETS);
-		const mac = this.owner.neighbourMac(this, target, "valid");
-		if (mac === NO_NEIGHBOUR) this.#missIp(target);
-		if (mac < 0 || mac === ethernet.dst(view, start)) return false;
-		const router = ethernet.dst(view, start);
-		ethernet.write(view, start, { dst: mac as Mac, src: router, type: ethernet.TYPE_IPV4 });
-		frame.changed();
-		return true;
-	}
-
-	/**
-	 * ARP on a `proxy` device never leaves (`arp_reduce`): a request for a known neighbour is answered as the
-	 * neighbour would, everything else is swallowed. The request becomes the reply in place.
-	 */
 	#answerArp(frame: Frame): void {
-		const at = frame.start + ethernet.OCTETS;
-		const request = arp.read(frame.view, at, frame.end);
-		if (typeof request === "string") return this.dropOut(frame, request);
-		const target = request.targetIp;
-		if (request.operation !== arp.REQUEST || isLoopbackIp4(target) || isMulticastIp4(target)) {
-			return this.#swallow(frame);
-		}
-		const mac = this.owner.neighbourMac(this, target, "connected");
-		if (mac === NO_NEIGHBOUR) this.#missIp(target);
-		if (mac === NO_NEIGHBOUR || mac === NEIGHBOUR_NOT_VALID) return this.#swallow(frame);
-		const known = mac as Mac;
-		// A neighbour behind this very host's bridge answers for itself.
-		if (this.fdb.lookup(macLow(known), macHigh(known))?.remotes[0]?.ip === ANY_IP4)
-			return this.#swallow(frame);
-		const asker = request.senderMac;
-		const reply = this.world.frames.begin(ethernet.OCTETS + arp.OCTETS);
-		reply.end = reply.start + ethernet.OCTETS + arp.OCTETS;
-		ethernet.write(reply.view, reply.start, { dst: asker, src: known, type: ethernet.TYPE_ARP });
-		arp.write(reply.view, reply.start + ethernet.OCTETS, {
-			operation: arp.REPLY,
-			senderMac: known,
-			senderIp: target,
-			targetMac: asker,
-			targetIp: request.senderIp,
-		});
-		this.#swallow(frame);
-		this.#replies.push(this, reply);
-	}
-
-	#missIp(ip: Ip4): void {
-		if (this.options.l3miss !== true) return;
-		this.#miss({ kind: "l3miss", ip, text: `miss ${formatIp4(ip)} dev ${this.name} STALE` });
-	}
-
-	#swallow(frame: Frame): void {
+		const reply = answerArp(this, frame, this.world.frames, this.#missIp);
+		if (typeof reply === "string") return this.dropOut(frame, reply);
 		this.world.drop(frame, "vxlan-arp-proxied", this);
+		if (reply !== undefined) this.#replies.push(this, reply);
 	}
+
+	readonly #missIp = (ip: Ip4): void => {
+		if (this.options.l3miss === true) this.#miss({ kind: "l3miss", ip, text: missText(ip, this) });
+	};
 
 	#miss(miss: VxlanMiss): void {
 		for (const listener of this.missListeners) listener(miss);
@@ -491,25 +402,6 @@ const fdbFlags = (to: FdbOptions): { readonly state: VxlanFdbEntry["state"]; rea
 	state: fdbState(to.state),
 	router: to.router ?? false,
 });
-
-/** RFC 6040 as Linux does it: the inner ECN bits, CE shown as ECT(0) (`INET_ECN_encapsulate`). */
-function outerTos(tos: number, inner: number): number {
-	const ecn = inner & 3;
-	return (tos & 0xfc) | (ecn === 3 ? 2 : ecn);
-}
-
-/** RFC 6040 decapsulation: CE outside marks the packet inside; false when it cannot carry the mark. */
-function decapsulateEcn(frame: Frame, outer: number): boolean {
-	if ((outer & 3) !== 3) return true;
-	const at = frame.start + ethernet.OCTETS;
-	if (ethernet.type(frame.view, frame.start) !== ethernet.TYPE_IPV4 || frame.end - at < ipv4.MIN_OCTETS)
-		return true;
-	const tos = ipv4.tos(frame.view, at);
-	if ((tos & 3) === 0) return false;
-	ipv4.setTos(frame.view, at, tos | 3);
-	frame.changed();
-	return true;
-}
 
 const vniTaken = (vni: number, port: number): NetError =>
 	new NetError("EEXIST", "Error: A VXLAN device with the specified VNI already exists.", {

@@ -309,9 +309,10 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		return this.localFib.lookup(address)?.type === "local";
 	}
 
-	mtuTo(address: Ip4, device: Device | null): number {
+	reach(address: Ip4, device: Device | null): number {
 		const route = device === null ? this.route(address) : this.routeBy(device, address);
-		return route === undefined ? 0 : this.ipv4.mtuOf(route, address);
+		if (route === undefined) return 0;
+		return route.type === "local" ? -1 : this.ipv4.mtuOf(route, address);
 	}
 
 	sendPacket(frame: Frame, device: Device): void {
@@ -325,10 +326,6 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 
 	tooLong(frame: Frame, mtu: number): void {
 		this.ipv4.pathMtus.learn(ipv4.destination(frame.view, frame.start + ethernet.OCTETS), mtu);
-	}
-
-	isLocalAddress(address: Ip4): boolean {
-		return this.route(address)?.type === "local";
 	}
 
 	/** True for 255.255.255.255 and the broadcast addresses of subnets here. */
@@ -489,7 +486,9 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	loopBack(frame: Frame, device: Device): void {
 		const inDevice = this.#inDevices.get(device);
 		if (inDevice === undefined) return frame.release();
-		this.ipv4.receive(frame, inDevice);
+		// Its way was decided when it was sent: nobody asks whether an own address may come in.
+		frame.pull(ethernet.OCTETS);
+		this.ipv4.deliver(frame, inDevice);
 	}
 
 	// ── underlay of tunnels ───────────────────────────────────────────────────────────────────────

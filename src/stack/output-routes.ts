@@ -68,7 +68,12 @@ export class OutputRoutes {
 
 	#lookup(destination: Ip4): Route | undefined {
 		const local = this.#ns.localFib.lookup(destination);
-		if (local === undefined) return this.#ns.fib.lookup(destination);
+		if (local === undefined) {
+			const route = this.#ns.fib.lookup(destination);
+			// A group is on the link of the device that the tables name, never behind a gateway (`__mkroute_output`).
+			if (route?.device == null || !isMulticastIp4(destination)) return route;
+			return this.by(route.device, destination);
+		}
 		return local.type === "local" ? this.#loop(local) : local;
 	}
 

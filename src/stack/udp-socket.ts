@@ -76,6 +76,8 @@ export class UdpSocket implements IpSocket {
 	readonly #udp: Udp;
 	readonly #broadcast: boolean;
 	readonly #mark: number;
+	/** What it sends with; a socket bound to a group or broadcast address uses its device's (`inet_saddr`). */
+	readonly #source: Ip4;
 	readonly #multicastDevice: Device | undefined;
 	readonly #multicastLoop: boolean;
 	/** What this socket decides about packets to groups. */
@@ -97,6 +99,7 @@ export class UdpSocket implements IpSocket {
 		this.#ns = ns;
 		this.#udp = owner;
 		this.address = address;
+		this.#source = isMulticastIp4(address) || ns.isBroadcast(address) ? ANY_IP4 : address;
 		this.port = port;
 		this.ttl = options.ttl ?? 64;
 		this.tos = options.tos ?? 0;
@@ -207,7 +210,7 @@ export class UdpSocket implements IpSocket {
 				remedy: "Open the socket with broadcast: true.",
 			});
 		}
-		const source = this.address !== ANY_IP4 ? this.address : this.#ns.sourceFor(route, address);
+		const source = this.#source !== ANY_IP4 ? this.#source : this.#ns.sourceFor(route, address);
 		const frame = this.#ns.kernel.world.frames.begin(data.length);
 		const { view } = frame;
 		const end = frame.start + data.length;

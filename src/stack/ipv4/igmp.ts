@@ -54,6 +54,10 @@ interface Membership {
 	readonly timer: Timer;
 }
 
+/** Shared by all devices on which nobody joined anything. */
+const NONE = new Map<Ip4, Membership>();
+const NOTHING: readonly never[] = [];
+
 /**
  * The groups of one device, and what it tells routers about them: reports when a group is joined or left, answers to
  * queries of all versions. Without a querier version 3 is spoken.
@@ -66,20 +70,17 @@ interface Membership {
 export class Igmp {
 	readonly #ns: Namespace;
 	readonly #inDevice: InDevice;
-	readonly #rng: Rng;
-	/** First joined first; reports go the other way. */
-	readonly #members = new Map<Ip4, Membership>();
+	// Made when first needed: most devices are in no group but that of all hosts.
+	#rng: Rng | undefined;
+	/** First joined first; reports go the other way. 224.0.0.1 is here only if somebody asked for it. */
+	#members: Map<Ip4, Membership> = NONE;
 	/** Groups left, with the records still to be sent; last left first. */
-	#left: { readonly group: Ip4; changes: number }[] = [];
+	#left: readonly { readonly group: Ip4; changes: number }[] = NOTHING;
 	#running = false;
 	/** Reports of changes still to be sent (`mr_ifc_count`). */
 	#reports = 0;
-	readonly #changeTimer = new Timer(() => {
-		this.#reportChanges();
-	});
-	readonly #generalTimer = new Timer(() => {
-		this.#report3(this.#current());
-	});
+	#changeTimer: Timer | undefined;
+	#generalTimer: Timer | undefined;
 	/** As the querier wishes, 0 while none did. */
 	#robustness = 0;
 	#queryInterval: Nanoseconds = QUERY_INTERVAL;
@@ -91,17 +92,19 @@ export class Igmp {
 	constructor(ns: Namespace, inDevice: InDevice) {
 		this.#ns = ns;
 		this.#inDevice = inDevice;
-		this.#rng = ns.kernel.rng.fork(`igmp/${inDevice.device.place}`);
 	}
 
 	/** Whether the group is joined here. */
 	has(group: Ip4): boolean {
-		return this.#members.has(group);
+		return (group === ALL_HOSTS && this.#running) || this.#members.has(group);
 	}
 
 	/** The groups, last joined first, and how often each was joined (`/proc/net/igmp`). */
 	groups(): { readonly group: Ip4; readonly users: number }[] {
-		return [...this.#members.values()].reverse().map(({ group, users }) => ({ group, users }));
+		const others = [...this.#members.values()].filter(({ group }) => group !== ALL_HOSTS).reverse();
+		const joined = others.map(({ group, users }) => ({ group, users }));
+		const users = (this.#members.get(ALL_HOSTS)?.users ?? 0) + (this.#running ? 1 : 0);
+		return users > 0 ? [...joined, { group: ALL_HOSTS, users }] : joined;
 	}
 
 	/** One more listener to a group (`ip_mc_inc_group`). */
@@ -121,6 +124,7 @@ export class Igmp {
 				this.#memberTimer(member);
 			}),
 		};
+		if (this.#members === NONE) this.#members = new Map();
 		this.#members.set(group, member);
 		this.#ns.settingsChanged();
 		if (this.#running) this.#added(member);
@@ -143,9 +147,8 @@ export class Igmp {
 		this.#robustness = 0;
 		this.#queryInterval = QUERY_INTERVAL;
 		this.#responseInterval = RESPONSE_INTERVAL;
-		const known = [...this.#members.values()].reverse();
-		this.join(ALL_HOSTS);
-		for (const member of known) this.#added(member);
+		this.#filter(ALL_HOSTS, true);
+		for (const member of [...this.#members.values()].reverse()) this.#added(member);
 	}
 
 	/** The device is down: nothing is sent any more, the groups are kept for when it comes back (`ip_mc_down`). */
@@ -155,19 +158,19 @@ export class Igmp {
 			this.#filter(member.group, false);
 			member.timer.cancel();
 		}
+		this.#filter(ALL_HOSTS, false);
 		this.#running = false;
-		this.#members.delete(ALL_HOSTS);
 		this.#ns.settingsChanged();
 		this.#quiet();
 		this.#version1Until = -1;
 		this.#version2Until = -1;
-		this.#generalTimer.cancel();
+		this.#generalTimer?.cancel();
 	}
 
 	#quiet(): void {
 		this.#reports = 0;
-		this.#changeTimer.cancel();
-		this.#left = [];
+		this.#changeTimer?.cancel();
+		this.#left = NOTHING;
 	}
 
 	get #qrv(): number {
@@ -214,7 +217,7 @@ export class Igmp {
 		if (this.#silent(member.group)) return;
 		const { version } = this;
 		if (version === 3) {
-			this.#left.unshift({ group: member.group, changes: this.#qrv });
+			this.#left = [{ group: member.group, changes: this.#qrv }, ...this.#left];
 			this.#change();
 		} else if (version === 2 && member.reporter) {
 			this.#sendOld(igmp.LEAVE, member.group, ALL_ROUTERS);
@@ -225,18 +228,28 @@ export class Igmp {
 	#change(): void {
 		if (this.version < 3) return;
 		this.#reports = this.#qrv;
-		this.#arm(this.#changeTimer, 0);
+		this.#changeTimer ??= new Timer(() => {
+			this.#reportChanges(timer);
+		});
+		const timer = this.#changeTimer;
+		this.#arm(timer, 0);
 	}
 
 	/** Two ticks from now and at random up to `most` nanoseconds later. */
 	#arm(timer: Timer, most: Nanoseconds): void {
 		const ticks = Math.max(1, Math.round(most / TICK));
 		timer.cancel();
-		this.#ns.kernel.arm(timer, this.#rng.below(ticks) * TICK + LATE);
+		this.#ns.kernel.arm(timer, this.#draw(ticks));
+	}
+
+	/** So many ticks at most, and two. */
+	#draw(ticks: number): Nanoseconds {
+		this.#rng ??= this.#ns.kernel.rng.fork(`igmp/${this.#inDevice.device.place}`);
+		return this.#rng.below(ticks) * TICK + LATE;
 	}
 
 	/** `igmp_ifc_timer_expire`: the records of all changes, and once more later since a report may be lost. */
-	#reportChanges(): void {
+	#reportChanges(timer: Timer): void {
 		const records: igmp.GroupRecord[] = [];
 		for (const left of this.#left) {
 			records.push(record(igmp.CHANGE_TO_INCLUDE, left.group));
@@ -250,7 +263,7 @@ export class Igmp {
 		}
 		this.#report3(records);
 		if (this.#reports > 0 && --this.#reports > 0) {
-			this.#arm(this.#changeTimer, this.#inDevice.conf.igmpv3_unsolicited_report_interval * 1e6);
+			this.#arm(timer, this.#inDevice.conf.igmpv3_unsolicited_report_interval * 1e6);
 		}
 	}
 
@@ -349,14 +362,11 @@ export class Igmp {
 	/** One report for all groups; an answer that is due earlier stays as it is. */
 	#generalQuery(most: Nanoseconds, sources: number): boolean {
 		if (sources > 0) return false;
-		const timer = this.#generalTimer;
-		const due = timer.due;
-		if (!timer.pending) {
-			this.#arm(timer, most);
-			return true;
-		}
-		const delay = this.#rng.below(Math.max(1, Math.round(most / TICK))) * TICK + LATE;
-		if (this.#ns.world.scheduler.now + delay >= due) return true;
+		const timer = (this.#generalTimer ??= new Timer(() => {
+			this.#report3(this.#current());
+		}));
+		const delay = this.#draw(Math.max(1, Math.round(most / TICK)));
+		if (timer.pending && this.#ns.world.scheduler.now + delay >= timer.due) return true;
 		timer.cancel();
 		this.#ns.kernel.arm(timer, delay);
 		return true;
