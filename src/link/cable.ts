@@ -1,9 +1,9 @@
 import type { Lane, Nanoseconds, Sink } from "../sim/index.ts";
 import { type Duration, parseDuration } from "../sim/index.ts";
 import type { Frame } from "../wire/index.ts";
-import type { NetemOptions } from "./netem.ts";
-import { makeQdisc, type QdiscOptions } from "./qdisc-make.ts";
-import type { Qdisc } from "./qdisc.ts";
+import type { NetemOptions } from "./qdisc/netem.ts";
+import { makeQdisc, type QdiscOptions } from "./qdisc/make.ts";
+import type { Qdisc } from "./qdisc/qdisc.ts";
 import type { Place, World } from "./world.ts";
 
 /** What a cable can be plugged into: a NIC, a port of a switch. */

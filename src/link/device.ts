@@ -8,10 +8,10 @@ import { ethernet, vlan } from "../wire/index.ts";
 import type { AddressListener, Layer3Upper } from "./layer3.ts";
 import { ALL_NODES_MAC, MulticastList } from "./multicast-list.ts";
 import { operState, type OperState } from "./operstate.ts";
-import type { Qdisc } from "./qdisc.ts";
+import type { Qdisc } from "./qdisc/qdisc.ts";
 import { IN, OUT, type Tap, tapFor } from "./tap.ts";
 import { UnicastList } from "./unicast-list.ts";
-import { isTag } from "./vlan-tag.ts";
+import { isTag } from "./vlan/tag.ts";
 import type { World } from "./world.ts";
 
 /** `ip -s link`: frames and octets seen, refused and spoilt at one device. */

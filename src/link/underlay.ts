@@ -3,7 +3,7 @@ import type { DropReason } from "../drop.ts";
 import type { Nanoseconds, Timer } from "../sim/index.ts";
 import type { Frame } from "../wire/index.ts";
 import type { Device } from "./device.ts";
-import type { VxlanDevice } from "./vxlan.ts";
+import type { VxlanDevice } from "./vxlan/vxlan.ts";
 
 /** Takes UDP payloads that arrive at a tunnel port. Declared here, implemented by `VxlanSocket`. */
 export interface TunnelReceiver {

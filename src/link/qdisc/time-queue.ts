@@ -1,5 +1,5 @@
-import type { Instant } from "../sim/index.ts";
-import type { Frame } from "../wire/index.ts";
+import type { Instant } from "../../sim/index.ts";
+import type { Frame } from "../../wire/index.ts";
 
 /** Frames by the instant they are due, and of one instant in the order they came: a binary heap over arrays. */
 export class TimeQueue {

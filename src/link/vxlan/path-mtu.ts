@@ -1,5 +1,5 @@
-import { ANY_IP4, BROADCAST_IP4, isLoopbackIp4, isMulticastIp4 } from "../addr/index.ts";
-import { copyOctets, ethernet, type Frame, type FramePool, icmp, ipv4 } from "../wire/index.ts";
+import { ANY_IP4, BROADCAST_IP4, isLoopbackIp4, isMulticastIp4 } from "../../addr/index.ts";
+import { copyOctets, ethernet, type Frame, type FramePool, icmp, ipv4 } from "../../wire/index.ts";
 
 /** Longest IPv4 packet with an ICMP error (RFC 1812 §4.3.2.3). */
 const LONGEST = 576;

@@ -1,10 +1,10 @@
-import type { Rng, Sink } from "../sim/index.ts";
-import type { Frame } from "../wire/index.ts";
+import type { Rng, Sink } from "../../sim/index.ts";
+import type { Frame } from "../../wire/index.ts";
 import { Fifo, type FifoOptions } from "./fifo.ts";
 import { Netem, type NetemOptions } from "./netem.ts";
 import type { Qdisc } from "./qdisc.ts";
 import { Tbf, type TbfOptions } from "./tbf.ts";
-import type { Place, World } from "./world.ts";
+import type { Place, World } from "../world.ts";
 
 /** A queueing discipline by its kind and the options of that kind. */
 export type QdiscOptions =

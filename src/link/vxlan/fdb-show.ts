@@ -1,5 +1,5 @@
-import { ANY_IP4, formatIp4, formatMac, type Vni } from "../addr/index.ts";
-import type { Remote, VxlanFdb, VxlanFdbEntry, VxlanFdbState } from "./vxlan-fdb.ts";
+import { ANY_IP4, formatIp4, formatMac, type Vni } from "../../addr/index.ts";
+import type { Remote, VxlanFdb, VxlanFdbEntry, VxlanFdbState } from "./fdb.ts";
 
 /** One line of `bridge -j fdb show`, keys in iproute2's order. */
 export interface VxlanFdbJson {

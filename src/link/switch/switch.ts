@@ -1,12 +1,12 @@
-import { formatMac, type Mac } from "../addr/index.ts";
-import { type Duration, parseDuration, seconds } from "../sim/index.ts";
-import { ethernet, type Frame } from "../wire/index.ts";
-import { keyHigh } from "./mac-table.ts";
-import { type SwitchOptions, type SwitchPortOptions, violationText } from "./switch-options.ts";
-import { type SwitchCore, SwitchPort } from "./switch-port.ts";
-import { macTableText, trunksText, vlanBriefText } from "./switch-show.ts";
-import { type SwitchEntry, type SwitchMac, SwitchTable } from "./switch-table.ts";
-import type { Place, World } from "./world.ts";
+import { formatMac, type Mac } from "../../addr/index.ts";
+import { type Duration, parseDuration, seconds } from "../../sim/index.ts";
+import { ethernet, type Frame } from "../../wire/index.ts";
+import { keyHigh } from "../mac-table.ts";
+import { type SwitchOptions, type SwitchPortOptions, violationText } from "./options.ts";
+import { type SwitchCore, SwitchPort } from "./port.ts";
+import { macTableText, trunksText, vlanBriefText } from "./show.ts";
+import { type SwitchEntry, type SwitchMac, SwitchTable } from "./table.ts";
+import type { Place, World } from "../world.ts";
 
 /** What most switches forget unused addresses after (IEEE 802.1D-2004 table 7-5). */
 const AGEING = seconds(300);

@@ -1,8 +1,8 @@
-import type { Sink } from "../sim/index.ts";
-import type { Frame } from "../wire/index.ts";
+import type { Sink } from "../../sim/index.ts";
+import type { Frame } from "../../wire/index.ts";
 import { Qdisc } from "./qdisc.ts";
-import { readSize, type Size, sizeText } from "./qdisc-units.ts";
-import type { Place, World } from "./world.ts";
+import { readSize, type Size, sizeText } from "./units.ts";
+import type { Place, World } from "../world.ts";
 
 /** What `tc qdisc … pfifo` and `bfifo` take. */
 export interface FifoOptions {

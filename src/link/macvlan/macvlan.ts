@@ -1,13 +1,13 @@
-import type { Mac } from "../addr/index.ts";
-import { toMac } from "../addr/index.ts";
-import { NetError } from "../errors.ts";
-import type { Sink } from "../sim/index.ts";
-import { ethernet, type Frame } from "../wire/index.ts";
-import { Device, type DeviceOwner } from "./device.ts";
-import { LowerFilter } from "./lower-filter.ts";
-import { checkNesting } from "./nesting.ts";
-import { MacvlanPort } from "./macvlan-port.ts";
-import type { World } from "./world.ts";
+import type { Mac } from "../../addr/index.ts";
+import { toMac } from "../../addr/index.ts";
+import { NetError } from "../../errors.ts";
+import type { Sink } from "../../sim/index.ts";
+import { ethernet, type Frame } from "../../wire/index.ts";
+import { Device, type DeviceOwner } from "../device.ts";
+import { LowerFilter } from "../lower-filter.ts";
+import { checkNesting } from "../nesting.ts";
+import { MacvlanPort } from "./port.ts";
+import type { World } from "../world.ts";
 
 /** `mode` of a macvlan: which frames pass between it and the other children of its parent. */
 export type MacvlanMode = "bridge" | "private" | "vepa" | "passthru" | "source";

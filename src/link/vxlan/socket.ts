@@ -1,7 +1,7 @@
-import type { Ip4 } from "../addr/index.ts";
-import { ethernet, type Frame, vxlan } from "../wire/index.ts";
-import type { Device } from "./device.ts";
-import type { TunnelReceiver, Underlay } from "./underlay.ts";
+import type { Ip4 } from "../../addr/index.ts";
+import { ethernet, type Frame, vxlan } from "../../wire/index.ts";
+import type { Device } from "../device.ts";
+import type { TunnelReceiver, Underlay } from "../underlay.ts";
 import type { VxlanDevice } from "./vxlan.ts";
 
 /**

@@ -1,5 +1,5 @@
-import type { Rng } from "../sim/index.ts";
-import { readShare, type Share, shareText } from "./qdisc-units.ts";
+import type { Rng } from "../../sim/index.ts";
+import { readShare, type Share, shareText } from "./units.ts";
 
 /** `loss state`: the four states of the general and intuitive model, by the probabilities between them. */
 export interface LossState {

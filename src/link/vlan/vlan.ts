@@ -1,10 +1,10 @@
-import type { Mac } from "../addr/index.ts";
-import { NetError } from "../errors.ts";
-import { ethernet, type Frame, popTag, pushTag, vlan } from "../wire/index.ts";
-import { Device, type DeviceOwner, type TagTaker } from "./device.ts";
-import { LowerFilter } from "./lower-filter.ts";
-import { checkNesting } from "./nesting.ts";
-import { IN } from "./tap.ts";
+import type { Mac } from "../../addr/index.ts";
+import { NetError } from "../../errors.ts";
+import { ethernet, type Frame, popTag, pushTag, vlan } from "../../wire/index.ts";
+import { Device, type DeviceOwner, type TagTaker } from "../device.ts";
+import { LowerFilter } from "../lower-filter.ts";
+import { checkNesting } from "../nesting.ts";
+import { IN } from "../tap.ts";
 import {
 	checkEgress,
 	checkIngress,
@@ -13,8 +13,8 @@ import {
 	type QosMap,
 	type VlanOptions,
 	type VlanProtocol,
-} from "./vlan-options.ts";
-import type { World } from "./world.ts";
+} from "./options.ts";
+import type { World } from "../world.ts";
 
 const PCP_SHIFT = 13;
 

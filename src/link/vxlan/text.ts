@@ -1,4 +1,4 @@
-import { formatIp4, toIp4 } from "../addr/index.ts";
+import { formatIp4, toIp4 } from "../../addr/index.ts";
 import type { VxlanDevice } from "./vxlan.ts";
 
 /** The part of `ip -d link show` that begins with the word `vxlan`, in iproute2's order (ip/iplink_vxlan.c). */

@@ -1,8 +1,8 @@
-import type { Mac } from "../addr/index.ts";
-import type { Lane, Sink } from "../sim/index.ts";
-import { ethernet, type Frame } from "../wire/index.ts";
-import { type Device, isForwardable, type Upper } from "./device.ts";
-import { keyHigh, MacTable } from "./mac-table.ts";
+import type { Mac } from "../../addr/index.ts";
+import type { Lane, Sink } from "../../sim/index.ts";
+import { ethernet, type Frame } from "../../wire/index.ts";
+import { type Device, isForwardable, type Upper } from "../device.ts";
+import { keyHigh, MacTable } from "../mac-table.ts";
 import type { MacvlanDevice } from "./macvlan.ts";
 
 /** Which children a frame is for: bits of `MODE`. */

@@ -7,8 +7,8 @@ import {
 	type Rng,
 	type Sink,
 	Timer,
-} from "../sim/index.ts";
-import type { Frame } from "../wire/index.ts";
+} from "../../sim/index.ts";
+import type { Frame } from "../../wire/index.ts";
 import { DIST_SCALE, type Distribution, distributionTable } from "./netem-distribution.ts";
 import {
 	CorrelatedDraw,
@@ -20,9 +20,9 @@ import {
 	RandomLoss,
 } from "./netem-loss.ts";
 import { Qdisc } from "./qdisc.ts";
-import { rateText, readCount, readShare, type Share, shareText, timeText } from "./qdisc-units.ts";
+import { rateText, readCount, readShare, type Share, shareText, timeText } from "./units.ts";
 import { TimeQueue } from "./time-queue.ts";
-import type { Place, World } from "./world.ts";
+import type { Place, World } from "../world.ts";
 
 /** What `tc qdisc … netem` takes. */
 export interface NetemOptions {

@@ -7,11 +7,11 @@ import {
 	toMac,
 	type Vni,
 	ZERO_MAC,
-} from "../addr/index.ts";
-import { NetError } from "../errors.ts";
-import type { Duration } from "../sim/index.ts";
-import type { Device } from "./device.ts";
-import type { VxlanFdbState } from "./vxlan-fdb.ts";
+} from "../../addr/index.ts";
+import { NetError } from "../../errors.ts";
+import type { Duration } from "../../sim/index.ts";
+import type { Device } from "../device.ts";
+import type { VxlanFdbState } from "./fdb.ts";
 
 /** What `ip link add … type vxlan` takes. */
 export interface VxlanOptions {

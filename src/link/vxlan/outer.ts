@@ -1,8 +1,8 @@
-import { ANY_IP4, isMulticastIp4 } from "../addr/index.ts";
-import { ethernet, type Frame, ipv4 } from "../wire/index.ts";
-import type { TunnelHeader, Underlay } from "./underlay.ts";
-import type { Remote } from "./vxlan-fdb.ts";
-import { checkLocal, checkOctet, checkSourcePorts, type VxlanOptions } from "./vxlan-options.ts";
+import { ANY_IP4, isMulticastIp4 } from "../../addr/index.ts";
+import { ethernet, type Frame, ipv4 } from "../../wire/index.ts";
+import type { TunnelHeader, Underlay } from "../underlay.ts";
+import type { Remote } from "./fdb.ts";
+import { checkLocal, checkOctet, checkSourcePorts, type VxlanOptions } from "./options.ts";
 
 /**
  * What a VXLAN device puts into its outer headers: by its options, by the remote, and by what it inherits from the

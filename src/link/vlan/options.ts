@@ -1,5 +1,5 @@
-import type { Mac } from "../addr/index.ts";
-import { NetError } from "../errors.ts";
+import type { Mac } from "../../addr/index.ts";
+import { NetError } from "../../errors.ts";
 
 /** The TPID of a VLAN device's tags: 0x8100 or 0x88a8. */
 export type VlanProtocol = "802.1Q" | "802.1ad";

@@ -6,11 +6,11 @@ import {
 	parseRate,
 	type Sink,
 	Timer,
-} from "../sim/index.ts";
-import type { Frame } from "../wire/index.ts";
+} from "../../sim/index.ts";
+import type { Frame } from "../../wire/index.ts";
 import { Qdisc } from "./qdisc.ts";
-import { rateText, readSize, type Size, sizeText, timeText } from "./qdisc-units.ts";
-import type { Place, World } from "./world.ts";
+import { rateText, readSize, type Size, sizeText, timeText } from "./units.ts";
+import type { Place, World } from "../world.ts";
 
 /** What `tc qdisc … tbf` takes. */
 export interface TbfOptions {

@@ -1,7 +1,7 @@
-import { type Mac, formatMac } from "../addr/index.ts";
-import type { Nanoseconds } from "../sim/index.ts";
-import { keyHigh, macHigh, macLow, MacTable } from "./mac-table.ts";
-import type { SwitchPort } from "./switch-port.ts";
+import { type Mac, formatMac } from "../../addr/index.ts";
+import type { Nanoseconds } from "../../sim/index.ts";
+import { keyHigh, macHigh, macLow, MacTable } from "../mac-table.ts";
+import type { SwitchPort } from "./port.ts";
 
 /** One line of a switch's `show mac address-table`. */
 export interface SwitchMac {

@@ -1,7 +1,7 @@
-import type { DropReason } from "../drop.ts";
-import type { Sink } from "../sim/index.ts";
-import type { Frame } from "../wire/index.ts";
-import type { Place, World } from "./world.ts";
+import type { DropReason } from "../../drop.ts";
+import type { Sink } from "../../sim/index.ts";
+import type { Frame } from "../../wire/index.ts";
+import type { Place, World } from "../world.ts";
 
 /** `tc -s qdisc show`: what passed a queueing discipline, what waits in it, what it dropped. */
 export interface QdiscStats {

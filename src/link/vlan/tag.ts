@@ -1,5 +1,5 @@
-import { ethernet, type Frame, popTag, vlan } from "../wire/index.ts";
-import type { Device } from "./device.ts";
+import { ethernet, type Frame, popTag, vlan } from "../../wire/index.ts";
+import type { Device } from "../device.ts";
 
 /** True for the EtherTypes of tags: 802.1Q and 802.1ad. */
 export const isTag = (type: number): boolean => type === vlan.TPID_CUSTOMER || type === vlan.TPID_SERVICE;

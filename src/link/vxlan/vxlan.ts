@@ -10,8 +10,8 @@ import {
 	toPort,
 	type Vni,
 	ZERO_MAC,
-} from "../addr/index.ts";
-import { NetError } from "../errors.ts";
+} from "../../addr/index.ts";
+import { NetError } from "../../errors.ts";
 import {
 	type Instant,
 	type Lane,
@@ -20,13 +20,13 @@ import {
 	seconds,
 	type Sink,
 	Timer,
-} from "../sim/index.ts";
-import { ethernet, type Frame, ipv4, udp, vxlan } from "../wire/index.ts";
-import { Device, type DeviceOwner } from "./device.ts";
-import { macHigh, macLow } from "./mac-table.ts";
-import type { Underlay } from "./underlay.ts";
-import { showFdb, type VxlanFdbLine } from "./vxlan-fdb-show.ts";
-import { type Remote, VxlanFdb, type VxlanFdbEntry } from "./vxlan-fdb.ts";
+} from "../../sim/index.ts";
+import { ethernet, type Frame, ipv4, udp, vxlan } from "../../wire/index.ts";
+import { Device, type DeviceOwner } from "../device.ts";
+import { macHigh, macLow } from "../mac-table.ts";
+import type { Underlay } from "../underlay.ts";
+import { showFdb, type VxlanFdbLine } from "./fdb-show.ts";
+import { type Remote, VxlanFdb, type VxlanFdbEntry } from "./fdb.ts";
 import {
 	checkDefault,
 	checkVni,
@@ -36,13 +36,13 @@ import {
 	type RemoteOptions,
 	type VxlanMiss,
 	type VxlanOptions,
-} from "./vxlan-options.ts";
-import { answerArp, missText, shortCircuit } from "./vxlan-neighbours.ts";
-import { decapsulateEcn, OuterHeader } from "./vxlan-outer.ts";
-import { fragmentationNeeded } from "./vxlan-path-mtu.ts";
-import { vxlanText } from "./vxlan-text.ts";
-import { VxlanSocket } from "./vxlan-socket.ts";
-import type { World } from "./world.ts";
+} from "./options.ts";
+import { answerArp, missText, shortCircuit } from "./neighbours.ts";
+import { decapsulateEcn, OuterHeader } from "./outer.ts";
+import { fragmentationNeeded } from "./path-mtu.ts";
+import { vxlanText } from "./text.ts";
+import { VxlanSocket } from "./socket.ts";
+import type { World } from "../world.ts";
 
 /** IANA's port (RFC 7348 §5); the kernel's own default, 8472, is older than the assignment. */
 export const VXLAN_PORT = 4789;

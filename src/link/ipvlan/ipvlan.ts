@@ -1,12 +1,12 @@
-import type { Ip4, Mac } from "../addr/index.ts";
-import { NetError } from "../errors.ts";
-import type { Sink } from "../sim/index.ts";
-import type { Frame } from "../wire/index.ts";
-import { Device, type DeviceOwner } from "./device.ts";
-import { type IpvlanFlag, type IpvlanMode, IpvlanPort } from "./ipvlan-port.ts";
-import { checkNesting } from "./nesting.ts";
-import type { AddressListener } from "./layer3.ts";
-import type { World } from "./world.ts";
+import type { Ip4, Mac } from "../../addr/index.ts";
+import { NetError } from "../../errors.ts";
+import type { Sink } from "../../sim/index.ts";
+import type { Frame } from "../../wire/index.ts";
+import { Device, type DeviceOwner } from "../device.ts";
+import { type IpvlanFlag, type IpvlanMode, IpvlanPort } from "./port.ts";
+import { checkNesting } from "../nesting.ts";
+import type { AddressListener } from "../layer3.ts";
+import type { World } from "../world.ts";
 
 /** What `ip link add … type ipvlan` takes. */
 export interface IpvlanOptions {

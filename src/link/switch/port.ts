@@ -1,13 +1,13 @@
-import type { Mac } from "../addr/index.ts";
-import { ethernet, type Frame, vlan } from "../wire/index.ts";
-import type { CableEnd, Plug } from "./cable.ts";
+import type { Mac } from "../../addr/index.ts";
+import { ethernet, type Frame, vlan } from "../../wire/index.ts";
+import type { CableEnd, Plug } from "../cable.ts";
 import {
 	type PortSecurity,
 	type PortVlans,
 	readSecurity,
 	readVlans,
 	type SwitchPortOptions,
-} from "./switch-options.ts";
+} from "./options.ts";
 
 const MACS = 12; // both addresses, in front of the tag
 

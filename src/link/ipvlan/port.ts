@@ -1,10 +1,10 @@
-import type { Ip4 } from "../addr/index.ts";
-import { NetError } from "../errors.ts";
-import type { Lane, Sink } from "../sim/index.ts";
-import { arp, ethernet, type Frame, ipv4 } from "../wire/index.ts";
-import { type Device, isForwardable, type Upper } from "./device.ts";
+import type { Ip4 } from "../../addr/index.ts";
+import { NetError } from "../../errors.ts";
+import type { Lane, Sink } from "../../sim/index.ts";
+import { arp, ethernet, type Frame, ipv4 } from "../../wire/index.ts";
+import { type Device, isForwardable, type Upper } from "../device.ts";
 import type { IpvlanDevice } from "./ipvlan.ts";
-import type { Layer3Upper } from "./layer3.ts";
+import type { Layer3Upper } from "../layer3.ts";
 
 /** How an ipvlan's frames leave: by the parent's wire (l2), or through its namespace's routes (l3, l3s). */
 export type IpvlanMode = "l2" | "l3" | "l3s";

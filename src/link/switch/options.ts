@@ -1,5 +1,5 @@
-import { formatMac, type Mac, toMac, toVlanId } from "../addr/index.ts";
-import type { Duration } from "../sim/index.ts";
+import { formatMac, type Mac, toMac, toVlanId } from "../../addr/index.ts";
+import type { Duration } from "../../sim/index.ts";
 
 /** What a switch does with a frame that breaks a port's security, beside dropping it. */
 export type Violation = "protect" | "restrict" | "shutdown";

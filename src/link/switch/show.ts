@@ -1,6 +1,6 @@
-import type { SwitchPort } from "./switch-port.ts";
-import type { SwitchMac } from "./switch-table.ts";
-import { formatVlans } from "./switch-options.ts";
+import type { SwitchPort } from "./port.ts";
+import type { SwitchMac } from "./table.ts";
+import { formatVlans } from "./options.ts";
 
 /** `0200.0000.0a01`, as switches write addresses. */
 const dotted = (mac: string): string => mac.replaceAll(":", "").replace(/(....)(?=.)/g, "$1.");
