@@ -4,6 +4,7 @@ import {
 	BridgePort,
 	type Device,
 	type FdbEntry,
+	linkFlags,
 	type VlanMember,
 	VxlanDevice,
 } from "../../link/index.ts";
@@ -33,6 +34,35 @@ export interface FdbRow {
 export interface VlanRow {
 	readonly ifname: string;
 	readonly vlans: readonly { readonly vlan: number; readonly flags?: readonly string[] }[];
+}
+
+/** One row of `bridge -j link show`; the flags with `details`. */
+export interface PortRow {
+	readonly ifindex: number;
+	readonly ifname: string;
+	/** The far end of a veth pair in another namespace, by its number there. */
+	readonly link_index?: number;
+	readonly link?: string;
+	readonly flags: readonly string[];
+	readonly mtu: number;
+	readonly master: string;
+	readonly state: string;
+	readonly priority: number;
+	readonly cost: number;
+	readonly hairpin?: boolean;
+	readonly guard?: boolean;
+	readonly root_block?: boolean;
+	readonly fastleave?: boolean;
+	readonly learning?: boolean;
+	readonly flood?: boolean;
+	readonly mcast_flood?: boolean;
+	readonly bcast_flood?: boolean;
+	readonly mcast_router?: number;
+	readonly mcast_to_unicast?: boolean;
+	readonly neigh_suppress?: boolean;
+	readonly vlan_tunnel?: boolean;
+	readonly isolated?: boolean;
+	readonly locked?: boolean;
 }
 
 /** Where the tool looks. */
@@ -106,6 +136,16 @@ export class BridgeTool {
 		};
 	}
 
+	/** `bridge link show [dev DEV]`, with `details` as `bridge -d`. */
+	link(filter: { readonly dev?: string; readonly details?: boolean } = {}): Shown<PortRow> {
+		const rows = this.#host.devices
+			.filter((device) => filter.dev === undefined || device.name === filter.dev)
+			.flatMap((device) =>
+				device.upper instanceof BridgePort ? [portRow(device.upper, filter.details ?? false)] : [],
+			);
+		return { text: rows.map(portText).join(""), json: rows };
+	}
+
 	/** `bridge vlan show`: each port's VLANs, then those of the bridges themselves. */
 	vlan(filter: { readonly dev?: string } = {}): Shown<VlanRow> {
 		const ports = this.#host.devices.filter((device) => device.upper instanceof BridgePort);
@@ -131,6 +171,77 @@ export class BridgeTool {
 			})),
 		};
 	}
+}
+
+function portRow({ device, bridge, state, stp, flags }: BridgePort, details: boolean): PortRow {
+	const { link } = device;
+	const far = link !== null && link.owner !== device.owner;
+	const own = {
+		ifindex: device.index,
+		...(link === null ? {} : far ? { link_index: link.index } : { link: link.name }),
+		ifname: device.name,
+		flags: linkFlags(device),
+		mtu: device.mtu,
+		master: bridge.name,
+		state,
+		priority: stp.priority,
+		cost: stp.cost,
+	};
+	if (!details) return own;
+	return {
+		...own,
+		hairpin: flags.hairpin,
+		guard: flags.guard,
+		root_block: flags.rootBlock,
+		fastleave: false,
+		learning: flags.learning,
+		flood: flags.flood,
+		mcast_flood: flags.mcastFlood,
+		bcast_flood: flags.bcastFlood,
+		mcast_router: 1,
+		mcast_to_unicast: false,
+		neigh_suppress: flags.neighSuppress,
+		vlan_tunnel: false,
+		isolated: flags.isolated,
+		locked: flags.locked,
+	};
+}
+
+/** In the order in which they are printed. */
+const FLAGS = [
+	"hairpin",
+	"guard",
+	"root_block",
+	"fastleave",
+	"learning",
+	"flood",
+	"mcast_flood",
+	"bcast_flood",
+	"mcast_router",
+	"mcast_to_unicast",
+	"neigh_suppress",
+	"vlan_tunnel",
+	"isolated",
+	"locked",
+] as const;
+
+/** The line of a port as `bridge` prints it, and the one of its flags when there are any. */
+function portText(row: PortRow): string {
+	const below =
+		row.link_index === undefined
+			? row.link === undefined
+				? ""
+				: `@${row.link}`
+			: `@if${String(row.link_index)}`;
+	const line =
+		`${String(row.ifindex)}: ${row.ifname}${below}: <${row.flags.join(",")}> mtu ${String(row.mtu)} ` +
+		`master ${row.master} state ${row.state} priority ${String(row.priority)} cost ${String(row.cost)} \n`;
+	if (row.hairpin === undefined) return line;
+	const words = FLAGS.map((flag) => {
+		const value = row[flag];
+		return `${flag} ${typeof value === "boolean" ? (value ? "on" : "off") : String(value)} `;
+	});
+	return `${line}    ${words.join("")}\n`;
 }
 
 /** The bridge a device is, or is a port of. */
