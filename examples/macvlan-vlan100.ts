@@ -11,8 +11,9 @@ type Vlan = keyof typeof SUBNETS;
 
 export default async function macvlanVlan100({ print, save }: ExampleContext): Promise<void> {
 	await using lab = new Lab({ seed: 100 });
-	const lan = lab.switch("lan"); // passes tagged frames on as they are
-	const plugged = (name: string): Netns => lab.host(name, { nics: { eth0: { attach: lan } } }).netns;
+	const lan = lab.switch("lan");
+	const trunk = { eth0: { attach: lan, port: { trunk: [100, 200] } } };
+	const plugged = (name: string): Netns => lab.host(name, { nics: trunk }).netns;
 	const [node, gateway] = [plugged("node"), plugged("gateway")];
 
 	const places = new Map<string, readonly [Netns, string]>();
@@ -23,18 +24,20 @@ export default async function macvlanVlan100({ print, save }: ExampleContext): P
 		if (ns !== gateway) ns.routes.add("default", { via: `${SUBNETS[vlan]}.1` });
 		places.set(name, [ns, `${SUBNETS[vlan]}.${String(last)}`]);
 	};
-	for (const vlan of [100, 200] as const) join(gateway, vlan, 1, `gateway.${String(vlan)}`);
+	for (const vlan of [100, 200] as const) {
+		join(gateway, vlan, 1, `gateway.${String(vlan)}`);
+		// A physical host knows nothing of VLANs: its switch port is in one.
+		const [name, net, port] = [`pc${String(vlan)}`, SUBNETS[vlan], { access: vlan }];
+		const nics = { eth0: { address: `${net}.50/24`, gateway: `${net}.1`, attach: lan, port } };
+		places.set(name, [lab.host(name, { nics }).netns, `${net}.50`]);
+	}
 	gateway.sysctl.set("net.ipv4.ip_forward", 1);
-	join(plugged("pc100"), 100, 50);
-	join(plugged("pc200"), 200, 50);
 	join(node, 100, 2);
 	node.addVlan("eth0", 200).up();
 
-	for (const [name, vlan, last] of [
-		["c1", 100, 11],
-		["c2", 100, 12],
-		["c3", 200, 11],
-	] as const) {
+	// prettier-ignore
+	const containers = [["c1", 100, 11], ["c2", 100, 12], ["c3", 200, 11]] as const;
+	for (const [name, vlan, last] of containers) {
 		const c = lab.hosts.get("node")!.addNetns(name);
 		const eth0 = node.addMacvlan(`eth0.${String(vlan)}`, `mv-${name}`, { mode: "bridge" });
 		node.move(eth0, c, "eth0");
@@ -49,9 +52,8 @@ export default async function macvlanVlan100({ print, save }: ExampleContext): P
 		const [ns] = places.get(from)!;
 		for (const [name, [, address]] of places) {
 			if (name === from) continue;
-			const { replies } = await ns.ping(address, { count: 1, timeout: "4s" }).catch(() => ({ replies: [] }));
-			const [reply] = replies;
-			print(`${from} > ${name} ${address}: ${reply === undefined ? "no" : `yes, ttl ${String(reply.ttl)}`}`);
+			const ttl = (await ns.ping(address, { count: 1, timeout: "4s" })).replies[0]?.ttl;
+			print(`${from} > ${name} ${address}: ${ttl === undefined ? "no" : `yes, ttl ${String(ttl)}`}`);
 		}
 	}
 	save(capture);
