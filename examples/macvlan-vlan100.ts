@@ -46,7 +46,6 @@ export default async function macvlanVlan100({ print, save }: ExampleContext): P
 		c.routes.add("default", { via: `${SUBNETS[vlan]}.1` });
 		places.set(name, [c, `${SUBNETS[vlan]}.${String(last)}`]);
 	}
-
 	const capture = lab.capture();
 	for (const from of ["c1", "c3", "pc100", "node"]) {
 		const [ns] = places.get(from)!;

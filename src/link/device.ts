@@ -134,23 +134,34 @@ export function isForwardable(frame: Frame, device: Device): boolean {
  * `__netif_receive_skb_core` in net/core/dev.c.
  */
 export abstract class Device {
-	readonly world: World;
-	/** The word after `type` in `ip -d link`: "veth", "bridge", "vxlan" … */
-	abstract readonly kind: string;
-	readonly counters: DeviceCounters = new DeviceCounters();
-	/** Interface number, unique in the namespace. */
-	index = 0;
+	// What every frame reads comes first: a device is several lines of cache, and a host may have a thousand.
+	/** `ip link set … up` was said. */
 	isUp = false;
 	/** True when something answers at the other end. Devices without a medium always have it. */
 	carrier = true;
-	/** What takes frames here last: the namespace's side of the device. */
-	input: DeviceInput = NOWHERE;
+	/** The queueing discipline frames wait in on their way out (`tc qdisc … root`); `null` for none. */
+	qdisc: Qdisc | null = null;
+	/** All taps as one, or none: one test on the path of a frame. */
+	protected tap: Tap | null = null;
+	#mtu: number;
+	readonly world: World;
+	readonly counters: DeviceCounters = new DeviceCounters();
 	/** What takes frames here before the namespace does. */
 	upper: Upper | null = null;
-	/** The device this one lies on: of a VLAN, macvlan or ipvlan. */
-	readonly lower: Device | null = null;
 	/** VLAN devices on this one, by `tpid << 12 | vid`. */
 	vlans: Map<number, TagTaker> | null = null;
+	/** What takes frames here last: the namespace's side of the device. */
+	input: DeviceInput = NOWHERE;
+	/** The address in the two parts in which it is written into headers. */
+	macHigh = 0;
+	macLow = 0;
+
+	/** The word after `type` in `ip -d link`: "veth", "bridge", "vxlan" … */
+	abstract readonly kind: string;
+	/** Interface number, unique in the namespace. */
+	index = 0;
+	/** The device this one lies on: of a VLAN, macvlan or ipvlan. */
+	readonly lower: Device | null = null;
 	/** The group addresses listened to (`ip maddress`). */
 	readonly multicast: MulticastList = new MulticastList();
 	/** Devices that cannot be without this one, VLANs aside: deleted with it. */
@@ -161,11 +172,6 @@ export abstract class Device {
 	layer3: Layer3Upper | null = null;
 	/** Neighbour resolution is not used (`IFF_NOARP`). */
 	noArp = false;
-	/** The address in the two parts in which it is written into headers. */
-	macHigh = 0;
-	macLow = 0;
-	/** The queueing discipline frames wait in on their way out (`tc qdisc … root`); `null` for none. */
-	qdisc: Qdisc | null = null;
 	/** True from the first time it was up: until then `ip link` shows `qdisc noop`. */
 	wasUp = false;
 	/** `txqueuelen`: frames a queue of the device may hold unless its qdisc says otherwise. */
@@ -178,7 +184,6 @@ export abstract class Device {
 	#name: string;
 	#owner: DeviceOwner;
 	#mac: Mac;
-	#mtu: number;
 	#promiscuity = 0;
 	#unicast: UnicastList | null = null;
 	/** Ends the promiscuous mode that stands for a filter of addresses. */
@@ -186,8 +191,6 @@ export abstract class Device {
 	/** Takes frames for the addresses of `addUnicast` alone (`IFF_UNICAST_FLT`); others become promiscuous for them. */
 	protected readonly filtersUnicast: boolean = false;
 	#taps: readonly Tap[] = [];
-	/** All taps as one, or none: one test on the path of a frame. */
-	protected tap: Tap | null = null;
 
 	constructor(world: World, owner: DeviceOwner, name: string, mac: Mac, mtu: number) {
 		checkName(name);

@@ -33,7 +33,7 @@ export interface FdbEntry<Port extends FdbPort> {
 	readonly port: Port | null;
 	/** Nanoseconds since the address was last seen as a source. */
 	readonly updated: number;
-	/** Nanoseconds since a frame was last sent to it. */
+	/** Nanoseconds since a frame was last sent to it, in whole seconds. */
 	readonly used: number;
 	/** Its place in the table: later ones come first, as in the kernel's list. */
 	readonly order: number;
@@ -52,16 +52,16 @@ const WORDS = 4;
 const LOW = 0;
 /** The upper half of the key in 28 bits, above it the state: 1 + kind, `STICKY`; 0 for an empty slot. */
 const HIGH = 1;
+/** The port's number in 16 bits, above it the second of the last use: in 18 hours it comes round. */
 const PORT = 2;
 const UPDATED = 3;
+const PORT_BITS = 0xffff;
+const USED_SHIFT = 16;
 const KEY_BITS = 0x0fff_ffff;
 const STATE_SHIFT = 28;
 const KIND_BITS = 7;
 const STICKY = 8;
-/** Words of a slot in the second array, of what a look-up does not read. */
-const MORE = 2;
-const USED = 0;
-const ORDER = 1;
+const TICKS_PER_SECOND = 250;
 
 /** Slots of a fresh table; a power of two. Most bridges know a handful of addresses. */
 const FIRST_SLOTS = 16;
@@ -78,7 +78,8 @@ const FIRST_SWEEP = 1024;
  */
 export class Fdb<Port extends FdbPort> {
 	#words = new Int32Array(FIRST_SLOTS * WORDS);
-	#more = new Int32Array(FIRST_SLOTS * MORE);
+	/** Of each slot, when its entry was made: what a look-up does not read. */
+	#orders = new Int32Array(FIRST_SLOTS);
 	#mask = FIRST_SLOTS - 1;
 	#size = 0;
 	/** By their numbers; number 0 is the bridge itself. */
@@ -138,6 +139,11 @@ export class Fdb<Port extends FdbPort> {
 		return this.#lastTick;
 	}
 
+	/** The second of now, where it belongs in a slot. */
+	get #usedNow(): number {
+		return Math.floor(this.#tick / TICKS_PER_SECOND) << USED_SHIFT;
+	}
+
 	// ── for the path of a frame ──────────────────────────────────────────────────────────────────
 
 	/** Where the address in the frame at `low`, `high` (see `keyHigh`) is kept; -1 when it is not known, or aged. */
@@ -170,12 +176,13 @@ export class Fdb<Port extends FdbPort> {
 
 	/** The port the address is behind; `null` for the bridge itself. */
 	portAt(slot: number): Port | null {
-		return this.#ports[this.#words[slot * WORDS + PORT]!]!;
+		return this.#ports[this.#words[slot * WORDS + PORT]! & PORT_BITS]!;
 	}
 
 	/** Notes that a frame is sent to the address now. */
 	useAt(slot: number): void {
-		this.#more[slot * MORE + USED] = this.#tick;
+		const at = slot * WORDS + PORT;
+		this.#words[at] = (this.#words[at]! & PORT_BITS) | this.#usedNow;
 	}
 
 	/**
@@ -194,8 +201,9 @@ export class Fdb<Port extends FdbPort> {
 		const state = words[at + HIGH]! >>> STATE_SHIFT;
 		if ((state & KIND_BITS) > FIRST_LOCAL) return false;
 		words[at + UPDATED] = this.#tick;
-		if (words[at + PORT] !== port.tableNumber && (state & STICKY) === 0) {
-			words[at + PORT] = port.tableNumber;
+		const word = words[at + PORT]!;
+		if ((word & PORT_BITS) !== port.tableNumber && (state & STICKY) === 0) {
+			words[at + PORT] = (word & ~PORT_BITS) | port.tableNumber;
 			if ((state & KIND_BITS) === EXTERN_LEARN + 1) this.#setState(at, DYNAMIC + 1);
 		}
 		return true;
@@ -230,8 +238,8 @@ export class Fdb<Port extends FdbPort> {
 		if (slot < 0) return;
 		const at = slot * WORDS;
 		this.#setState(at, (KINDS.indexOf(to.kind) + 1) | (to.sticky ? STICKY : 0));
-		this.#words[at + PORT] = to.port === null ? 0 : to.port.tableNumber;
-		this.#words[at + UPDATED] = this.#more[slot * MORE + USED] = this.#tick;
+		this.#words[at + PORT] = (to.port === null ? 0 : to.port.tableNumber) | this.#usedNow;
+		this.#words[at + UPDATED] = this.#tick;
 	}
 
 	#setState(at: number, state: number): void {
@@ -270,7 +278,7 @@ export class Fdb<Port extends FdbPort> {
 		const high = words[at + HIGH]! & KEY_BITS;
 		const state = words[at + HIGH]! >>> STATE_SHIFT;
 		const kind = (state & KIND_BITS) - 1;
-		const since = (tick: number): number => Math.max(0, ((this.#tick - tick) | 0) * TICK);
+		const seconds = ((this.#usedNow >>> USED_SHIFT) - (words[at + PORT]! >>> USED_SHIFT)) & PORT_BITS;
 		return {
 			mac: ((high & 0xffff) * 0x1_0000_0000 + (words[at + LOW]! >>> 0)) as Mac,
 			vlan: high >>> 16,
@@ -279,9 +287,9 @@ export class Fdb<Port extends FdbPort> {
 			ages: kind === DYNAMIC,
 			sticky: (state & STICKY) !== 0,
 			port: this.portAt(slot),
-			updated: since(words[at + UPDATED]!),
-			used: since(this.#more[slot * MORE + USED]!),
-			order: this.#more[slot * MORE + ORDER]!,
+			updated: Math.max(0, ((this.#tick - words[at + UPDATED]!) | 0) * TICK),
+			used: seconds * 1e9,
+			order: this.#orders[slot]!,
 		};
 	}
 
@@ -296,9 +304,9 @@ export class Fdb<Port extends FdbPort> {
 		const at = slot * WORDS;
 		words[at + LOW] = low;
 		words[at + HIGH] = high | ((kind + 1) << STATE_SHIFT);
-		words[at + PORT] = port;
-		words[at + UPDATED] = this.#more[slot * MORE + USED] = this.#tick;
-		this.#more[slot * MORE + ORDER] = this.#made++;
+		words[at + PORT] = port | this.#usedNow;
+		words[at + UPDATED] = this.#tick;
+		this.#orders[slot] = this.#made++;
 		this.#size++;
 	}
 
@@ -316,17 +324,17 @@ export class Fdb<Port extends FdbPort> {
 			const home = spread(words[at + LOW]!, words[at + HIGH]! & KEY_BITS) & mask;
 			if (((slot - home) & mask) < ((slot - gap) & mask)) continue;
 			words.copyWithin(gap * WORDS, at, at + WORDS);
-			this.#more.copyWithin(gap * MORE, slot * MORE, slot * MORE + MORE);
+			this.#orders[gap] = this.#orders[slot]!;
 			gap = slot;
 		}
 		words.fill(0, gap * WORDS, gap * WORDS + WORDS);
 	}
 
 	#grow(): void {
-		const [old, oldMore] = [this.#words, this.#more];
+		const [old, orders] = [this.#words, this.#orders];
 		const slots = (this.#mask + 1) * 2;
 		const words = (this.#words = new Int32Array(slots * WORDS));
-		this.#more = new Int32Array(slots * MORE);
+		this.#orders = new Int32Array(slots);
 		this.#mask = slots - 1;
 		for (let from = 0; from * WORDS < old.length; from++) {
 			const at = from * WORDS;
@@ -334,7 +342,7 @@ export class Fdb<Port extends FdbPort> {
 			let slot = spread(old[at + LOW]!, old[at + HIGH]! & KEY_BITS) & this.#mask;
 			while (words[slot * WORDS + HIGH] !== 0) slot = (slot + 1) & this.#mask;
 			words.set(old.subarray(at, at + WORDS), slot * WORDS);
-			this.#more.set(oldMore.subarray(from * MORE, from * MORE + MORE), slot * MORE);
+			this.#orders[slot] = orders[from]!;
 		}
 	}
 
