@@ -15,7 +15,6 @@ export default async function macvlanVlan100({ print, save }: ExampleContext): P
 	const trunk = { eth0: { attach: lan, port: { trunk: [100, 200] } } };
 	const plugged = (name: string): Netns => lab.host(name, { nics: trunk }).netns;
 	const [node, gateway] = [plugged("node"), plugged("gateway")];
-
 	const places = new Map<string, readonly [Netns, string]>();
 	const join = (ns: Netns, vlan: Vlan, last: number, name = ns.name): void => {
 		const device = ns.addVlan("eth0", vlan);

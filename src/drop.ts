@@ -97,6 +97,13 @@ export const DROPS = {
 	"arp-ignored": "an ARP request that arp_ignore or the source address forbids to answer",
 	"arp-proxy-queuefull": "too many ARP requests wait for their proxy answer",
 
+	// Netfilter.
+	"iptables-drop": "a rule of iptables or the policy of a chain",
+	"conntrack-full": "nf_conntrack: table full, dropping packet",
+	"conntrack-clash": "the flow cannot be told from another one: the same addresses and ports",
+	"conntrack-device": "its masquerading flow went out by another device before",
+	"nat-redirect": "an ICMP redirect about a packet whose addresses were translated",
+
 	// Above IP.
 	"ip-noproto": "no handler for this IP protocol",
 	"no-socket": "no socket on this port",

@@ -37,6 +37,9 @@ export class FramePool {
 		frame.flowHash = 0;
 		frame.mark = 0;
 		frame.priority = 0;
+		frame.flow = null;
+		frame.flowInfo = 0;
+		frame.longestFragment = 0;
 		frame.trusted = false;
 		frame.routed = false;
 		frame.tunnelDepth = 0;
