@@ -44,10 +44,12 @@ import { Fib, Route } from "./route.ts";
 import { refuseSegment } from "./tcp-refuse.ts";
 import { hashFrame, sendTunnel } from "./tunnel.ts";
 import { Udp } from "./udp.ts";
+import { Xfrm } from "./xfrm/xfrm.ts";
 
 const ICMP = 1;
 const TCP = 6;
 const UDP = 17;
+const ESP = 50;
 const ALL_HOSTS = 0xe000_0001 as Ip4; // 224.0.0.1, which every host is in (RFC 1112)
 
 /** Takes the packets of one IP protocol; the frame starts at its IPv4 header and is the handler's. */
@@ -82,6 +84,9 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	readonly neighDefault: NeighbourConf = { ...NEIGHBOUR_CONF };
 	/** `net.ipv4.ip_local_port_range`, the end excluded as flow hashing has it. */
 	readonly localPortRange: readonly [number, number] = [32_768, 60_999];
+
+	/** IPsec; null while there is neither a state nor a policy, so that packets pay one comparison for it. */
+	ipsec: Xfrm | null = null;
 
 	readonly #devices = new Map<string, Device>();
 	readonly #inDevices = new Map<Device, InDevice>();
@@ -414,11 +419,13 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 
 	/** A whole packet for this host, to whoever handles its protocol. Takes the frame. */
 	deliver(frame: Frame, inDevice: InDevice, protocol: number): void {
+		if (this.ipsec !== null && protocol !== ESP && !this.ipsec.permits(frame, inDevice, "in")) return;
 		if (protocol === UDP) return this.udpPorts.receive(frame, inDevice);
 		if (protocol === ICMP) return this.ipv4.icmp.receive(frame, inDevice);
 		const handler = this.#protocols?.get(protocol);
 		if (handler !== undefined) return handler(frame, inDevice);
 		if (protocol === TCP) return refuseSegment(this, frame, inDevice);
+		if (protocol === ESP && this.kernel.hasEsp) return (this.ipsec ??= new Xfrm(this)).input(frame, inDevice);
 		this.ipv4.icmp.tell(frame, inDevice, 3, 2, 0);
 		inDevice.device.dropIn(frame, "ip-noproto", `protocol ${String(protocol)}`);
 	}

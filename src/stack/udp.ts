@@ -99,6 +99,7 @@ export class Udp {
 			const tos = ipv4.tos(view, start);
 			frame.start = at + udp.OCTETS;
 			frame.end = at + octets;
+			frame.secPath = null; // `skb_scrub_packet`
 			return tunnel.receiveTunnel(frame, source, tos);
 		}
 		const sourcePort = udp.sourcePort(view, at);

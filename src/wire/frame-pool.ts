@@ -36,6 +36,7 @@ export class FramePool {
 		frame.hops = 0;
 		frame.flowHash = 0;
 		frame.mark = 0;
+		frame.secPath = null;
 		frame.trusted = false;
 		frame.routed = false;
 		frame.tunnelDepth = 0;

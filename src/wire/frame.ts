@@ -35,6 +35,8 @@ export class Frame {
 	flowHash = 0;
 	/** The packet mark (`skb->mark`), which never leaves its namespace. */
 	mark = 0;
+	/** The IPsec states it came by, outermost first (`skb_sec_path`); what they are is the stack's business. */
+	secPath: readonly object[] | null = null;
 	/**
 	 * Every checksum in the frame was computed by a stack of this lab and nothing touched the octets since
 	 * (`CHECKSUM_UNNECESSARY`): receivers need not add them up again. The octets on the wire are real all the same.
@@ -109,6 +111,7 @@ export class Frame {
 		copy.hops = this.hops;
 		copy.flowHash = this.flowHash;
 		copy.mark = this.mark;
+		copy.secPath = this.secPath;
 		copy.trusted = this.trusted;
 		copy.routed = this.routed;
 		copy.tunnelDepth = this.tunnelDepth;

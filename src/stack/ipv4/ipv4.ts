@@ -208,11 +208,14 @@ export class Ipv4 {
 				this.icmp.tell(frame, inDevice, icmp.UNREACHABLE, icmp.ADMIN_PROHIBITED, 0);
 			return inDevice.device.dropIn(frame, "ip-unreachable-route", route.text);
 		}
+		const ipsec = this.ns.ipsec;
+		if (ipsec?.permits(frame, inDevice, "fwd") === false) return;
 		if (ipv4.ttl(view, start) <= 1) {
 			this.icmp.tell(frame, inDevice, icmp.TIME_EXCEEDED, icmp.TTL_EXCEEDED, 0);
 			return inDevice.device.dropIn(frame, "ip-ttl-exceeded");
 		}
-		const mtu = this.mtuOf(route, ipv4.destination(view, start));
+		const wayMtu = this.mtuOf(route, ipv4.destination(view, start));
+		const mtu = ipsec === null ? wayMtu : ipsec.mtuFor(frame, route, wayMtu);
 		if (frame.end - start > mtu && ipv4.dontFragment(view, start)) {
 			this.icmp.tell(frame, inDevice, icmp.UNREACHABLE, icmp.FRAG_NEEDED, mtu);
 			return inDevice.device.dropIn(frame, "ip-frag-needed", `next-hop MTU ${String(mtu)}`);
@@ -220,7 +223,8 @@ export class Ipv4 {
 		ipv4.decrementTtl(view, start);
 		frame.changed();
 		if (redirect) this.icmp.redirect(frame, inDevice, route);
-		this.#out(frame, route, mtu);
+		const packet = ipsec === null ? frame : ipsec.output(frame, route);
+		if (packet !== undefined) this.#out(packet, route, wayMtu);
 	}
 
 	// ── out ───────────────────────────────────────────────────────────────────────────────────────
@@ -238,8 +242,10 @@ export class Ipv4 {
 	 * know ask `mtuOf` first.
 	 */
 	output(frame: Frame, route: Route): void {
-		const mtu = this.mtuOf(route, ipv4.destination(frame.view, frame.start));
-		this.#out(frame, route, mtu);
+		const packet = this.ns.ipsec === null ? frame : this.ns.ipsec.output(frame, route);
+		if (packet === undefined) return;
+		const mtu = this.mtuOf(route, ipv4.destination(packet.view, packet.start));
+		this.#out(packet, route, mtu);
 	}
 
 	#out(frame: Frame, route: Route, mtu: number): void {
