@@ -47,7 +47,7 @@ export {
 	type XfrmCounter,
 	XfrmPolicy,
 	XfrmPolicyCommands,
-	type XfrmRefusal,
+	type XfrmVerdict,
 	type XfrmShowOptions,
 	XfrmStat,
 	XfrmState,

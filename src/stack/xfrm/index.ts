@@ -14,4 +14,4 @@ export { XfrmStat, type XfrmCounter } from "./stat.ts";
 export { type AeadOptions, type StateFlag, type StateId, type StateOptions, XfrmState } from "./state.ts";
 export { XfrmStateCommands } from "./state-commands.ts";
 export type { XfrmShowOptions } from "./text.ts";
-export { Xfrm, type XfrmRefusal } from "./xfrm.ts";
+export { Xfrm, type XfrmVerdict } from "./xfrm.ts";

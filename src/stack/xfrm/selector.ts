@@ -42,14 +42,21 @@ export class Flow {
 	/** Takes the fields of a frame that starts at its IPv4 header (`xfrm_decode_session`). */
 	decode(frame: Frame): void {
 		const { view, start } = frame;
-		this.source = ipv4.source(view, start);
-		this.destination = ipv4.destination(view, start);
-		this.protocol = ipv4.protocol(view, start);
+		const transport = ipv4.isFragment(view, start) ? frame.end : start + ipv4.headerOctets(view, start);
+		const [source, destination] = [ipv4.source(view, start), ipv4.destination(view, start)];
+		this.set(source, destination, ipv4.protocol(view, start), frame, transport);
+	}
+
+	/** Takes the fields of a packet whose transport header is at `at` in the frame; none when nothing is left there. */
+	set(source: Ip4, destination: Ip4, protocol: number, frame: Frame, at: number): void {
+		const { view } = frame;
+		this.source = source;
+		this.destination = destination;
+		this.protocol = protocol;
 		this.mark = frame.mark;
 		this.sport = 0;
 		this.dport = 0;
-		const at = start + ipv4.headerOctets(view, start);
-		if (ipv4.isFragment(view, start) || frame.end - at < 4) return;
+		if (frame.end - at < 4) return;
 		if (this.protocol === UDP || this.protocol === TCP || this.protocol === SCTP) {
 			this.sport = udp.sourcePort(view, at);
 			this.dport = udp.destinationPort(view, at);

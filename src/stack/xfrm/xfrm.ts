@@ -1,3 +1,4 @@
+import type { Ip4 } from "../../addr/index.ts";
 import type { DropReason } from "../../drop.ts";
 import type { Device } from "../../link/index.ts";
 import { esp, type Frame, ipv4 } from "../../wire/index.ts";
@@ -14,8 +15,13 @@ import { XfrmState } from "./state.ts";
 /** States one packet may come through (`XFRM_MAX_DEPTH`). */
 const MOST_STATES = 6;
 
-/** Why a program's packet is refused before it is built: the errno of `sendto`. */
-export type XfrmRefusal = "EPERM" | "ESRCH";
+/** What policies have to say of a packet that a program wants to send. */
+export interface XfrmVerdict {
+	/** The longest packet, IPv4 header included, that still fits when it is in ESP. */
+	readonly mtu: number;
+	/** The errno with which `sendto` fails. */
+	readonly refusal?: "EPERM" | "ESRCH";
+}
 
 /**
  * IPsec of one namespace: policies say which packets go through which states.
@@ -113,17 +119,49 @@ export class Xfrm {
 	}
 
 	/**
-	 * The longest packet, IPv4 header included, that still fits `mtu` when policies have had their part in it. The
-	 * frame starts at its IPv4 header and stays the caller's (`xfrm_state_mtu`).
+	 * What policies have to say of a packet that a program sends; the frame starts at its transport header and stays the
+	 * caller's. `mtu` is that of the way (`xfrm_lookup` in `ip_route_output_flow`, `xfrm_state_mtu`).
+	 */
+	judge(
+		frame: Frame,
+		route: Route,
+		source: Ip4,
+		destination: Ip4,
+		protocol: number,
+		mtu: number,
+	): XfrmVerdict {
+		if (!this.database.has("out") || this.#exempt(route.device)) return { mtu };
+		this.#flow.set(source, destination, protocol, frame, frame.start);
+		const policy = this.database.policy("out", this.#flow);
+		if (policy === undefined) return { mtu };
+		if (policy.action === "block") {
+			this.stat.counts.XfrmOutPolBlock++;
+			return { mtu, refusal: "EPERM" };
+		}
+		const room = this.#room(policy, mtu);
+		if (room !== undefined) return { mtu: room };
+		this.stat.counts.XfrmOutPolError++;
+		return { mtu, refusal: "ESRCH" };
+	}
+
+	/** `mtu` less what the policy's states put in; undefined when a state is missing. */
+	#room(policy: XfrmPolicy, mtu: number): number | undefined {
+		let room = mtu - ipv4.MIN_OCTETS;
+		for (const template of policy.templates) {
+			const state = this.database.find(this.#flow, template, policy);
+			if (state !== undefined) room = longestPayload(state, room);
+			else if (!template.optional) return undefined;
+		}
+		return room + ipv4.MIN_OCTETS;
+	}
+
+	/**
+	 * The longest packet that may be forwarded by a way of `mtu`. The frame starts at its IPv4 header and stays the
+	 * caller's (`xfrm_state_mtu`).
 	 */
 	mtuFor(frame: Frame, route: Route, mtu: number): number {
 		const policy = this.#outPolicy(frame, route);
-		let room = mtu - ipv4.MIN_OCTETS;
-		for (const template of policy?.templates ?? []) {
-			const state = this.database.find(this.#flow, template, policy!);
-			if (state !== undefined) room = longestPayload(state, room);
-		}
-		return room + ipv4.MIN_OCTETS;
+		return policy === undefined ? mtu : (this.#room(policy, mtu) ?? mtu);
 	}
 
 	// ── in ────────────────────────────────────────────────────────────────────────────────────────
