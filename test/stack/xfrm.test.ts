@@ -2,6 +2,7 @@ import { createCipheriv } from "node:crypto";
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { toIp4 } from "../../src/addr/index.ts";
 import { Lab, type Netns } from "../../src/index.ts";
 import type { PolicyOptions, StateOptions } from "../../src/stack/index.ts";
 import { AesGcm } from "../../src/stack/xfrm/aes-gcm.ts";
@@ -9,7 +10,7 @@ import { decapsulate, encapsulate } from "../../src/stack/xfrm/esp.ts";
 import { Replay } from "../../src/stack/xfrm/replay.ts";
 import { XfrmState } from "../../src/stack/xfrm/state.ts";
 import { Rng } from "../../src/sim/index.ts";
-import { dissect, esp, FramePool, ipv4 } from "../../src/wire/index.ts";
+import { dissect, esp, ethernet, FramePool, ipv4 } from "../../src/wire/index.ts";
 import { has, value } from "../support/golden.ts";
 
 const KEY = "0x000102030405060708090a0b0c0d0e0f10111213";
@@ -401,7 +402,7 @@ describe("ip xfrm", () => {
 		const packet = capture.sightings("red:eth0").at(-1)?.data ?? new Uint8Array();
 		other.a.transmit(other.lab.world.frames.from(packet));
 		await other.lab.advance("10ms");
-		expect(other.onWire()).toEqual([50]);
+		expect(other.onWire()).toEqual([50, 1]);
 		const answer = other.capture.sightings("red:eth0").at(-1)?.data ?? new Uint8Array();
 		expect(["icmp.type", "icmp.code"].map((name) => value(dissect(answer), name))).toEqual([3, 2]);
 	});
@@ -478,6 +479,40 @@ describe("ip xfrm", () => {
 		red.xfrm.policy.flush();
 		red.xfrm.state.flush();
 		expect(red.xfrm.state.show() + red.xfrm.policy.show()).toBe("");
+	});
+
+	test("any octets in ESP end as a drop, never as an exception, and no frame is lost count of", async () => {
+		const { lab, red, blue, a } = pair();
+		blue.xfrm.state.add({ ...STATE, spi: 0x100, replayWindow: 32 });
+		const head = blue.device("eth0").mac;
+		await fc.assert(
+			fc.asyncProperty(fc.uint8Array({ maxLength: 80 }), fc.boolean(), async (octets, known) => {
+				const frame = lab.world.frames.begin(34 + octets.length);
+				frame.end = frame.start + 34 + octets.length;
+				ethernet.write(frame.view, frame.start, { dst: head, src: a.mac, type: ethernet.TYPE_IPV4 });
+				ipv4.writePlain(
+					frame.view,
+					frame.start + 14,
+					20 + octets.length,
+					0,
+					1,
+					0,
+					64,
+					50,
+					toIp4("10.0.0.1", "from"),
+					toIp4("10.0.0.2", "to"),
+				);
+				frame.bytes.set(octets, frame.start + 34);
+				if (known && octets.length >= 4) frame.view.setUint32(frame.start + 34, 0x100);
+				a.transmit(frame);
+				await lab.advance("1ms");
+				expect(lab.world.frames.taken).toBe(0);
+			}),
+			{ numRuns: 100 },
+		);
+		const ended = Object.values(counted(blue)).reduce((sum, count) => sum + count, 0);
+		expect(ended).toBe(100);
+		expect(counted(red)).toEqual({});
 	});
 
 	test("prints the states and the policy that Docker writes as node1 printed them", async () => {
