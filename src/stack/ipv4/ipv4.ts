@@ -223,8 +223,7 @@ export class Ipv4 {
 		ipv4.decrementTtl(view, start);
 		frame.changed();
 		if (redirect) this.icmp.redirect(frame, inDevice, route);
-		const packet = ipsec === null ? frame : ipsec.output(frame, route);
-		if (packet !== undefined) this.#out(packet, route, wayMtu);
+		this.#out(frame, route, wayMtu);
 	}
 
 	// ── out ───────────────────────────────────────────────────────────────────────────────────────
@@ -242,13 +241,20 @@ export class Ipv4 {
 	 * know ask `mtuOf` first.
 	 */
 	output(frame: Frame, route: Route): void {
-		const packet = this.ns.ipsec === null ? frame : this.ns.ipsec.output(frame, route);
-		if (packet === undefined) return;
-		const mtu = this.mtuOf(route, ipv4.destination(packet.view, packet.start));
-		this.#out(packet, route, mtu);
+		const mtu = this.mtuOf(route, ipv4.destination(frame.view, frame.start));
+		this.#out(frame, route, mtu);
 	}
 
 	#out(frame: Frame, route: Route, mtu: number): void {
+		const ipsec = this.ns.ipsec;
+		const policy = ipsec === null ? undefined : ipsec.outPolicy(frame, route);
+		if (ipsec === null || policy === undefined) return this.#finish(frame, route, mtu);
+		const packet = ipsec.protect(frame, route, policy);
+		if (packet !== undefined) this.#finish(packet, route, mtu);
+	}
+
+	/** `ip_finish_output`: fragments what is too long. Takes the frame. */
+	#finish(frame: Frame, route: Route, mtu: number): void {
 		const octets = frame.end - frame.start;
 		frame.routed = true;
 		if (octets <= mtu) return this.#toNeighbour(frame, route);

@@ -51,12 +51,22 @@ export class Xfrm {
 	// ── out ───────────────────────────────────────────────────────────────────────────────────────
 
 	/**
-	 * A packet on its way out, from here or through here; it starts at its IPv4 header. Takes the frame. Returns it as
-	 * it has to go on, in ESP when a policy asks for that, undefined when it ended (`xfrm_lookup`, `xfrm_output`).
+	 * The policy of a packet on its way out, from here or through here, if there is one; the frame starts at its IPv4
+	 * header and stays the caller's (`xfrm_lookup`).
 	 */
-	output(frame: Frame, route: Route): Frame | undefined {
-		const policy = this.#outPolicy(frame, route);
-		if (policy === undefined) return frame;
+	outPolicy(frame: Frame, route: Route): XfrmPolicy | undefined {
+		if (!this.database.has("out") || this.#exempt(route.device)) return undefined;
+		this.#flow.decode(frame);
+		const policy = this.database.policy("out", this.#flow);
+		if (policy !== undefined) policy.lifetime.used = this.#now();
+		return policy;
+	}
+
+	/**
+	 * Does to a packet what `outPolicy` said: returns it as it has to go on, in ESP when the policy has templates,
+	 * undefined when it ended. Takes the frame (`xfrm_output`).
+	 */
+	protect(frame: Frame, route: Route, policy: XfrmPolicy): Frame | undefined {
 		if (policy.action === "block") return this.#dropOut(frame, route, "XfrmOutPolBlock", "xfrm-policy");
 		let packet = frame;
 		for (const template of policy.templates) {
@@ -71,14 +81,6 @@ export class Xfrm {
 			packet = done;
 		}
 		return packet;
-	}
-
-	#outPolicy(frame: Frame, route: Route): XfrmPolicy | undefined {
-		if (!this.database.has("out") || this.#exempt(route.device)) return undefined;
-		this.#flow.decode(frame);
-		const policy = this.database.policy("out", this.#flow);
-		if (policy !== undefined) policy.lifetime.used = this.#now();
-		return policy;
 	}
 
 	/** Nothing is hidden from the host itself (`NOXFRM`, `NOPOLICY` of lo). */
@@ -160,7 +162,7 @@ export class Xfrm {
 	 * caller's (`xfrm_state_mtu`).
 	 */
 	mtuFor(frame: Frame, route: Route, mtu: number): number {
-		const policy = this.#outPolicy(frame, route);
+		const policy = this.outPolicy(frame, route);
 		return policy === undefined ? mtu : (this.#room(policy, mtu) ?? mtu);
 	}
 
