@@ -26,6 +26,7 @@ export const DROPS = {
 	"tcp-truncated": "shorter than a TCP header or than its data offset announces",
 	"tcp-options": "malformed TCP options",
 	"tcp-csum": "TCP checksum is wrong",
+	"esp-truncated": "shorter than an ESP packet, or padding longer than its payload",
 	"vxlan-truncated": "shorter than a VXLAN header and an inner Ethernet header",
 	"vxlan-invalid-hdr": "VXLAN header without the I flag, or with flags the device does not know",
 	"pkt-too-small": "too short for what its header announces",
@@ -103,6 +104,15 @@ export const DROPS = {
 	"conntrack-clash": "the flow cannot be told from another one: the same addresses and ports",
 	"conntrack-device": "its masquerading flow went out by another device before",
 	"nat-redirect": "an ICMP redirect about a packet whose addresses were translated",
+
+	// IPsec. The detail is the counter of /proc/net/xfrm_stat.
+	"xfrm-policy": "an IPsec policy refuses it, or it did not come as one demands",
+	"xfrm-no-state": "no IPsec state for its SPI, or for the template of its policy",
+	"xfrm-state-invalid": "the IPsec state is over, or the packet came by too many of them",
+	"xfrm-expired": "the IPsec state's octets or packets are used up",
+	"xfrm-replay": "an ESP sequence number that came before or is too old, or none is left to send",
+	"esp-icv": "ESP's integrity check value is wrong",
+	"esp-too-long": "longer than 65,535 octets in ESP",
 
 	// Above IP.
 	"ip-noproto": "no handler for this IP protocol",

@@ -41,6 +41,29 @@ export { Udp } from "./udp.ts";
 export { IpNamespace, type VethEnd } from "./ip-namespace.ts";
 export { NeighbourCommands, type NeighbourLine, type NeighbourOptions } from "./neighbour/commands.ts";
 export { RouteCommands, type RouteOptions } from "./route-commands.ts";
+export {
+	type AeadOptions,
+	type LimitOptions,
+	type MarkOptions,
+	type PolicyDirection,
+	type PolicyId,
+	type PolicyOptions,
+	type SelectorOptions,
+	type StateFlag,
+	type StateId,
+	type StateOptions,
+	type TemplateOptions,
+	Xfrm,
+	XfrmCommands,
+	type XfrmCounter,
+	XfrmPolicy,
+	XfrmPolicyCommands,
+	type XfrmVerdict,
+	type XfrmShowOptions,
+	XfrmStat,
+	XfrmState,
+	XfrmStateCommands,
+} from "./xfrm/index.ts";
 export { Sysctl, type SysctlName } from "./sysctl.ts";
 export { type QdiscHandle, TcCommands } from "./tc.ts";
 export { LinkCommands } from "./links.ts";

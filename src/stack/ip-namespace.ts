@@ -30,6 +30,7 @@ import { BridgeTool } from "./tools/bridge.ts";
 import { TcCommands } from "./tc.ts";
 import { ConntrackTool } from "./tools/conntrack.ts";
 import type { UdpOptions, UdpSocket } from "./udp-socket.ts";
+import { XfrmCommands } from "./xfrm/commands.ts";
 
 /** One end of a veth pair: where it is, its name, its address if it is not to be random. */
 export interface VethEnd {
@@ -47,6 +48,8 @@ export class IpNamespace extends Namespace {
 	readonly routes: RouteCommands;
 	/** `ip neigh …`. */
 	readonly neigh: NeighbourCommands;
+	/** `ip xfrm …`. */
+	readonly xfrm: XfrmCommands;
 	/** `sysctl`. */
 	readonly sysctl: Sysctl;
 	/** `bridge … show`. */
@@ -64,6 +67,7 @@ export class IpNamespace extends Namespace {
 		super(kernel, name);
 		this.routes = new RouteCommands(this);
 		this.neigh = new NeighbourCommands(this);
+		this.xfrm = new XfrmCommands(this);
 		this.sysctl = new Sysctl(this);
 		this.bridgeTool = new BridgeTool(this);
 		this.brctl = new Brctl(this);

@@ -38,6 +38,10 @@ export class Kernel {
 	readonly jiffies: Jiffies;
 	/** Nanoseconds from 1970 to the lab's epoch: what programs see as the time of day. */
 	readonly epoch: bigint;
+	/** ESP is there since the first state that wants it was added anywhere on the machine (`modprobe esp4`). */
+	hasEsp = false;
+	/** The number the next IPsec policy's index is made of (`idx_generator`). */
+	nextPolicyIndex = 0;
 	// Keys drawn at boot, in fields of their own: they are read for every packet.
 	readonly #flowKey0: number;
 	readonly #flowKey1: number;

@@ -50,11 +50,13 @@ import { Fib, Route } from "./route.ts";
 import { refuseSegment } from "./tcp-refuse.ts";
 import { hashFrame, sendTunnel } from "./tunnel.ts";
 import { Udp } from "./udp.ts";
+import { Xfrm } from "./xfrm/xfrm.ts";
 
 const ICMP = 1;
 const TCP = 6;
 const UDP = 17;
 const IGMP = 2;
+const ESP = 50;
 
 /** Takes the packets of one IP protocol; the frame starts at its IPv4 header and is the handler's. */
 export type ProtocolHandler = (frame: Frame, inDevice: InDevice) => void;
@@ -96,6 +98,8 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	readonly localPortRange: readonly [number, number] = [32_768, 60_999];
 
 	readonly vxlans: Set<VxlanDevice> = new Set();
+	/** IPsec; null while there is neither a state nor a policy, so that packets pay one comparison for it. */
+	ipsec: Xfrm | null = null;
 
 	readonly #devices = new Map<string, Device>();
 	readonly #inDevices = new Map<Device, InDevice>();
@@ -470,12 +474,14 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 
 	/** A whole packet for this host, to whoever handles its protocol. Takes the frame. */
 	deliver(frame: Frame, inDevice: InDevice, protocol: number): void {
+		if (this.ipsec !== null && protocol !== ESP && !this.ipsec.permits(frame, inDevice, "in")) return;
 		if (protocol === UDP) return this.udpPorts.receive(frame, inDevice);
 		if (protocol === ICMP) return this.ipv4.icmp.receive(frame, inDevice);
 		if (protocol === IGMP) return this.igmp(inDevice).receive(frame);
 		const handler = this.#protocols?.get(protocol);
 		if (handler !== undefined) return handler(frame, inDevice);
 		if (protocol === TCP) return refuseSegment(this, frame, inDevice);
+		if (protocol === ESP && this.kernel.hasEsp) return (this.ipsec ??= new Xfrm(this)).input(frame, inDevice);
 		this.ipv4.icmp.tell(frame, inDevice, 3, 2, 0);
 		inDevice.device.dropIn(frame, "ip-noproto", `protocol ${String(protocol)}`);
 	}

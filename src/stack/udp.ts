@@ -103,6 +103,7 @@ export class Udp {
 			frame.forgetFlow();
 			frame.start = at + udp.OCTETS;
 			frame.end = at + octets;
+			frame.secPath = null; // `skb_scrub_packet`
 			return tunnel.receiveTunnel(frame, source, tos);
 		}
 		const sourcePort = udp.sourcePort(view, at);

@@ -3,6 +3,7 @@ import type { Ip4, Ip6, Mac, Vni } from "../addr/index.ts";
 import {
 	arp,
 	checksum,
+	type esp,
 	ethernet,
 	icmp,
 	igmp,
@@ -186,6 +187,8 @@ export const anyTcp: fc.Arbitrary<tcp.Tcp> = fc
 		const end: tcp.TcpOption[] = padding === 0 ? [] : [{ kind: "end", padding: new Uint8Array(padding - 1) }];
 		return { ...segment, options: [...options, ...end] };
 	});
+/** Any ESP header. */
+export const anyEsp: fc.Arbitrary<esp.Esp> = fc.record({ spi: bits(32), sequence: bits(32) });
 /** Any VXLAN header, extension bits and all. */
 export const anyVxlan: fc.Arbitrary<vxlan.Vxlan> = fc
 	.record({ vni: anyVni, flags: bits(32), reserved: bits(8) })

@@ -1,5 +1,6 @@
 export {
 	anyArp,
+	anyEsp,
 	anyEthernet,
 	anyFrame,
 	anyIcmp,

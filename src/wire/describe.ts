@@ -78,6 +78,9 @@ function tellPacket(of: (protocol: string) => Layer | undefined): string {
 		const flags = transport === "tcp" ? ` ${text(layer, "tcp.flags")}` : "";
 		return `${source}:${from} > ${destination}:${to} ${transport.toUpperCase()}${flags}${ttl}`;
 	}
+	const esp = of("esp");
+	if (esp !== undefined)
+		return `${source} > ${destination} ESP spi ${text(esp, "esp.spi")}, seq ${text(esp, "esp.sequence")}${ttl}`;
 	const offset = text(ip, "ipv4.fragmentOffset");
 	const fragment = offset === "0" || offset === "" ? "" : ` fragment at ${offset}`;
 	return `${source} > ${destination} ${name === "ipv4" ? `protocol ${text(ip, "ipv4.protocol")}` : "IPv6"}${fragment}${ttl}`;

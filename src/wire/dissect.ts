@@ -2,6 +2,7 @@ import { formatIp4, formatIp6, formatMac, type Ip4 } from "../addr/index.ts";
 import type { DropReason } from "../drop.ts";
 import * as arp from "./arp.ts";
 import * as checksums from "./checksum.ts";
+import * as esp from "./esp.ts";
 import * as ethernet from "./ethernet.ts";
 import * as icmp from "./icmp.ts";
 import * as igmp from "./igmp.ts";
@@ -275,6 +276,8 @@ class Dissection {
 				return this.#udp(header, at, end, whole);
 			case ipv4.PROTOCOL_TCP:
 				return this.#tcp(header, at, end, whole);
+			case ipv4.PROTOCOL_ESP:
+				return this.#esp(at, end);
 			default:
 				return this.#rest("payload", "payload.data", at, end);
 		}
@@ -407,6 +410,16 @@ class Dissection {
 		// A first fragment of a tunnel packet holds only a part of the inner frame.
 		if (whole || end - at > vxlan.OCTETS + ethernet.OCTETS) this.#ethernet(at + vxlan.OCTETS, end);
 		else this.#rest("payload", "payload.data", at + vxlan.OCTETS, end);
+	}
+
+	#esp(at: number, end: number): void {
+		const header = esp.read(this.#view, at, end);
+		if (typeof header === "string") return this.#malformed(at, end, header);
+		this.#layer("esp", at, esp.OCTETS, [
+			this.#number("esp.spi", at, 4, `0x${header.spi.toString(16).padStart(8, "0")}`),
+			this.#number("esp.sequence", at + 4, 4),
+		]);
+		this.#rest("payload", "payload.data", at + esp.OCTETS, end);
 	}
 
 	#tcp(ip: ipv4.Ipv4, at: number, end: number, whole: boolean): void {

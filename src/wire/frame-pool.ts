@@ -40,6 +40,7 @@ export class FramePool {
 		frame.flow = null;
 		frame.flowInfo = 0;
 		frame.longestFragment = 0;
+		frame.secPath = null;
 		frame.trusted = false;
 		frame.routed = false;
 		frame.tunnelDepth = 0;

@@ -43,6 +43,8 @@ export class Frame {
 	flowInfo = 0;
 	/** Longest fragment it was put together from, 0 for none (`IPCB(skb)->frag_max_size`). */
 	longestFragment = 0;
+	/** The IPsec states it came by, outermost first (`skb_sec_path`); what they are is the stack's business. */
+	secPath: readonly object[] | null = null;
 	/**
 	 * Every checksum in the frame was computed by a stack of this lab and nothing touched the octets since
 	 * (`CHECKSUM_UNNECESSARY`): receivers need not add them up again. The octets on the wire are real all the same.
@@ -127,6 +129,7 @@ export class Frame {
 		copy.flow = this.flow;
 		copy.flowInfo = this.flowInfo;
 		copy.longestFragment = this.longestFragment;
+		copy.secPath = this.secPath;
 		copy.trusted = this.trusted;
 		copy.routed = this.routed;
 		copy.tunnelDepth = this.tunnelDepth;

@@ -48,6 +48,8 @@ export const PROTOCOL_IGMP = 2;
 export const PROTOCOL_TCP = 6;
 /** Protocol number of UDP. */
 export const PROTOCOL_UDP = 17;
+/** Protocol number of ESP. */
+export const PROTOCOL_ESP = 50;
 
 /** The router alert option (RFC 2113): routers look at the packet though it is not for them. */
 export const ROUTER_ALERT = 0x9404_0000;
@@ -90,6 +92,10 @@ export const destination = (v: DataView, at: number): Ip4 => v.getUint32(at + DE
 /** Changes the total length; the checksum is left to `writeChecksum`. */
 export const setTotalLength = (v: DataView, at: number, octets: number): void => {
 	v.setUint16(at + TOTAL_LENGTH, octets);
+};
+/** Changes the protocol; the checksum is left to `writeChecksum`. */
+export const setProtocol = (v: DataView, at: number, value: number): void => {
+	v.setUint8(at + PROTOCOL, value);
 };
 /** Offset in octets; clears Don't Fragment. */
 export const setFragment = (v: DataView, at: number, offset: number, more: boolean): void => {

@@ -135,6 +135,38 @@ export function tsharkFields(capture: Uint8Array, fields: readonly string[], fil
 	}
 }
 
+/** What Wireshark needs to open the packets of an IPsec state: rfc4106(gcm(aes)), key and salt as `ip xfrm` writes them. */
+export interface EspKey {
+	readonly src: string;
+	readonly dst: string;
+	readonly spi: number;
+	readonly key: string;
+	readonly icvOctets: 8 | 12 | 16;
+}
+
+let espKeys: readonly EspKey[] = [];
+
+/** Lets Wireshark open ESP and judge its tags (`esp.icv_good`). It reads the keys when it starts, so they come first. */
+export function openEspWith(keys: readonly EspKey[]): void {
+	if (instance !== undefined) throw new Error("Wireshark reads its keys when it starts: name them before");
+	espKeys = keys;
+}
+
+/** A line of Wireshark's table of security associations. */
+const espLine = ({ src, dst, spi, key, icvOctets }: EspKey): string =>
+	[
+		"IPv4",
+		src,
+		dst,
+		`0x${spi.toString(16).padStart(8, "0")}`,
+		`AES-GCM with ${String(icvOctets)} octet ICV [RFC4106]`,
+		key,
+		"NULL",
+		"",
+	]
+		.map((field) => `"${field}"`)
+		.join(",");
+
 let instance: Promise<Wireshark> | undefined;
 
 /** Loading takes a second: once for a worker process, and only if somebody asks. */
@@ -155,10 +187,18 @@ async function load(): Promise<Wireshark> {
 		printErr: quiet,
 		handleStatus: quiet,
 	});
+	if (espKeys.length > 0) {
+		loaded.FS.mkdirTree("/wireshark");
+		loaded.FS.writeFile("/wireshark/esp_sa", espKeys.map((key) => `${espLine(key)}\n`).join(""));
+	}
 	if (!loaded.init()) throw new Error("Wireshark does not start");
 	for (const protocol of ["ip", "udp", "tcp"]) {
 		const { code } = loaded.setPref(protocol, "check_checksum", "TRUE");
 		if (code !== 0) throw new Error(`Wireshark has no preference ${protocol}.check_checksum`);
+	}
+	if (espKeys.length > 0) {
+		loaded.setPref("esp", "enable_encryption_decode", "TRUE");
+		loaded.setPref("esp", "enable_authentication_check", "TRUE");
 	}
 	loaded.applyPreferences();
 	return loaded;

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
 	anyArp,
+	anyEsp,
 	anyEthernet,
 	anyFrame,
 	anyIcmp,
@@ -17,6 +18,7 @@ import {
 import {
 	arp,
 	dissect,
+	esp,
 	ethernet,
 	icmp,
 	igmp,
@@ -49,6 +51,13 @@ const CODECS = {
 		read: ethernet.read,
 		write: ethernet.write,
 		span: () => ethernet.OCTETS,
+	}),
+	esp: codec({
+		any: anyEsp,
+		octets: () => esp.OCTETS,
+		read: esp.read,
+		write: esp.write,
+		span: () => esp.OCTETS,
 	}),
 	vlan: codec({
 		any: anyVlan,

@@ -252,11 +252,14 @@ export class Ipv4 {
 				this.icmp.tell(frame, inDevice, icmp.UNREACHABLE, icmp.ADMIN_PROHIBITED, 0);
 			return inDevice.device.dropIn(frame, "ip-unreachable-route", route.text);
 		}
+		const ipsec = this.ns.ipsec;
+		if (ipsec?.permits(frame, inDevice, "fwd") === false) return;
 		if (ipv4.ttl(view, start) <= 1) {
 			this.icmp.tell(frame, inDevice, icmp.TIME_EXCEEDED, icmp.TTL_EXCEEDED, 0);
 			return inDevice.device.dropIn(frame, "ip-ttl-exceeded");
 		}
-		const mtu = this.mtuOf(route, ipv4.destination(view, start));
+		const wayMtu = this.mtuOf(route, ipv4.destination(view, start));
+		const mtu = ipsec === null ? wayMtu : ipsec.mtuFor(frame, route, wayMtu);
 		if (frame.end - start > mtu && ipv4.dontFragment(view, start)) {
 			this.icmp.tell(frame, inDevice, icmp.UNREACHABLE, icmp.FRAG_NEEDED, mtu);
 			return inDevice.device.dropIn(frame, "ip-frag-needed", `next-hop MTU ${String(mtu)}`);
@@ -267,7 +270,7 @@ export class Ipv4 {
 		if (redirect) this.icmp.redirect(frame, inDevice, route);
 		const chain = this.ns.hooks.forward;
 		if (chain !== null && chain.run(frame, inDevice, route.device, route) !== ACCEPT) return;
-		this.#out(frame, inDevice, route, mtu);
+		this.#out(frame, inDevice, route, wayMtu);
 	}
 
 	// ── out ───────────────────────────────────────────────────────────────────────────────────────
@@ -312,6 +315,26 @@ export class Ipv4 {
 			const verdict = chain.run(frame, inDevice, route.device, route);
 			if (verdict !== ACCEPT) return verdict === STOLEN;
 		}
+		const { ipsec } = this.ns;
+		const policy = ipsec === null ? undefined : ipsec.outPolicy(frame, route);
+		if (ipsec === null || policy === undefined) return this.#finish(frame, route, mtu);
+		const packet = ipsec.protect(frame, route, policy);
+		return packet === undefined || this.#protected(packet, route);
+	}
+
+	/** What IPsec made of a packet is a new one of this host: it passes OUTPUT and POSTROUTING again (`xfrm_output_resume`). */
+	#protected(frame: Frame, route: Route): boolean {
+		frame.routed = true;
+		for (const chain of [this.ns.hooks.output, this.ns.hooks.postrouting]) {
+			if (chain === null) continue;
+			const verdict = chain.run(frame, null, route.device, route);
+			if (verdict !== ACCEPT) return verdict === STOLEN;
+		}
+		return this.#finish(frame, route, this.mtuOf(route, ipv4.destination(frame.view, frame.start)));
+	}
+
+	/** `ip_finish_output`: fragments what is too long. Takes the frame. */
+	#finish(frame: Frame, route: Route, mtu: number): boolean {
 		const { longestFragment } = frame;
 		if (frame.end - frame.start <= mtu && longestFragment === 0) {
 			this.#toNeighbour(frame, route);

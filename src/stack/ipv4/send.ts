@@ -38,7 +38,18 @@ export function sendPacket(
 ): NetError | undefined {
 	const octets = frame.end - frame.start + ipv4.MIN_OCTETS;
 	const discovery = socket.mtuDiscovery;
-	const mtu = discovery === "probe" ? (route.device?.mtu ?? 0) : ns.ipv4.mtuOf(route, destination);
+	let mtu = discovery === "probe" ? (route.device?.mtu ?? 0) : ns.ipv4.mtuOf(route, destination);
+	if (ns.ipsec !== null) {
+		const verdict = ns.ipsec.judge(frame, route, source, destination, protocol, mtu);
+		if (verdict.refusal !== undefined) {
+			frame.release();
+			const text = verdict.refusal === "EPERM" ? "Operation not permitted" : "No such process";
+			return new NetError(verdict.refusal, text, {
+				remedy: "An IPsec policy is in the way: ip xfrm policy.",
+			});
+		}
+		mtu = verdict.mtu;
+	}
 	const fits = octets <= mtu;
 	const refuses = discovery === "do" || discovery === "probe";
 	if (!fits && refuses) {
