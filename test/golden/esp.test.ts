@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { toIp4 } from "../../src/addr/index.ts";
 import { Lab, type Netns } from "../../src/index.ts";
 import type { Capture } from "../../src/observe/index.ts";
-import { dissect, ipv4, tcp, udp } from "../../src/wire/index.ts";
+import { dissect, tcp } from "../../src/wire/index.ts";
 import { openEsp } from "../support/esp.ts";
 import { Comparison, has, recording, type TimedFrame, value } from "../support/golden.ts";
 import { atInstants, emulated } from "../support/scenario.ts";
