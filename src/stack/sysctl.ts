@@ -2,11 +2,13 @@ import { NetError } from "../errors.ts";
 import type { DeviceConf, NeighbourConf } from "./in-device.ts";
 import type { IgmpConf } from "./ipv4/igmp.ts";
 import type { Namespace } from "./namespace.ts";
+import type { ConntrackConf } from "./netfilter/conntrack/conf.ts";
 
 /** The names this stack knows, as `sysctl` writes them; `<device>` may be `all` or `default` where Linux has it. */
 export type SysctlName =
 	| "net.ipv4.ip_forward"
 	| `net.ipv4.${keyof IgmpConf}`
+	| `net.netfilter.${keyof ConntrackConf}`
 	| `net.ipv4.conf.${string}.${keyof DeviceConf}`
 	| `net.ipv4.neigh.${string}.${keyof NeighbourConf}`;
 
@@ -17,9 +19,12 @@ export type SysctlName =
  */
 export class Sysctl {
 	readonly #ns: Namespace;
+	readonly #conntrack: () => ConntrackConf;
 
-	constructor(ns: Namespace) {
+	/** `conntrack` gives the values below `net.netfilter`. */
+	constructor(ns: Namespace, conntrack: () => ConntrackConf) {
 		this.#ns = ns;
+		this.#conntrack = conntrack;
 	}
 
 	/** Reads a value. Throws `NetError` ENOENT for a name or device that is not there. */
@@ -51,6 +56,10 @@ export class Sysctl {
 			return { table: shared(this.#ns.igmpConf), key: igmp };
 		}
 		const match = /^net\.ipv4\.(conf|neigh)\.(.+)\.([a-z0-9_]+)$/.exec(name);
+		const ofConntrack = name.startsWith("net.netfilter.") ? shared(this.#conntrack()) : undefined;
+		const ownKey = name.slice("net.netfilter.".length);
+		if (ofConntrack !== undefined && Object.hasOwn(ofConntrack, ownKey))
+			return { table: ofConntrack, key: ownKey };
 		const [, kind, device, key] = match ?? [];
 		const table = kind === undefined || device === undefined ? undefined : this.#table(kind, device);
 		if (table === undefined || key === undefined || !Object.hasOwn(table, key)) {
