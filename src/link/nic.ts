@@ -29,6 +29,7 @@ export class Nic extends Device implements Plug {
 		this.counters.txPackets++;
 		this.counters.txBytes += frame.end - frame.start;
 		frame.mark = 0;
+		frame.forgetFlow();
 		this.#cable.send(frame);
 	}
 

@@ -54,6 +54,7 @@ export class Veth extends Device implements Sink<Frame> {
 		this.world.crossing(frame);
 		// What another machine's kernel would not know does not cross with the frame.
 		frame.mark = 0;
+		frame.forgetFlow();
 		this.#lane.push(peer, frame);
 	}
 

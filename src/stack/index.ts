@@ -11,6 +11,17 @@ export { DEFAULT_TTL } from "./ipv4/ttl.ts";
 export type { MtuDiscovery } from "./ipv4/send.ts";
 export { Kernel } from "./kernel.ts";
 export { Namespace, type ProtocolHandler } from "./namespace.ts";
+export {
+	ACCEPT,
+	DROP,
+	HookChain,
+	type HookFunction,
+	type HookPoint,
+	Hooks,
+	PRIORITY,
+	STOLEN,
+	type Verdict,
+} from "./netfilter/index.ts";
 export { Neighbour } from "./neighbour/neighbour.ts";
 export {
 	type NeighbourEffect,

@@ -37,6 +37,7 @@ import { Arp } from "./neighbour/arp.ts";
 import { Addresses } from "./addresses.ts";
 import { OutputRoutes } from "./output-routes.ts";
 import { isConnected, isValid } from "./neighbour/state.ts";
+import { Hooks } from "./netfilter/hooks.ts";
 import { type NeighbourHost, NeighbourTable } from "./neighbour/table.ts";
 import { PacketSockets } from "./packet-socket.ts";
 import { Pings } from "./ping-socket.ts";
@@ -74,6 +75,8 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	readonly broadcastRoute: Route;
 	readonly ipv4: Ipv4;
 	readonly arp: Arp;
+	/** Where netfilter and others look at its IPv4 packets. */
+	readonly hooks: Hooks = new Hooks();
 	/** `net.ipv4.conf.all`. */
 	readonly confAll: DeviceConf = { ...DEVICE_CONF };
 	/** `net.ipv4.conf.default`: what a new device gets. */

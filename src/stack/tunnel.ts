@@ -23,6 +23,8 @@ export function sendTunnel(ns: Namespace, frame: Frame, header: TunnelHeader): v
 	if (route?.device == null) return ns.drop(frame, "ip-no-route");
 	if (++frame.tunnelDepth > MOST_TUNNELS) return ns.drop(frame, "tunnel-recursion");
 	const source = header.source !== ANY_IP4 ? header.source : ns.sourceFor(route, destination);
+	// The outer packet is of another flow than the inner one (`skb_scrub_packet`).
+	frame.forgetFlow();
 	frame.push(udp.OCTETS);
 	const { view } = frame;
 	const octets = frame.end - frame.start;

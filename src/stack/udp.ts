@@ -97,6 +97,7 @@ export class Udp {
 		const tunnel = this.#ns.tunnel(port);
 		if (tunnel !== undefined) {
 			const tos = ipv4.tos(view, start);
+			frame.forgetFlow();
 			frame.start = at + udp.OCTETS;
 			frame.end = at + octets;
 			return tunnel.receiveTunnel(frame, source, tos);

@@ -36,6 +36,9 @@ export class FramePool {
 		frame.hops = 0;
 		frame.flowHash = 0;
 		frame.mark = 0;
+		frame.flow = null;
+		frame.flowInfo = 0;
+		frame.longestFragment = 0;
 		frame.trusted = false;
 		frame.routed = false;
 		frame.tunnelDepth = 0;

@@ -35,6 +35,12 @@ export class Frame {
 	flowHash = 0;
 	/** The packet mark (`skb->mark`), which never leaves its namespace. */
 	mark = 0;
+	/** The flow that connection tracking found it to be of (`skb->_nfct`); it never leaves its namespace either. */
+	flow: object | null = null;
+	/** What it is to that flow (`enum ip_conntrack_info`), 7 for untracked, 0 with `flow` null for not looked at. */
+	flowInfo = 0;
+	/** Longest fragment it was put together from, 0 for none (`IPCB(skb)->frag_max_size`). */
+	longestFragment = 0;
 	/**
 	 * Every checksum in the frame was computed by a stack of this lab and nothing touched the octets since
 	 * (`CHECKSUM_UNNECESSARY`): receivers need not add them up again. The octets on the wire are real all the same.
@@ -93,6 +99,12 @@ export class Frame {
 		this.log = null;
 	}
 
+	/** Forgets what connection tracking said of it: it leaves the namespace, or enters or left a tunnel (`nf_reset_ct`). */
+	forgetFlow(): void {
+		this.flow = null;
+		this.flowInfo = 0;
+	}
+
 	/** A second frame with the same octets and journey. The caller owns it. */
 	clone(): Frame {
 		const length = this.end - this.start;
@@ -109,6 +121,9 @@ export class Frame {
 		copy.hops = this.hops;
 		copy.flowHash = this.flowHash;
 		copy.mark = this.mark;
+		copy.flow = this.flow;
+		copy.flowInfo = this.flowInfo;
+		copy.longestFragment = this.longestFragment;
 		copy.trusted = this.trusted;
 		copy.routed = this.routed;
 		copy.tunnelDepth = this.tunnelDepth;

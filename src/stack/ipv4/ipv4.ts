@@ -12,6 +12,7 @@ import type { DropReason } from "../../drop.ts";
 import type { Device } from "../../link/index.ts";
 import { ethernet, type Frame, icmp, ipv4 } from "../../wire/index.ts";
 import type { InDevice } from "../in-device.ts";
+import { ACCEPT, STOLEN } from "../netfilter/hooks.ts";
 import type { Namespace } from "../namespace.ts";
 import type { Route } from "../route.ts";
 import { fragment } from "./fragment.ts";
@@ -38,9 +39,10 @@ const DECISIONS = 16;
 /**
  * IPv4 of one namespace.
  *
- *     receive → checks → route ┬─ local: reassemble → protocol (icmp, udp, raw …)
- *                              └─ forward: TTL → redirect? → output
- *     send → header → route → output → fragment? → neighbour → device
+ *     receive → checks → [PREROUTING] → route ┬─ local: reassemble → [INPUT] → protocol (icmp, udp, raw …)
+ *                                             └─ forward: TTL → redirect? → [FORWARD] ─┐
+ *     send → header → route → output → [OUTPUT] → route again? ────────────────────────┴→ way out
+ *     way out: [POSTROUTING] → fragment? → neighbour → device
  *
  * Inside, frames start at their IPv4 header. Reference: net/ipv4/ip_input.c, ip_forward.c, ip_output.c, route.c.
  */
@@ -87,13 +89,24 @@ export class Ipv4 {
 		if (total < header) return this.#refuse(frame, device, "ip-inhdr");
 		// Ethernet padding is no part of the packet.
 		frame.end = start + total;
+		const chain = this.ns.hooks.prerouting;
+		if (chain !== null && chain.run(frame, inDevice, null, null) !== ACCEPT) return;
+		this.routeIn(frame, inDevice, group);
+	}
+
+	/**
+	 * What follows PREROUTING: the packet goes where it is for (`ip_rcv_finish`). `group` says that it came to a
+	 * link-layer group. Takes the frame, which starts at its IPv4 header.
+	 */
+	routeIn(frame: Frame, inDevice: InDevice, group: boolean): void {
+		const { view, start } = frame;
 		const decision = this.#decide(ipv4.source(view, start), ipv4.destination(view, start), inDevice);
 		const route = decision.verdict;
 		if (typeof route === "string") return this.#turnAway(frame, inDevice, route);
 		if (route.type === "local") return this.deliver(frame, inDevice);
 		if (route.type === "broadcast") return this.deliver(frame, inDevice);
 		// A packet sent to everyone on the link is not for anyone elsewhere.
-		if (group) return this.#refuse(frame, device, "ip-broadcast");
+		if (group) return this.#refuse(frame, inDevice.device, "ip-broadcast");
 		this.#forward(frame, inDevice, route, decision.redirect);
 	}
 
@@ -188,13 +201,20 @@ export class Ipv4 {
 		return this.ns.isOnLink(inDevice, source);
 	}
 
+	/** Keeps a fragment; returns the whole datagram with its last one. Takes the frame (`ip_defrag`). */
+	reassemble(frame: Frame, inDevice: InDevice): Frame | undefined {
+		return (this.#reassembly ??= new Reassembly(this)).add(frame, inDevice);
+	}
+
 	/** For this namespace: whole datagrams to their protocol. Takes the frame (`ip_local_deliver`). */
 	deliver(frame: Frame, inDevice: InDevice): void {
 		if (ipv4.isFragment(frame.view, frame.start)) {
-			const whole = (this.#reassembly ??= new Reassembly(this)).add(frame, inDevice);
+			const whole = this.reassemble(frame, inDevice);
 			if (whole === undefined) return;
 			return this.deliver(whole, inDevice);
 		}
+		const chain = this.ns.hooks.input;
+		if (chain !== null && chain.run(frame, inDevice, null, null) !== ACCEPT) return;
 		this.ns.deliver(frame, inDevice, ipv4.protocol(frame.view, frame.start));
 	}
 
@@ -220,7 +240,9 @@ export class Ipv4 {
 		ipv4.decrementTtl(view, start);
 		frame.changed();
 		if (redirect) this.icmp.redirect(frame, inDevice, route);
-		this.#out(frame, route, mtu);
+		const chain = this.ns.hooks.forward;
+		if (chain !== null && chain.run(frame, inDevice, route.device, route) !== ACCEPT) return;
+		this.#out(frame, inDevice, route, mtu);
 	}
 
 	// ── out ───────────────────────────────────────────────────────────────────────────────────────
@@ -235,23 +257,51 @@ export class Ipv4 {
 	/**
 	 * Sends a packet of this host. The frame starts at its complete IPv4 header. Takes the frame.
 	 * Longer than the way allows, it is fragmented, or dropped when it forbids that: senders that want to
-	 * know ask `mtuOf` first.
+	 * know ask `mtuOf` first. False when netfilter dropped it, which senders see as EPERM (`ip_local_out`).
 	 */
-	output(frame: Frame, route: Route): void {
-		const mtu = this.mtuOf(route, ipv4.destination(frame.view, frame.start));
-		this.#out(frame, route, mtu);
+	output(frame: Frame, route: Route): boolean {
+		let way = route;
+		const chain = this.ns.hooks.output;
+		if (chain !== null) {
+			const before = ipv4.destination(frame.view, frame.start);
+			const verdict = chain.run(frame, null, route.device, route);
+			if (verdict !== ACCEPT) return verdict === STOLEN;
+			const destination = ipv4.destination(frame.view, frame.start);
+			if (destination !== before) {
+				// Another destination has another way (`ip_route_me_harder`).
+				const other = this.ns.route(destination);
+				if (other === undefined) {
+					this.ns.dropOut(frame, route, "ip-no-route");
+					return false;
+				}
+				way = other;
+			}
+		}
+		return this.#out(frame, null, way, this.mtuOf(way, ipv4.destination(frame.view, frame.start)));
 	}
 
-	#out(frame: Frame, route: Route, mtu: number): void {
-		const octets = frame.end - frame.start;
+	#out(frame: Frame, inDevice: InDevice | null, route: Route, mtu: number): boolean {
 		frame.routed = true;
-		if (octets <= mtu) return this.#toNeighbour(frame, route);
-		if (ipv4.dontFragment(frame.view, frame.start)) {
-			return this.ns.dropOut(frame, route, "ip-frag-needed", `MTU ${String(mtu)}`);
+		const chain = this.ns.hooks.postrouting;
+		if (chain !== null) {
+			const verdict = chain.run(frame, inDevice, route.device, route);
+			if (verdict !== ACCEPT) return verdict === STOLEN;
 		}
-		fragment(frame, mtu, (piece) => {
+		const { longestFragment } = frame;
+		if (frame.end - frame.start <= mtu && longestFragment === 0) {
+			this.#toNeighbour(frame, route);
+			return true;
+		}
+		if (ipv4.dontFragment(frame.view, frame.start)) {
+			this.ns.dropOut(frame, route, "ip-frag-needed", `MTU ${String(mtu)}`);
+			return true;
+		}
+		// What came in fragments leaves in fragments no longer than those (`ip_do_fragment`).
+		const longest = longestFragment === 0 ? mtu : Math.min(mtu, longestFragment);
+		fragment(frame, longest, (piece) => {
 			this.#toNeighbour(piece, route);
 		});
+		return true;
 	}
 
 	/** `ip_finish_output2`: the link address of the next hop, then the device. Takes the frame. */

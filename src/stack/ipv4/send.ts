@@ -61,6 +61,5 @@ export function sendPacket(
 		source,
 		destination,
 	);
-	ns.ipv4.output(frame, route);
-	return undefined;
+	return ns.ipv4.output(frame, route) ? undefined : new NetError("EPERM", "Operation not permitted");
 }
