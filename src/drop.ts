@@ -85,6 +85,11 @@ export const DROPS = {
 	"arp-ignored": "an ARP request that arp_ignore or the source address forbids to answer",
 	"arp-proxy-queuefull": "too many ARP requests wait for their proxy answer",
 
+	// IP virtual server.
+	"ipvs-no-destination": "no real server of the virtual service takes a new connection",
+	"ipvs-destination-gone": "the real server of its connection was removed",
+	"ipvs-no-connection": "from a real server, but of no connection (nat_icmp_send)",
+
 	// Above IP.
 	"ip-noproto": "no handler for this IP protocol",
 	"no-socket": "no socket on this port",

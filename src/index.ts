@@ -50,10 +50,17 @@ export { hopTable } from "./observe/index.ts";
 export type { Duration, Instant, Operation } from "./sim/index.ts";
 export type {
 	Datagram,
+	DestinationOptions,
+	ForwardMethod,
+	IpvsCommands,
+	IpvsSettings,
+	IpvsTimeouts,
 	MtuDiscovery,
 	NeighbourLine,
 	NeighbourOptions,
 	RouteOptions,
+	ServiceOptions,
+	ServiceSelector,
 	SysctlName,
 	UdpOptions,
 	UdpSocket,

@@ -12,6 +12,7 @@ import {
 	VxlanDevice,
 	type VxlanOptions,
 } from "../link/index.ts";
+import { ipvsadm } from "./ipvs/index.ts";
 import type { Kernel } from "./kernel.ts";
 import { Namespace } from "./namespace.ts";
 import { NeighbourCommands } from "./neighbour/commands.ts";
@@ -125,6 +126,14 @@ export class IpNamespace extends Namespace {
 		}
 		Veth.pair(first, second);
 		return [first, second];
+	}
+
+	/**
+	 * `ipvsadm ARGUMENTS`: what it prints. `input` is what `-R` reads. Throws `NetError` with what it prints when it
+	 * fails; nothing has changed then.
+	 */
+	ipvsadm(line: string, input = ""): string {
+		return ipvsadm(this.ipvs, line, input);
 	}
 
 	/** Opens a UDP socket. Throws `NetError` EADDRINUSE, EADDRNOTAVAIL. */

@@ -1,10 +1,12 @@
 import { NetError } from "../errors.ts";
 import type { DeviceConf, NeighbourConf } from "./in-device.ts";
+import type { IpvsSettings } from "./ipvs/index.ts";
 import type { Namespace } from "./namespace.ts";
 
 /** The names this stack knows, as `sysctl` writes them; `<device>` may be `all` or `default` where Linux has it. */
 export type SysctlName =
 	| "net.ipv4.ip_forward"
+	| `net.ipv4.vs.${keyof IpvsSettings}`
 	| `net.ipv4.conf.${string}.${keyof DeviceConf}`
 	| `net.ipv4.neigh.${string}.${keyof NeighbourConf}`;
 
@@ -44,6 +46,10 @@ export class Sysctl {
 	}
 
 	#place(name: string): { readonly table: Record<string, number>; readonly key: string } {
+		const balancer = /^net\.ipv4\.vs\.([a-z_]+)$/.exec(name)?.[1];
+		if (balancer !== undefined && balancer in this.#ns.ipvs.settings) {
+			return { table: shared(this.#ns.ipvs.settings), key: balancer };
+		}
 		const match = /^net\.ipv4\.(conf|neigh)\.(.+)\.([a-z_]+)$/.exec(name);
 		const [, kind, device, key] = match ?? [];
 		const table = kind === undefined || device === undefined ? undefined : this.#table(kind, device);

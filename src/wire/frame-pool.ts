@@ -38,6 +38,7 @@ export class FramePool {
 		frame.mark = 0;
 		frame.flow = null;
 		frame.flowInfo = 0;
+		frame.ipvs = false;
 		frame.longestFragment = 0;
 		frame.trusted = false;
 		frame.routed = false;

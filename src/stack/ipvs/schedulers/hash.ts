@@ -76,7 +76,10 @@ export class DestinationHash implements Scheduler {
 
 	changed(): void {
 		const { destinations } = this.#service;
-		this.#slots = destinations.length === 0 ? [] : Array.from({ length: SLOTS }, (_, i) => destinations[i % destinations.length]!);
+		this.#slots =
+			destinations.length === 0
+				? []
+				: Array.from({ length: SLOTS }, (_, i) => destinations[i % destinations.length]!);
 	}
 
 	removed(): void {

@@ -1,10 +1,5 @@
 import { DestinationHash, SourceHash } from "./hash.ts";
-import {
-	leastConnection,
-	neverQueue,
-	shortestExpectedDelay,
-	weightedLeastConnection,
-} from "./least-load.ts";
+import { leastConnection, neverQueue, shortestExpectedDelay, weightedLeastConnection } from "./least-load.ts";
 import { RoundRobin, WeightedRoundRobin } from "./round-robin.ts";
 import type { MakeScheduler } from "./scheduler.ts";
 

@@ -7,6 +7,8 @@ export class RoundRobin implements Scheduler {
 	readonly #service: Service;
 	/** The one chosen last; undefined stands for the head of the list. */
 	#last: Destination | undefined;
+	/** Where it was found, and most often still is. */
+	#at = -1;
 
 	constructor(service: Service) {
 		this.#service = service;
@@ -14,11 +16,15 @@ export class RoundRobin implements Scheduler {
 
 	schedule(): Destination | undefined {
 		const { destinations } = this.#service;
-		const from = this.#last === undefined ? -1 : destinations.indexOf(this.#last);
+		if (this.#last === undefined) this.#at = -1;
+		else if (destinations[this.#at] !== this.#last) this.#at = destinations.indexOf(this.#last);
 		for (let i = 1; i <= destinations.length; i++) {
 			// From the head all are asked once; from one of the list that one is asked last.
-			const destination = destinations[(from + i) % destinations.length]!;
-			if (destination.eligible) return (this.#last = destination);
+			const at = (this.#at + i) % destinations.length;
+			const destination = destinations[at]!;
+			if (!destination.eligible) continue;
+			this.#at = at;
+			return (this.#last = destination);
 		}
 		return undefined;
 	}
@@ -101,4 +107,5 @@ export class WeightedRoundRobin implements Scheduler {
 	}
 }
 
-const greatestCommonDivisor = (a: number, b: number): number => (b === 0 ? a : greatestCommonDivisor(b, a % b));
+const greatestCommonDivisor = (a: number, b: number): number =>
+	b === 0 ? a : greatestCommonDivisor(b, a % b);
