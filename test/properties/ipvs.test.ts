@@ -1,5 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { Ip4 } from "../../src/addr/index.ts";
+import { ipv4 } from "../../src/wire/index.ts";
 import { SCHEDULERS } from "../../src/stack/ipvs/index.ts";
 import { balanced, type Balanced, echo, serverAddress, VIP } from "../support/load-balancer.ts";
 
@@ -140,6 +142,77 @@ describe("whatever happens to a service", () => {
 			RUNS,
 		);
 	});
+});
+
+describe("whatever comes from the network", () => {
+	const anyPacket = fc.record({
+		protocol: fc.constantFrom(1, 6, 17, 4),
+		options: fc.nat({ max: 10 }),
+		fragment: fc.constantFrom(0, ipv4.MORE_FRAGMENTS, 2, ipv4.DONT_FRAGMENT),
+		fromServer: fc.boolean(),
+		/** Begins with an error that quotes a packet of the connection, cut anywhere. */
+		error: fc.boolean(),
+		payload: fc.uint8Array({ maxLength: 60 }),
+	});
+
+	test("no packet makes the load balancer throw, and each ends with a reason or arrives", async () => {
+		await fc.assert(
+			fc.asyncProperty(
+				fc.constantFrom("-m", "-g", "-i"),
+				fc.array(anyPacket, { maxLength: 20 }),
+				async (method, all) => {
+					const { lab, lb, client, servers } = balanced({ servers: 1 });
+					lb.ipvsadm("-A -f 256 -s rr");
+					lb.ipvsadm(`-a -f 256 -r ${serverAddress(0)}:0 ${method}`);
+					lb.sysctl.set("net.ipv4.vs.schedule_icmp", 1);
+					lb.sysctl.set("net.ipv4.vs.sloppy_tcp", 1);
+					lb.sysctl.set("net.ipv4.vs.nat_icmp_send", 1);
+					lb.hooks.register("PREROUTING", -150, (frame) => {
+						frame.mark = 256;
+						return 1;
+					});
+					for (const { protocol, options, fragment, fromServer, error, payload } of all) {
+						const [source, destination] = fromServer
+							? [0x0a02_000b, 0x0a01_000a]
+							: [0x0a01_000a, 0x0a01_0064];
+						const quoted = Uint8Array.of(3, 1, 0, 0, 0, 0, 0, 0, 0x45, 0, 0, 40, 0, 0, 0, 0, 64, 17);
+						const body = error
+							? [...quoted, 0, 0, ...octetsOf(destination), ...octetsOf(source), ...payload]
+							: [...payload];
+						const header = ipv4.MIN_OCTETS + options * 4;
+						const frame = lab.world.frames.begin(header + body.length);
+						frame.end = frame.start + header + body.length;
+						frame.bytes.set(body, frame.start + header);
+						const about = {
+							tos: 0,
+							totalLength: header + body.length,
+							ident: 1,
+							reservedFlag: false,
+							dontFragment: fragment === ipv4.DONT_FRAGMENT,
+							moreFragments: fragment === ipv4.MORE_FRAGMENTS,
+							fragmentOffset: fragment === 2 ? 16 : 0,
+							ttl: 2 + payload.length,
+							protocol: error ? 1 : protocol,
+							source: source as Ip4,
+							destination: destination as Ip4,
+							options: new Uint8Array(options * 4),
+						};
+						ipv4.write(frame.view, frame.start, about);
+						frame.trusted = true;
+						const ns = fromServer ? servers[0]! : client;
+						ns.ipv4.output(frame, ns.route(about.destination)!);
+						await lab.advance("5ms");
+					}
+					await lab.advance("2000s");
+					expect(lab.world.frames.taken).toBe(0);
+					expect(lb.ipvs.core.connections.size).toBe(0);
+				},
+			),
+			RUNS,
+		);
+	});
+
+	const octetsOf = (value: number): number[] => [24, 16, 8, 0].map((shift) => (value >>> shift) & 255);
 });
 
 describe("schedulers share as they promise", () => {

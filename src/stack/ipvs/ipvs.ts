@@ -102,15 +102,14 @@ export class Ipvs {
 		// Too short to say what it is, or a later fragment: the stack ends it.
 		if (frame.end - transport < transportOctets(protocol) || ipv4.fragmentOffset(view, start) !== 0)
 			return ACCEPT;
-		const flow: Flow = {
-			protocol,
-			source: ipv4.source(view, start),
-			sourcePort: view.getUint16(transport),
-			destination: ipv4.destination(view, start),
-			destinationPort: view.getUint16(transport + 2),
-		};
 		const flags = protocol === TCP ? tcp.flags(view, transport) : 0;
-		let connection = this.#known(flow);
+		let connection = this.connections.fromClient(
+			protocol,
+			ipv4.source(view, start),
+			view.getUint16(transport),
+			ipv4.destination(view, start),
+			view.getUint16(transport + 2),
+		);
 		if (connection !== undefined && (flags & tcp.SYN) !== 0 && this.#isReused(connection)) {
 			if (connection.controlled === 0) this.connections.expireNow(connection);
 			connection = undefined;
@@ -123,7 +122,7 @@ export class Ipvs {
 			connection = undefined;
 		}
 		if (connection === undefined) {
-			const begun = this.#begin(frame, flow, flags, inDevice);
+			const begun = this.#begin(frame, transport, flags, inDevice);
 			if (typeof begun === "number") return begun;
 			connection = begun;
 		}
@@ -133,11 +132,6 @@ export class Ipvs {
 		connection.inPackets++;
 		this.connections.put(connection);
 		return verdict;
-	}
-
-	#known(flow: Flow): Connection | undefined {
-		const { protocol, source, sourcePort, destination, destinationPort } = flow;
-		return this.connections.fromClient(protocol, source, sourcePort, destination, destinationPort);
 	}
 
 	/** Whether a SYN on a known connection begins a new one (`is_new_conn_expected`). */
@@ -151,8 +145,11 @@ export class Ipvs {
 	}
 
 	/** A connection for a packet that has none (`ip_vs_try_to_schedule`, `tcp_conn_schedule`, `ip_vs_leave`). */
-	#begin(frame: Frame, flow: Flow, flags: number, inDevice: InDevice | null): Connection | Verdict {
-		const { protocol, destination, destinationPort } = flow;
+	#begin(frame: Frame, transport: number, flags: number, inDevice: InDevice | null): Connection | Verdict {
+		const { view, start } = frame;
+		const protocol = ipv4.protocol(view, start);
+		const destination = ipv4.destination(view, start);
+		const destinationPort = view.getUint16(transport + 2);
 		if (protocol === TCP) {
 			const opens = (flags & tcp.SYN) !== 0 || this.settings.sloppy_tcp !== 0;
 			if (!opens || (flags & tcp.RST) !== 0) return ACCEPT;
@@ -162,6 +159,9 @@ export class Ipvs {
 		// A service by mark may be offered what is for everyone on the link.
 		if (service.fwmark !== 0 && this.#ns.isBroadcast(destination)) return ACCEPT;
 		// Replies of a real server on this host begin nothing.
+		const source = ipv4.source(view, start);
+		const sourcePort = view.getUint16(transport);
+		const flow: Flow = { protocol, source, sourcePort, destination, destinationPort };
 		const own = inDevice === null || inDevice.device === this.#ns.loopback;
 		if (own && this.#ofReply(flow) !== undefined) return ACCEPT;
 		const connection = schedule(service, flow, this.connections, this.settings);

@@ -45,7 +45,7 @@ export class Transmitter {
 
 	/** `ip_vs_nat_xmit`. */
 	#masquerade(frame: Frame, connection: Connection, inDevice: InDevice | null): Verdict {
-		const route = this.#way(frame, connection.destination, inDevice, { mayRedirect: true, outer: 0 });
+		const route = this.#way(frame, connection.destination, inDevice, true, 0, false);
 		if (route === undefined) return DROP;
 		const local = route.type === "local";
 		// From the world, but to 127.0.0.0/8.
@@ -62,7 +62,7 @@ export class Transmitter {
 
 	/** `ip_vs_dr_xmit`: the packet stays as it is, the next hop is the real server. */
 	#gateway(frame: Frame, connection: Connection, inDevice: InDevice | null): Verdict {
-		const route = this.#way(frame, connection.destination, inDevice, { mayRedirect: false, outer: 0 });
+		const route = this.#way(frame, connection.destination, inDevice, false, 0, false);
 		if (route === undefined) return DROP;
 		this.#pass(frame, connection);
 		return route.type === "local" ? ACCEPT : this.#output(frame, by(connection.destination, route));
@@ -70,10 +70,7 @@ export class Transmitter {
 
 	/** `ip_vs_tunnel_xmit`: the packet in another one to the real server. */
 	#tunnel(frame: Frame, connection: Connection, inDevice: InDevice | null): Verdict {
-		const route = this.#way(frame, connection.destination, inDevice, {
-			mayRedirect: false,
-			outer: ipv4.MIN_OCTETS,
-		});
+		const route = this.#way(frame, connection.destination, inDevice, false, ipv4.MIN_OCTETS, false);
 		if (route === undefined) return DROP;
 		if (route.type === "local") {
 			this.#pass(frame, connection);
@@ -117,11 +114,7 @@ export class Transmitter {
 			connection.inPackets++;
 			return verdict;
 		}
-		const route = this.#way(frame, connection.destination, inDevice, {
-			mayRedirect: !forwarding,
-			outer: 0,
-			isError: true,
-		});
+		const route = this.#way(frame, connection.destination, inDevice, !forwarding, 0, true);
 		if (route === undefined) return DROP;
 		const local = route.type === "local";
 		if (local && (forwarding || (inDevice !== null && isLoopbackIp4(connection.address)))) {
@@ -156,46 +149,50 @@ export class Transmitter {
 	}
 
 	/**
-	 * The way to a real server, with what a router does before a packet takes it: TTL, MTU (`__ip_vs_get_out_rt`).
+	 * The way to a real server, with what a router does before a packet takes it: TTL, MTU (`__ip_vs_get_out_rt`). `mayRedirect`: a
+	 * packet for another host may end here; `outer`: octets a tunnel puts in front.
 	 * Undefined when the packet ended here; then the frame was taken.
 	 */
 	#way(
 		frame: Frame,
 		destination: Destination,
 		inDevice: InDevice | null,
-		options: { readonly mayRedirect: boolean; readonly outer: number; readonly isError?: boolean },
+		mayRedirect: boolean,
+		outer: number,
+		isError: boolean,
 	): Route | undefined {
 		const { view, start } = frame;
-		const end = (reason: DropReason, detail?: string): undefined => {
-			this.drop(frame, inDevice, reason, detail);
-			return undefined;
-		};
 		const route = this.#route(destination);
 		if (route?.device == null) {
 			this.tell(frame, inDevice, icmp.UNREACHABLE, icmp.HOST_UNREACHABLE);
-			return end("ip-no-route");
+			return this.#end(frame, inDevice, "ip-no-route");
 		}
 		if (route.type === "local") {
 			// A packet that was for another host may not end here unless its destination is rewritten.
 			const wasLocal = this.#ns.isOwnAddress(ipv4.destination(view, start));
-			return options.mayRedirect || wasLocal ? route : end("ip-martian-source");
+			return mayRedirect || wasLocal ? route : this.#end(frame, inDevice, "ip-martian-source");
 		}
-		if (isLoopbackIp4(ipv4.source(view, start))) return end("ip-martian-source");
+		if (isLoopbackIp4(ipv4.source(view, start))) return this.#end(frame, inDevice, "ip-martian-source");
 		if (ipv4.ttl(view, start) <= 1) {
 			this.tell(frame, inDevice, icmp.TIME_EXCEEDED, icmp.TTL_EXCEEDED);
-			return end("ip-ttl-exceeded");
+			return this.#end(frame, inDevice, "ip-ttl-exceeded");
 		}
 		ipv4.decrementTtl(view, start);
 		frame.changed();
-		const mtu = this.#ns.ipv4.mtuOf(route, destination.address) - options.outer;
-		if (mtu < LEAST_MTU) return end("ip-frag-needed");
+		const mtu = this.#ns.ipv4.mtuOf(route, destination.address) - outer;
+		if (mtu < LEAST_MTU) return this.#end(frame, inDevice, "ip-frag-needed");
 		// A tunnel that does not discover MTUs fragments whatever is too long.
-		if (options.outer > 0 && this.#settings.pmtu_disc === 0) return route;
-		if (frame.end - start > mtu && ipv4.dontFragment(view, start) && options.isError !== true) {
+		if (outer > 0 && this.#settings.pmtu_disc === 0) return route;
+		if (frame.end - start > mtu && ipv4.dontFragment(view, start) && !isError) {
 			this.tell(frame, inDevice, icmp.UNREACHABLE, icmp.FRAG_NEEDED, mtu);
-			return end("ip-frag-needed", `next-hop MTU ${String(mtu)}`);
+			return this.#end(frame, inDevice, "ip-frag-needed", `next-hop MTU ${String(mtu)}`);
 		}
 		return route;
+	}
+
+	#end(frame: Frame, inDevice: InDevice | null, reason: DropReason, detail?: string): undefined {
+		this.drop(frame, inDevice, reason, detail);
+		return undefined;
 	}
 
 	#route(destination: Destination): Route | undefined {
