@@ -90,6 +90,13 @@ export const DROPS = {
 	"ipvs-destination-gone": "the real server of its connection was removed",
 	"ipvs-no-connection": "from a real server, but of no connection (nat_icmp_send)",
 
+	// Netfilter.
+	"iptables-drop": "a rule of iptables or the policy of a chain",
+	"conntrack-full": "nf_conntrack: table full, dropping packet",
+	"conntrack-clash": "the flow cannot be told from another one: the same addresses and ports",
+	"conntrack-device": "its masquerading flow went out by another device before",
+	"nat-redirect": "an ICMP redirect about a packet whose addresses were translated",
+
 	// Above IP.
 	"ip-noproto": "no handler for this IP protocol",
 	"no-socket": "no socket on this port",

@@ -16,11 +16,14 @@ import { ipvsadm } from "./ipvs/index.ts";
 import type { Kernel } from "./kernel.ts";
 import { Namespace } from "./namespace.ts";
 import { NeighbourCommands } from "./neighbour/commands.ts";
+import { Iptables } from "./netfilter/iptables/iptables.ts";
+import { Netfilter } from "./netfilter/netfilter.ts";
 import { type PacketSocket, type PacketSocketOptions } from "./packet-socket.ts";
 import { RouteCommands } from "./route-commands.ts";
 import { Sysctl } from "./sysctl.ts";
 import { Brctl } from "./tools/brctl.ts";
 import { BridgeTool } from "./tools/bridge.ts";
+import { ConntrackTool } from "./tools/conntrack.ts";
 import type { UdpOptions, UdpSocket } from "./udp-socket.ts";
 
 /** One end of a veth pair: where it is, its name, its address if it is not to be random. */
@@ -46,6 +49,9 @@ export class IpNamespace extends Namespace {
 	/** `brctl show…`. */
 	readonly brctl: Brctl;
 
+	#iptables: Iptables | undefined;
+	#conntrack: ConntrackTool | undefined;
+
 	constructor(kernel: Kernel, name: string) {
 		super(kernel, name);
 		this.routes = new RouteCommands(this);
@@ -54,6 +60,29 @@ export class IpNamespace extends Namespace {
 		this.bridgeTool = new BridgeTool(this);
 		this.brctl = new Brctl(this);
 		this.loopback.addAddress("127.0.0.1/8");
+	}
+
+	/** Connection tracking, address translation and tables; made when first needed. */
+	get netfilter(): Netfilter {
+		return (this.filtering ??= new Netfilter(this));
+	}
+
+	/** `iptables` with its relatives, and rules as objects. */
+	get iptablesTool(): Iptables {
+		return (this.#iptables ??= new Iptables(this.netfilter));
+	}
+
+	/**
+	 * `iptables …`: `ns.iptables("-t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE")`. Returns what it
+	 * prints. Throws `NetError` in iptables' words; nothing is changed then.
+	 */
+	iptables(command: string | readonly string[]): string {
+		return this.iptablesTool.run(command);
+	}
+
+	/** `conntrack`. */
+	get conntrack(): ConntrackTool {
+		return (this.#conntrack ??= new ConntrackTool(this.netfilter));
 	}
 
 	/** The bridge of a name. Throws `NetError` ENODEV when the device is none. */

@@ -39,6 +39,7 @@ import { OutputRoutes } from "./output-routes.ts";
 import { isConnected, isValid } from "./neighbour/state.ts";
 import { IpvsCommands } from "./ipvs/index.ts";
 import { Hooks } from "./netfilter/hooks.ts";
+import type { Netfilter } from "./netfilter/netfilter.ts";
 import { type NeighbourHost, NeighbourTable } from "./neighbour/table.ts";
 import { PacketSockets } from "./packet-socket.ts";
 import { Pings } from "./ping-socket.ts";
@@ -78,6 +79,8 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	readonly arp: Arp;
 	/** Where netfilter and others look at its IPv4 packets. */
 	readonly hooks: Hooks = new Hooks();
+	/** Tables and connection tracking, once somebody asked for them. */
+	protected filtering: Netfilter | undefined;
 	/** `net.ipv4.conf.all`. */
 	readonly confAll: DeviceConf = { ...DEVICE_CONF };
 	/** `net.ipv4.conf.default`: what a new device gets. */
@@ -257,6 +260,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		const inDevice = this.#inDevices.get(device);
 		if (inDevice === undefined) return;
 		if (!device.isUp) {
+			this.filtering?.deviceDown(device);
 			inDevice.neighbours?.clear();
 			// Routes through it go, connected ones come back with it (`fib_sync_down_dev`).
 			for (const route of this.fib.routes()) if (route.device === device) this.fib.remove(route);
@@ -290,7 +294,9 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	}
 
 	removeAddress(device: Device, address: string | Prefix4): void {
-		this.#addresses.remove(device, toPrefix4(address, "address"));
+		const prefix = toPrefix4(address, "address");
+		this.#addresses.remove(device, prefix);
+		this.filtering?.addressGone(device, prefix.address);
 	}
 
 	/** True for an address of any device here: the weak host model. */

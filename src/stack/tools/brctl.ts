@@ -51,7 +51,8 @@ export class Brctl {
 		const tree = bridge.stp;
 		const seconds = (ticks: number): string => time(bridge.owner.jiffies.nanoseconds(ticks) / 1e9);
 		// While the topology changes addresses are kept for two forward delays.
-		const ageing = tree.enabled && tree.topologyChange ? seconds(2 * tree.forwardDelay) : time(bridge.ageing / 1e9);
+		const ageing =
+			tree.enabled && tree.topologyChange ? seconds(2 * tree.forwardDelay) : time(bridge.ageing / 1e9);
 		const flags =
 			(tree.topologyChange ? "TOPOLOGY_CHANGE " : "") +
 			(tree.topologyChangeDetected ? "TOPOLOGY_CHANGE_DETECTED " : "");
@@ -77,15 +78,20 @@ export class Brctl {
 	#bridge(name: string, what: string): Bridge {
 		const bridge = this.#host.devices.find((device) => device.name === name);
 		if (bridge instanceof Bridge) return bridge;
-		throw new NetError("ENODEV", `${what}: ${bridge === undefined ? "No such device" : "Operation not supported"}`, {
-			remedy: "Name a bridge of this namespace.",
-			context: { bridge: name },
-		});
+		throw new NetError(
+			"ENODEV",
+			`${what}: ${bridge === undefined ? "No such device" : "Operation not supported"}`,
+			{
+				remedy: "Name a bridge of this namespace.",
+				context: { bridge: name },
+			},
+		);
 	}
 }
 
 function portLines({ stp, state, device, flags }: BridgePort, seconds: (ticks: number) => string): string[] {
-	const said = (stp.configPending ? "CONFIG_PENDING " : "") + (stp.topologyChangeAck ? "TOPOLOGY_CHANGE_ACK " : "");
+	const said =
+		(stp.configPending ? "CONFIG_PENDING " : "") + (stp.topologyChangeAck ? "TOPOLOGY_CHANGE_ACK " : "");
 	return [
 		`${device.name} (${String(stp.number)})`,
 		` port id\t\t${hex(stp.id)}\t\t\tstate\t\t${state.padStart(15)}`,

@@ -44,11 +44,13 @@ export class BridgeTool {
 	 * `bridge fdb show [br BR] [dev DEV]`, with `statistics` as `bridge -s`. Rows come by device, the newest entry of
 	 * each first.
 	 */
-	fdb(filter: {
-		readonly br?: string;
-		readonly dev?: string;
-		readonly statistics?: boolean;
-	} = {}): Shown<FdbRow> {
+	fdb(
+		filter: {
+			readonly br?: string;
+			readonly dev?: string;
+			readonly statistics?: boolean;
+		} = {},
+	): Shown<FdbRow> {
 		const rows = this.#host.devices
 			.filter((device) => filter.dev === undefined || device.name === filter.dev)
 			.filter((device) => filter.br === undefined || bridgeOf(device)?.name === filter.br)
@@ -66,10 +68,7 @@ export class BridgeTool {
 	#row(device: Device, bridge: Bridge, entry: FdbEntry<BridgePort>, statistics: boolean): FdbRow {
 		const { now } = this.#host.world.scheduler;
 		const since = (instant: number): number => Math.floor((now - instant) / 1e9);
-		const flags = [
-			entry.kind === "extern_learn" ? "extern_learn" : "",
-			entry.sticky ? "sticky" : "",
-		];
+		const flags = [entry.kind === "extern_learn" ? "extern_learn" : "", entry.sticky ? "sticky" : ""];
 		return {
 			mac: formatMac(entry.mac),
 			ifname: device.name,
@@ -134,8 +133,10 @@ function fdbText(row: FdbRow): string {
 		...row.flags,
 		row.master === undefined ? "" : `master ${row.master}`,
 	];
-	return words
-		.filter((word) => word !== "")
-		.map((word) => `${word} `)
-		.join("") + row.state;
+	return (
+		words
+			.filter((word) => word !== "")
+			.map((word) => `${word} `)
+			.join("") + row.state
+	);
 }
