@@ -88,6 +88,7 @@ export const DROPS = {
 	// IP virtual server.
 	"ipvs-no-destination": "no real server of the virtual service takes a new connection",
 	"ipvs-destination-gone": "the real server of its connection was removed",
+	"ipvs-reused": "a SYN on a connection that is over: the next one begins a new connection",
 	"ipvs-no-connection": "from a real server, but of no connection (nat_icmp_send)",
 
 	// Netfilter.

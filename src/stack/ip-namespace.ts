@@ -64,7 +64,10 @@ export class IpNamespace extends Namespace {
 
 	/** Connection tracking, address translation and tables; made when first needed. */
 	get netfilter(): Netfilter {
-		return (this.filtering ??= new Netfilter(this));
+		if (this.filtering !== undefined) return this.filtering;
+		this.filtering = new Netfilter(this);
+		this.filtering.predicates.ipvs = (frame) => frame.ipvs;
+		return this.filtering;
 	}
 
 	/** `iptables` with its relatives, and rules as objects. */

@@ -135,7 +135,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 
 	/** The IP virtual server; its module is loaded when it is first asked for. */
 	get ipvs(): IpvsCommands {
-		return (this.#ipvs ??= new IpvsCommands(this));
+		return (this.#ipvs ??= new IpvsCommands(this, () => this.filtering?.trackedBy));
 	}
 
 	/** Handlers for IP protocols beside ICMP and UDP, by number. */

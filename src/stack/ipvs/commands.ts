@@ -2,6 +2,7 @@ import { formatIp4, type Ip4, isMulticastIp4 } from "../../addr/index.ts";
 import { NetError } from "../../errors.ts";
 import { KernelTimer } from "../../sim/index.ts";
 import type { Namespace } from "../namespace.ts";
+import type { Conntrack } from "../netfilter/conntrack/conntrack.ts";
 import { Ipvs } from "./ipvs.ts";
 import {
 	type DestinationOptions,
@@ -42,9 +43,10 @@ export class IpvsCommands {
 	readonly #trashTimer: KernelTimer;
 	readonly #orphansTimer: KernelTimer;
 
-	constructor(ns: Namespace) {
+	/** `conntrack` gives connection tracking once it is on. */
+	constructor(ns: Namespace, conntrack: () => Conntrack | undefined) {
 		this.#ns = ns;
-		this.core = new Ipvs(ns);
+		this.core = new Ipvs(ns, conntrack);
 		const { scheduler } = ns.world;
 		this.#trashTimer = new KernelTimer(scheduler, ns.jiffies, () => {
 			this.#emptyTrash();

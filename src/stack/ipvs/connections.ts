@@ -21,9 +21,12 @@ export class Connections {
 	readonly #key1: number;
 	readonly #jiffies: Jiffies;
 	readonly #scheduler: Scheduler;
+	readonly #ended: (connection: Connection) => void;
 	#size = 0;
 
-	constructor(scheduler: Scheduler, jiffies: Jiffies, rng: Rng) {
+	/** `ended` hears of each that ends. */
+	constructor(scheduler: Scheduler, jiffies: Jiffies, rng: Rng, ended: (connection: Connection) => void) {
+		this.#ended = ended;
 		this.#scheduler = scheduler;
 		this.#jiffies = jiffies;
 		this.#key0 = rng.uint32() | 0;
@@ -199,6 +202,7 @@ export class Connections {
 		this.#size--;
 		const { control } = connection;
 		connection.control = null;
+		this.#ended(connection);
 		unbind(connection);
 		if (control === null) return;
 		control.controlled--;

@@ -2,6 +2,7 @@ import { type Frame, icmp, ipv4, tcp } from "../../wire/index.ts";
 import type { InDevice } from "../in-device.ts";
 import type { Namespace } from "../namespace.ts";
 import { ACCEPT, type HookPoint, PRIORITY, type Verdict } from "../netfilter/index.ts";
+import type { Conntrack } from "../netfilter/conntrack/conntrack.ts";
 import type { Connection } from "./connection.ts";
 import { Connections } from "./connections.ts";
 import {
@@ -54,15 +55,20 @@ export class Ipvs {
 	readonly tcpTimeouts: number[];
 	udpTimeout: number;
 	readonly #ns: Namespace;
-	readonly #tracking: Tracking = new Tracking();
+	readonly #tracking: Tracking;
 	readonly #transmitter: Transmitter;
 	#unregister: readonly (() => void)[] = [];
 
-	constructor(ns: Namespace) {
+	/** `conntrack` gives connection tracking once it is on. */
+	constructor(ns: Namespace, conntrack: () => Conntrack | undefined) {
 		this.#ns = ns;
+		this.#tracking = new Tracking(conntrack);
 		const { kernel } = ns;
 		const { scheduler } = ns.world;
-		this.connections = new Connections(scheduler, kernel.jiffies, kernel.rng.fork(`ipvs/${ns.name}`));
+		const rng = kernel.rng.fork(`ipvs/${ns.name}`);
+		this.connections = new Connections(scheduler, kernel.jiffies, rng, (connection) => {
+			if (connection.tracked && !connection.onePacket) this.#tracking.forget(connection);
+		});
 		this.estimator = new Estimator(kernel.jiffies, scheduler);
 		this.tcpTimeouts = TCP_TIMEOUTS.map((seconds) => this.connections.ticks(seconds));
 		this.udpTimeout = this.connections.ticks(UDP_TIMEOUT);
@@ -110,16 +116,16 @@ export class Ipvs {
 			ipv4.destination(view, start),
 			view.getUint16(transport + 2),
 		);
-		if (connection !== undefined && (flags & tcp.SYN) !== 0 && this.#isReused(connection)) {
+		if (connection !== undefined && this.#isOver(connection, flags, frame)) {
+			const old = this.#tracking.isOld(frame, connection);
+			// The flow lives on with the connection that takes its place.
+			if (!old) connection.tracked = false;
 			if (connection.controlled === 0) this.connections.expireNow(connection);
+			if (old) return this.#transmitter.drop(frame, inDevice, "ipvs-reused");
 			connection = undefined;
 		}
-		if (connection !== undefined && !connection.destination.available) {
-			if (this.settings.expire_nodest_conn === 0) {
-				return this.#transmitter.drop(frame, inDevice, "ipvs-destination-gone");
-			}
-			this.connections.expireNow(connection);
-			connection = undefined;
+		if (connection?.destination.available === false) {
+			return this.#transmitter.drop(frame, inDevice, "ipvs-destination-gone");
 		}
 		if (connection === undefined) {
 			const begun = this.#begin(frame, transport, flags, inDevice);
@@ -134,14 +140,19 @@ export class Ipvs {
 		return verdict;
 	}
 
-	/** Whether a SYN on a known connection begins a new one (`is_new_conn_expected`). */
-	#isReused(connection: Connection): boolean {
+	/** Whether a packet makes way for a new connection (`is_new_conn_expected`, `expire_nodest_conn`). */
+	#isOver(connection: Connection, flags: number, frame: Frame): boolean {
 		const { conn_reuse_mode: mode, expire_nodest_conn: expires } = this.settings;
-		if (expires !== 0 && connection.destination.weight === 0) return true;
+		const { destination, state } = connection;
+		if (expires !== 0 && !destination.available) return true;
+		if ((flags & tcp.SYN) === 0) return false;
+		if (expires !== 0 && destination.weight === 0) return true;
 		if (mode === 0 || connection.control !== null) return false;
-		const { state } = connection;
-		if (state === TIME_WAIT || state === CLOSE) return true;
-		return (mode & 2) !== 0 && state === FIN_WAIT && connection.noOutput;
+		const ended =
+			state === TIME_WAIT ||
+			state === CLOSE ||
+			((mode & 2) !== 0 && state === FIN_WAIT && connection.noOutput);
+		return ended && (connection.controlled === 0 || !this.#tracking.isOld(frame, connection));
 	}
 
 	/** A connection for a packet that has none (`ip_vs_try_to_schedule`, `tcp_conn_schedule`, `ip_vs_leave`). */
