@@ -228,8 +228,9 @@ function parseAddresses(text: string, inverted: boolean): AddressTest[] {
 		throw badParameter("! not allowed with multiple source or destination IP addresses");
 	return listed.flatMap((each) => {
 		const [word = "", length, ...more] = each.split("/");
-		const address = parseIp4(word);
 		const mask = length === undefined ? -1 : parseMask(length);
+		// Of all addresses it does not matter which: any/0.
+		const address = mask === 0 ? 0 : parseIp4(padded(word));
 		if (address === undefined || more.length > 0) throw badParameter(`host/network \`${word}' not found`);
 		if (mask === undefined) throw badParameter(`invalid mask \`${length ?? ""}' specified`);
 		// All addresses: nothing is asked, unless none is meant.
@@ -237,6 +238,10 @@ function parseAddresses(text: string, inverted: boolean): AddressTest[] {
 		return [{ address: address & mask, mask, inverted }];
 	});
 }
+
+/** `10.1` is 10.1.0.0. */
+const padded = (text: string): string =>
+	/^\d+(\.\d+){0,2}$/.test(text) ? text + ".0".repeat(4 - text.split(".").length) : text;
 
 function parseMask(text: string): number | undefined {
 	const dotted = parseIp4(text);
