@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { toIp4 } from "../../src/addr/index.ts";
+import { formatIp4, toIp4 } from "../../src/addr/index.ts";
+import { Lab, type Netns } from "../../src/index.ts";
 import type { Capture } from "../../src/observe/index.ts";
 import { ethernet, icmp, ipv4, tcp, udp } from "../../src/wire/index.ts";
 import { ask, balanced, echo, quiet, segment, serverAddress, VIP } from "../support/load-balancer.ts";
@@ -257,6 +258,109 @@ describe("ICMP errors find their way", () => {
 		await net.lab.advance("10ms");
 		const last = packets(net.capture, "s0:eth0").at(-1)!;
 		expect([icmp.type(last, ipv4.MIN_OCTETS), icmp.code(last, ipv4.MIN_OCTETS)]).toEqual([3, 3]);
+	});
+});
+
+describe("a load balancer as Docker's sandboxes are", () => {
+	/** One network with a client, tasks and the load balancer, which has the virtual address beside its own. */
+	function swarm() {
+		const lab = new Lab({ seed: 1 });
+		const sw = lab.netns("switch");
+		const br0 = sw.addBridge("br0");
+		br0.up();
+		const join = (name: string, address: string): Netns => {
+			const ns = lab.netns(name);
+			const [port, eth0] = lab.veth({ ns: sw, name: `p-${name}` }, { ns, name: "eth0" });
+			br0.attach(port);
+			for (const device of [port, eth0]) device.up();
+			eth0.addAddress(`${address}/24`);
+			return ns;
+		};
+		const client = join("client", "10.8.8.12");
+		const lb = join("lb", "10.8.8.8");
+		lb.device("eth0").addAddress("10.8.8.2/32");
+		const heard: string[] = [];
+		for (const n of [3, 4, 5]) {
+			const task = join(`task${String(n)}`, `10.8.8.${String(n)}`);
+			const socket = task.udp({ port: 53 });
+			socket.handler = (frame, at, _octets, source, port) => {
+				heard.push(
+					`${formatIp4(source)} ttl ${String(ipv4.ttl(frame.view, at - udp.OCTETS - ipv4.MIN_OCTETS))}`,
+				);
+				socket.send(Uint8Array.of(n), { address: source, port });
+			};
+		}
+		lb.iptables("-t mangle -A INPUT -d 10.8.8.2/32 -j MARK --set-mark 0x102");
+		lb.iptables("-t nat -A POSTROUTING -d 10.8.8.0/24 -m ipvs --ipvs -j SNAT --to-source 10.8.8.8");
+		for (const [name, value] of [
+			["conntrack", 1],
+			["conn_reuse_mode", 0],
+			["expire_nodest_conn", 1],
+			["expire_quiescent_template", 1],
+		] as const) {
+			lb.sysctl.set(`net.ipv4.vs.${name}`, value);
+		}
+		lb.ipvsadm("-A -f 258 -s rr");
+		for (const n of [3, 4, 5]) lb.ipvsadm(`-a -f 258 -r 10.8.8.${String(n)}:0 -m -w 1`);
+		const asks = async (): Promise<string> => {
+			const socket = client.udp({ port: 40_000 + heard.length });
+			socket.connect("10.8.8.2", 53);
+			socket.send(new Uint8Array(4));
+			const { data, address, ttl } = await socket.receive();
+			return `${address} ${String(data[0])} ttl ${String(ttl)}`;
+		};
+		return { lab, lb, client, heard, asks };
+	}
+
+	test("its table is as recorded on node 1 (08-service-vip)", () => {
+		expect(swarm().lb.ipvsadm("-Ln")).toBe(
+			[
+				"IP Virtual Server version 1.2.1 (size=4096)",
+				"Prot LocalAddress:Port Scheduler Flags",
+				"  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn",
+				"FWM  258 rr",
+				"  -> 10.8.8.3:0                   Masq    1      0          0         ",
+				"  -> 10.8.8.4:0                   Masq    1      0          0         ",
+				"  -> 10.8.8.5:0                   Masq    1      0          0         ",
+				"",
+			].join("\n"),
+		);
+	});
+
+	test("tasks see the load balancer, the client sees the virtual address; the newest task is the first", async () => {
+		const { asks, heard, lb } = swarm();
+		lb.sysctl.set("net.ipv4.ip_forward", 1);
+		const answers: string[] = [];
+		for (let i = 0; i < 4; i++) answers.push(await asks());
+		expect(answers).toEqual([5, 4, 3, 5].map((n) => `10.8.8.2 ${String(n)} ttl 63`));
+		expect(new Set(heard)).toEqual(new Set(["10.8.8.8 ttl 63"]));
+		expect(lb.conntrack.list()).toContain(
+			"src=10.8.8.12 dst=10.8.8.2 sport=40000 dport=53 src=10.8.8.5 dst=10.8.8.8 sport=53 dport=40000",
+		);
+	});
+
+	test("when a connection ends connection tracking forgets its flow", async () => {
+		const { asks, lb, lab } = swarm();
+		lb.sysctl.set("net.ipv4.ip_forward", 1);
+		lb.ipvsadm("--set 0 0 5");
+		await asks();
+		expect(lb.conntrack.flows()).toHaveLength(1);
+		await lab.advance("6s");
+		expect(lb.conntrack.flows()).toHaveLength(0);
+	});
+
+	test("without conntrack=1 the rule is not asked: packets keep the client's address", async () => {
+		const { client, heard, lb, lab } = swarm();
+		lb.sysctl.set("net.ipv4.vs.conntrack", 0);
+		client.udp().send(new Uint8Array(4), { address: "10.8.8.2", port: 53 });
+		await lab.advance("10ms");
+		expect(heard).toEqual(["10.8.8.12 ttl 63"]);
+	});
+
+	test("ping to the virtual address is answered by the load balancer itself", async () => {
+		const { client, lb } = swarm();
+		expect((await client.ping("10.8.8.2", { count: 1 })).replies.map(({ ttl }) => ttl)).toEqual([64]);
+		expect(lb.ipvs.core.connections.size).toBe(0);
 	});
 });
 
