@@ -96,6 +96,20 @@ describe("a packet gets to a real server", () => {
 		expect(sent.map((view) => ipv4.isFragment(view, 0))).toEqual([true, true]);
 	});
 
+	test("requests and replies in fragments arrive whole, the reply from the virtual address", async () => {
+		const net = balanced({ servers: 1 });
+		net.lb.ipvsadm(`-A -u ${VIP}:53 -s rr`);
+		net.lb.ipvsadm(`-a -u ${VIP}:53 -r ${serverAddress(0)}:53 -m`);
+		const server = net.servers[0]!.udp({ port: 53, mtuDiscovery: "dont" });
+		server.handler = (_frame, _at, octets, source, port) => {
+			server.send(new Uint8Array(octets + 1), { address: source, port });
+		};
+		const socket = net.client.udp({ mtuDiscovery: "dont" });
+		socket.send(new Uint8Array(3000), { address: VIP, port: 53 });
+		const answer = await socket.receive();
+		expect([answer.address, answer.data.length]).toEqual([VIP, 3001]);
+	});
+
 	test("a TTL of 1 ends at lb, which says so with the virtual address", async () => {
 		const { sent, capture } = await oneDatagram("-m", 53, { ttl: 1 });
 		expect(sent).toHaveLength(0);

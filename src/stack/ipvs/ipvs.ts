@@ -1,7 +1,9 @@
 import { type Frame, icmp, ipv4, tcp } from "../../wire/index.ts";
 import type { InDevice } from "../in-device.ts";
+import type { Device } from "../../link/index.ts";
 import type { Namespace } from "../namespace.ts";
-import { ACCEPT, type HookPoint, PRIORITY, type Verdict } from "../netfilter/index.ts";
+import type { Route } from "../route.ts";
+import { ACCEPT, type HookPoint, PRIORITY, STOLEN, type Verdict } from "../netfilter/index.ts";
 import type { Conntrack } from "../netfilter/conntrack/conntrack.ts";
 import type { Connection } from "./connection.ts";
 import { Connections } from "./connections.ts";
@@ -88,7 +90,11 @@ export class Ipvs {
 			hooks.register("OUTPUT", natDestination + 1, (frame) => this.#reply(frame, null, "OUTPUT")),
 			hooks.register("OUTPUT", natDestination + 2, (frame) => this.#request(frame, null)),
 			hooks.register("FORWARD", natSource - 1, (frame, from) => this.#forwardedError(frame, from)),
-			hooks.register("FORWARD", natSource, (frame, from) => this.#reply(frame, from, "FORWARD")),
+			hooks.register("FORWARD", natSource, (frame, from, out, route) =>
+				from !== null && route !== null && this.#isPart(frame)
+					? this.#gather(frame, from, out, route)
+					: this.#reply(frame, from, "FORWARD"),
+			),
 		];
 	}
 
@@ -224,6 +230,20 @@ export class Ipvs {
 			return this.#transmitter.drop(frame, inDevice, "ipvs-no-connection");
 		}
 		return ACCEPT;
+	}
+
+	#isPart({ view, start }: Frame): boolean {
+		return ipv4.isFragment(view, start) && isBalanced(ipv4.protocol(view, start));
+	}
+
+	/** Replies that come in fragments are put together, since only the first one has ports (`ip_vs_gather_frags`). */
+	#gather(frame: Frame, inDevice: InDevice, out: Device | null, route: Route): Verdict {
+		const whole = this.#ns.ipv4.reassemble(frame, inDevice);
+		if (whole === undefined) return STOLEN;
+		if (this.#reply(whole, inDevice, "FORWARD") !== ACCEPT) return STOLEN;
+		const rest = this.#ns.hooks.forward?.runAfter(PRIORITY.natSource, whole, inDevice, out, route) ?? ACCEPT;
+		if (rest === ACCEPT) this.#ns.ipv4.forwardOn(whole, inDevice, route);
+		return STOLEN;
 	}
 
 	#hasPassed(frame: Frame, connection: Connection): void {
