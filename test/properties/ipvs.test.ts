@@ -232,7 +232,7 @@ describe("schedulers share as they promise", () => {
 			chosen[weights.length - 1 - destinations.indexOf(destination)]!++;
 			destination.inactive++;
 		}
-		await net.lab.close();
+		net.lab.close();
 		return chosen;
 	}
 
