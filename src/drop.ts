@@ -98,6 +98,12 @@ export const DROPS = {
 	"arp-ignored": "an ARP request that arp_ignore or the source address forbids to answer",
 	"arp-proxy-queuefull": "too many ARP requests wait for their proxy answer",
 
+	// IP virtual server.
+	"ipvs-no-destination": "no real server of the virtual service takes a new connection",
+	"ipvs-destination-gone": "the real server of its connection was removed",
+	"ipvs-reused": "a SYN on a connection that is over: the next one begins a new connection",
+	"ipvs-no-connection": "from a real server, but of no connection (nat_icmp_send)",
+
 	// Netfilter.
 	"iptables-drop": "a rule of iptables or the policy of a chain",
 	"conntrack-full": "nf_conntrack: table full, dropping packet",

@@ -67,11 +67,18 @@ export { hopTable } from "./observe/index.ts";
 export type { Duration, Instant, Operation } from "./sim/index.ts";
 export type {
 	Datagram,
+	DestinationOptions,
+	ForwardMethod,
+	IpvsCommands,
+	IpvsSettings,
+	IpvsTimeouts,
 	MtuDiscovery,
 	NeighbourLine,
 	NeighbourOptions,
 	QdiscHandle,
 	RouteOptions,
+	ServiceOptions,
+	ServiceSelector,
 	SysctlName,
 	UdpOptions,
 	UdpSocket,

@@ -9,6 +9,15 @@ export {
 export type { IcmpError } from "./ipv4/icmp.ts";
 export { DEFAULT_TTL } from "./ipv4/ttl.ts";
 export type { MtuDiscovery } from "./ipv4/send.ts";
+export {
+	type DestinationOptions,
+	type ForwardMethod,
+	IpvsCommands,
+	type IpvsSettings,
+	type IpvsTimeouts,
+	type ServiceOptions,
+	type ServiceSelector,
+} from "./ipvs/index.ts";
 export { Kernel } from "./kernel.ts";
 export { Namespace, type ProtocolHandler } from "./namespace.ts";
 export {

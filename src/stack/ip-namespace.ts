@@ -16,6 +16,7 @@ import {
 	VxlanDevice,
 	type VxlanOptions,
 } from "../link/index.ts";
+import { ipvsadm } from "./ipvs/index.ts";
 import type { Kernel } from "./kernel.ts";
 import { LinkCommands } from "./links.ts";
 import { Namespace } from "./namespace.ts";
@@ -68,7 +69,10 @@ export class IpNamespace extends Namespace {
 		this.routes = new RouteCommands(this);
 		this.neigh = new NeighbourCommands(this);
 		this.xfrm = new XfrmCommands(this);
-		this.sysctl = new Sysctl(this, () => this.netfilter.conntrackConf);
+		this.sysctl = new Sysctl(this, {
+			conntrack: () => this.netfilter.conntrackConf,
+			ipvs: () => this.ipvs.settings,
+		});
 		this.bridgeTool = new BridgeTool(this);
 		this.brctl = new Brctl(this);
 		this.loopback.addAddress("127.0.0.1/8");
@@ -86,7 +90,10 @@ export class IpNamespace extends Namespace {
 
 	/** Connection tracking, address translation and tables; made when first needed. */
 	get netfilter(): Netfilter {
-		return (this.filtering ??= new Netfilter(this));
+		if (this.filtering !== undefined) return this.filtering;
+		this.filtering = new Netfilter(this);
+		this.filtering.predicates.ipvs = (frame) => frame.ipvs;
+		return this.filtering;
 	}
 
 	/** `iptables` with its relatives, and rules as objects. */
@@ -199,6 +206,14 @@ export class IpNamespace extends Namespace {
 		}
 		Veth.pair(first, second);
 		return [first, second];
+	}
+
+	/**
+	 * `ipvsadm ARGUMENTS`: what it prints. `input` is what `-R` reads. Throws `NetError` with what it prints when it
+	 * fails; nothing has changed then.
+	 */
+	ipvsadm(line: string, input = ""): string {
+		return ipvsadm(this.ipvs, line, input);
 	}
 
 	/** Opens a UDP socket. Throws `NetError` EADDRINUSE, EADDRNOTAVAIL. */

@@ -41,6 +41,7 @@ import { Arp } from "./neighbour/arp.ts";
 import { Addresses } from "./addresses.ts";
 import { OutputRoutes } from "./output-routes.ts";
 import { isConnected, isValid } from "./neighbour/state.ts";
+import { IpvsCommands } from "./ipvs/index.ts";
 import { Hooks } from "./netfilter/hooks.ts";
 import type { Netfilter } from "./netfilter/netfilter.ts";
 import { type NeighbourHost, NeighbourTable } from "./neighbour/table.ts";
@@ -110,6 +111,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	#udpPorts: Udp | undefined;
 	#pings: Pings | undefined;
 	#packets: PacketSockets | undefined;
+	#ipvs: IpvsCommands | undefined;
 	readonly #addresses: Addresses;
 	readonly #outputRoutes: OutputRoutes;
 	#nextIndex = 1;
@@ -141,6 +143,11 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	/** Packet sockets. */
 	get packets(): PacketSockets {
 		return (this.#packets ??= new PacketSockets(this));
+	}
+
+	/** The IP virtual server; its module is loaded when it is first asked for. */
+	get ipvs(): IpvsCommands {
+		return (this.#ipvs ??= new IpvsCommands(this, () => this.filtering?.trackedBy));
 	}
 
 	/** Handlers for IP protocols beside ICMP and UDP, by number. */

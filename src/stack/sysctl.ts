@@ -1,6 +1,7 @@
 import { NetError } from "../errors.ts";
 import type { DeviceConf, NeighbourConf } from "./in-device.ts";
 import type { IgmpConf } from "./ipv4/igmp.ts";
+import type { IpvsSettings } from "./ipvs/index.ts";
 import type { Namespace } from "./namespace.ts";
 import type { ConntrackConf } from "./netfilter/conntrack/conf.ts";
 
@@ -9,6 +10,7 @@ export type SysctlName =
 	| "net.ipv4.ip_forward"
 	| `net.ipv4.${keyof IgmpConf}`
 	| `net.netfilter.${keyof ConntrackConf}`
+	| `net.ipv4.vs.${keyof IpvsSettings}`
 	| `net.ipv4.conf.${string}.${keyof DeviceConf}`
 	| `net.ipv4.neigh.${string}.${keyof NeighbourConf}`;
 
@@ -19,12 +21,20 @@ export type SysctlName =
  */
 export class Sysctl {
 	readonly #ns: Namespace;
-	readonly #conntrack: () => ConntrackConf;
+	/** Where the names that begin alike are kept; asked for when one is named, since most namespaces never need them. */
+	readonly #families: readonly (readonly [prefix: string, settings: () => object])[];
 
-	/** `conntrack` gives the values below `net.netfilter`. */
-	constructor(ns: Namespace, conntrack: () => ConntrackConf) {
+	/** `conntrack` gives the values below `net.netfilter`, `ipvs` those below `net.ipv4.vs`. */
+	constructor(
+		ns: Namespace,
+		{ conntrack, ipvs }: { readonly conntrack: () => ConntrackConf; readonly ipvs: () => IpvsSettings },
+	) {
 		this.#ns = ns;
-		this.#conntrack = conntrack;
+		this.#families = [
+			["net.netfilter.", conntrack],
+			["net.ipv4.vs.", ipvs],
+			["net.ipv4.", () => ns.igmpConf],
+		];
 	}
 
 	/** Reads a value. Throws `NetError` ENOENT for a name or device that is not there. */
@@ -51,15 +61,13 @@ export class Sysctl {
 	}
 
 	#place(name: string): { readonly table: Record<string, number>; readonly key: string } {
-		const igmp = /^net\.ipv4\.(igmp_[a-z_]+)$/.exec(name)?.[1];
-		if (igmp !== undefined && Object.hasOwn(this.#ns.igmpConf, igmp)) {
-			return { table: shared(this.#ns.igmpConf), key: igmp };
+		for (const [prefix, settings] of this.#families) {
+			const own = name.slice(prefix.length);
+			if (!name.startsWith(prefix)) continue;
+			const table = shared(settings());
+			if (Object.hasOwn(table, own)) return { table, key: own };
 		}
 		const match = /^net\.ipv4\.(conf|neigh)\.(.+)\.([a-z0-9_]+)$/.exec(name);
-		const ofConntrack = name.startsWith("net.netfilter.") ? shared(this.#conntrack()) : undefined;
-		const ownKey = name.slice("net.netfilter.".length);
-		if (ofConntrack !== undefined && Object.hasOwn(ofConntrack, ownKey))
-			return { table: ofConntrack, key: ownKey };
 		const [, kind, device, key] = match ?? [];
 		const table = kind === undefined || device === undefined ? undefined : this.#table(kind, device);
 		if (table === undefined || key === undefined || !Object.hasOwn(table, key)) {

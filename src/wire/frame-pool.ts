@@ -39,6 +39,7 @@ export class FramePool {
 		frame.priority = 0;
 		frame.flow = null;
 		frame.flowInfo = 0;
+		frame.ipvs = false;
 		frame.longestFragment = 0;
 		frame.secPath = null;
 		frame.trusted = false;

@@ -273,6 +273,11 @@ export class Ipv4 {
 		this.#out(frame, inDevice, route, wayMtu);
 	}
 
+	/** What follows FORWARD, for a packet that was put together there. Takes the frame (`ip_forward_finish`). */
+	forwardOn(frame: Frame, inDevice: InDevice, route: Route): void {
+		this.#out(frame, inDevice, route, this.mtuOf(route, ipv4.destination(frame.view, frame.start)));
+	}
+
 	// ── out ───────────────────────────────────────────────────────────────────────────────────────
 
 	/** The longest packet by a route to a destination: path MTU if one is known, route's, device's. */
