@@ -56,7 +56,7 @@ export class IpNamespace extends Namespace {
 		super(kernel, name);
 		this.routes = new RouteCommands(this);
 		this.neigh = new NeighbourCommands(this);
-		this.sysctl = new Sysctl(this);
+		this.sysctl = new Sysctl(this, () => this.netfilter.conntrackConf);
 		this.bridgeTool = new BridgeTool(this);
 		this.brctl = new Brctl(this);
 		this.loopback.addAddress("127.0.0.1/8");

@@ -2,11 +2,13 @@ import { NetError } from "../errors.ts";
 import type { DeviceConf, NeighbourConf } from "./in-device.ts";
 import type { IpvsSettings } from "./ipvs/index.ts";
 import type { Namespace } from "./namespace.ts";
+import type { ConntrackConf } from "./netfilter/conntrack/conf.ts";
 
 /** The names this stack knows, as `sysctl` writes them; `<device>` may be `all` or `default` where Linux has it. */
 export type SysctlName =
 	| "net.ipv4.ip_forward"
 	| `net.ipv4.vs.${keyof IpvsSettings}`
+	| `net.netfilter.${keyof ConntrackConf}`
 	| `net.ipv4.conf.${string}.${keyof DeviceConf}`
 	| `net.ipv4.neigh.${string}.${keyof NeighbourConf}`;
 
@@ -17,9 +19,12 @@ export type SysctlName =
  */
 export class Sysctl {
 	readonly #ns: Namespace;
+	readonly #conntrack: () => ConntrackConf;
 
-	constructor(ns: Namespace) {
+	/** `conntrack` gives the values below `net.netfilter`. */
+	constructor(ns: Namespace, conntrack: () => ConntrackConf) {
 		this.#ns = ns;
+		this.#conntrack = conntrack;
 	}
 
 	/** Reads a value. Throws `NetError` ENOENT for a name or device that is not there. */
@@ -47,9 +52,13 @@ export class Sysctl {
 
 	#place(name: string): { readonly table: Record<string, number>; readonly key: string } {
 		const balancer = /^net\.ipv4\.vs\.([a-z_]+)$/.exec(name)?.[1];
-		if (balancer !== undefined && balancer in this.#ns.ipvs.settings) {
+		if (balancer !== undefined && Object.hasOwn(this.#ns.ipvs.settings, balancer)) {
 			return { table: shared(this.#ns.ipvs.settings), key: balancer };
 		}
+		const ofConntrack = name.startsWith("net.netfilter.") ? shared(this.#conntrack()) : undefined;
+		const ownKey = name.slice("net.netfilter.".length);
+		if (ofConntrack !== undefined && Object.hasOwn(ofConntrack, ownKey))
+			return { table: ofConntrack, key: ownKey };
 		const match = /^net\.ipv4\.(conf|neigh)\.(.+)\.([a-z_]+)$/.exec(name);
 		const [, kind, device, key] = match ?? [];
 		const table = kind === undefined || device === undefined ? undefined : this.#table(kind, device);

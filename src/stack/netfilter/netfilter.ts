@@ -1,6 +1,7 @@
 import type { Ip4 } from "../../addr/index.ts";
 import type { Device } from "../../link/index.ts";
 import type { Namespace } from "../namespace.ts";
+import { CONNTRACK_CONF, type ConntrackConf } from "./conntrack/conf.ts";
 import { Conntrack } from "./conntrack/conntrack.ts";
 import { type HookPoint, PRIORITY } from "./hooks.ts";
 import { type Predicates, type RuleHost, TABLES, type TableName } from "./iptables/extension.ts";
@@ -19,6 +20,8 @@ export class Netfilter implements RuleHost {
 	readonly log: Log;
 	/** What IPVS and IPsec say about packets; nothing until they are there. */
 	readonly predicates: Predicates = { ipvs: () => false, ipsec: () => false };
+	/** `net.netfilter.nf_conntrack_*`. */
+	readonly conntrackConf: ConntrackConf = { ...CONNTRACK_CONF };
 	#conntrack: Conntrack | undefined;
 	#nat: Nat | undefined;
 	readonly #tables = new Map<TableName, Table>();
@@ -30,7 +33,7 @@ export class Netfilter implements RuleHost {
 
 	/** Connection tracking; begins when first asked for. */
 	get conntrack(): Conntrack {
-		return (this.#conntrack ??= new Conntrack(this.ns, this.log));
+		return (this.#conntrack ??= new Conntrack(this.ns, this.log, this.conntrackConf));
 	}
 
 	/** Connection tracking, if it is on. */

@@ -4,7 +4,7 @@ import type { InDevice } from "../../in-device.ts";
 import type { Namespace } from "../../namespace.ts";
 import { ACCEPT, DROP, PRIORITY, STOLEN, type Verdict } from "../hooks.ts";
 import { type Log } from "../log.ts";
-import { CONNTRACK_CONF, type ConntrackConf } from "./conf.ts";
+import type { ConntrackConf } from "./conf.ts";
 import {
 	type Direction,
 	directionOf,
@@ -43,7 +43,8 @@ const STREAM_AFTER = seconds(2);
  * net/netfilter/nf_conntrack_core.c, nf_conntrack_proto*.c.
  */
 export class Conntrack {
-	readonly conf: ConntrackConf = { ...CONNTRACK_CONF };
+	/** `net.netfilter.nf_conntrack_*`. */
+	readonly conf: ConntrackConf;
 	readonly table: FlowTable;
 	/** Called with each flow that begins and ends (`conntrack -E`). */
 	readonly listeners: ((event: "new" | "destroy", flow: Flow) => void)[] = [];
@@ -54,8 +55,9 @@ export class Conntrack {
 	/** Where the last transport header judged starts: one packet at a time. */
 	#transport = 0;
 
-	constructor(ns: Namespace, log: Log) {
+	constructor(ns: Namespace, log: Log, conf: ConntrackConf) {
 		this.#ns = ns;
+		this.conf = conf;
 		this.#log = log;
 		this.table = new FlowTable(ns.kernel.rng.fork(`conntrack/${ns.name}`).uint32() | 0);
 		this.#sweeper = new Timer(() => {

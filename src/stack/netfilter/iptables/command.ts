@@ -124,11 +124,8 @@ export function parseCommand(words: readonly string[]): Command {
 				continue;
 		}
 		// Several letters in one word: -nvL.
-		if (/^-[nvxL]{2,}$/.test(word)) {
-			const last = word.at(-1) ?? "";
+		if (/^-[nvx4]+[LSFZXnvx4]$/.test(word)) {
 			const letters = Array.from(word.slice(1), (each) => `-${each}`);
-			if (letters.slice(0, -1).some((each) => each === "-L") && last !== "L")
-				letters.sort((a) => (a === "-L" ? 1 : -1));
 			return parseCommand([...words.slice(0, i - 1), ...letters, ...words.slice(i)]);
 		}
 		rest.push(word);
