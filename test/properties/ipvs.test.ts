@@ -217,7 +217,7 @@ describe("whatever comes from the network", () => {
 
 describe("schedulers share as they promise", () => {
 	/** How often each server is chosen for so many new connections. */
-	async function shares(scheduler: string, weights: readonly number[], count: number): Promise<number[]> {
+	function shares(scheduler: string, weights: readonly number[], count: number): number[] {
 		const net: Balanced = balanced({ servers: weights.length });
 		const service = { udp: `${VIP}:53` };
 		net.lb.ipvs.addService({ ...service, scheduler });
@@ -240,33 +240,33 @@ describe("schedulers share as they promise", () => {
 		.array(fc.nat({ max: 20 }), { minLength: 1, maxLength: 6 })
 		.filter((weights) => weights.some((weight) => weight > 0));
 
-	test("wrr: over as many connections as the weights add up to, exactly by weight", async () => {
-		await fc.assert(
-			fc.asyncProperty(anyWeights, fc.integer({ min: 1, max: 3 }), async (weights, rounds) => {
+	test("wrr: over as many connections as the weights add up to, exactly by weight", () => {
+		fc.assert(
+			fc.property(anyWeights, fc.integer({ min: 1, max: 3 }), (weights, rounds) => {
 				const divisor = weights.reduce(function gcd(a: number, b: number): number {
 					return b === 0 ? a : gcd(b, a % b);
 				}, 0);
 				const round = weights.reduce((sum, weight) => sum + weight, 0) / divisor;
-				expect(await shares("wrr", weights, round * rounds)).toEqual(
+				expect(shares("wrr", weights, round * rounds)).toEqual(
 					weights.map((weight) => (weight / divisor) * rounds),
 				);
 			}),
 		);
 	});
 
-	test("rr: all that take connections get the same, but for one", async () => {
-		await fc.assert(
-			fc.asyncProperty(anyWeights, fc.integer({ min: 1, max: 100 }), async (weights, count) => {
-				const got = (await shares("rr", weights, count)).filter((_, i) => weights[i]! > 0);
+	test("rr: all that take connections get the same, but for one", () => {
+		fc.assert(
+			fc.property(anyWeights, fc.integer({ min: 1, max: 100 }), (weights, count) => {
+				const got = shares("rr", weights, count).filter((_, i) => weights[i]! > 0);
 				expect(Math.max(...got) - Math.min(...got)).toBeLessThanOrEqual(1);
 			}),
 		);
 	});
 
-	test("wlc: no server has more for its weight than another would have with one more", async () => {
-		await fc.assert(
-			fc.asyncProperty(anyWeights, fc.integer({ min: 1, max: 100 }), async (weights, count) => {
-				const got = await shares("wlc", weights, count);
+	test("wlc: no server has more for its weight than another would have with one more", () => {
+		fc.assert(
+			fc.property(anyWeights, fc.integer({ min: 1, max: 100 }), (weights, count) => {
+				const got = shares("wlc", weights, count);
 				for (const [i, weight] of weights.entries()) {
 					for (const [j, other] of weights.entries()) {
 						if (weight === 0 || other === 0) continue;
