@@ -3,17 +3,17 @@ import type { TcpTrack } from "./tcp.ts";
 /** Bits of `Flow.status` (`enum ip_conntrack_status`). */
 export const STATUS = {
 	/** Packets went both ways. */
-	seenReply: 1 << 1,
+	seenReply: 2,
 	/** Never given up early: `[ASSURED]`. */
-	assured: 1 << 2,
+	assured: 4,
 	/** In the table: its first packet left the namespace or arrived in it. */
-	confirmed: 1 << 3,
-	sourceNat: 1 << 4,
-	destinationNat: 1 << 5,
-	sourceNatDone: 1 << 7,
-	destinationNatDone: 1 << 8,
+	confirmed: 8,
+	sourceNat: 16,
+	destinationNat: 32,
+	sourceNatDone: 128,
+	destinationNatDone: 256,
 	/** Taken out of the table. */
-	dying: 1 << 9,
+	dying: 512,
 } as const;
 
 /** What a packet is to its flow (`enum ip_conntrack_info`): kept in `Frame.flowInfo`. */

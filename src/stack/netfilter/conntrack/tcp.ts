@@ -100,10 +100,10 @@ export type TcpJudgement = "accept" | "invalid" | "again" | "forget";
 
 /** The TCP part of a flow (`struct ip_ct_tcp`). */
 export class TcpTrack {
-	state = NONE as number;
+	state: number = NONE;
 	readonly seen: readonly [Sender, Sender];
 	lastDirection: Direction = ORIGINAL;
-	lastKind = NO_FLAG;
+	lastKind: number = NO_FLAG;
 	lastSequence = 0;
 	lastAcknowledgment = 0;
 	lastEnd = 0;
