@@ -18,6 +18,11 @@ export interface DeviceConf {
 	route_localnet: number;
 	send_redirects: number;
 	accept_redirects: number;
+	secure_redirects: number;
+	shared_media: number;
+	log_martians: number;
+	bc_forwarding: number;
+	accept_source_route: number;
 }
 
 /** `net.ipv4.neigh.<device>`: counts, octets, and times in the units of their sysctls. */
@@ -52,6 +57,11 @@ export const DEVICE_CONF: Readonly<DeviceConf> = {
 	route_localnet: 0,
 	send_redirects: 1,
 	accept_redirects: 1,
+	secure_redirects: 1,
+	shared_media: 1,
+	log_martians: 0,
+	bc_forwarding: 0,
+	accept_source_route: 0,
 };
 
 /** net/ipv4/arp.c, `arp_tbl.parms`. */

@@ -40,7 +40,10 @@ export class OutputRoutes {
 
 	#lookup(destination: Ip4): Route | undefined {
 		const local = this.#ns.localFib.lookup(destination);
-		if (local === undefined) return this.#ns.fib.lookup(destination);
+		if (local === undefined) {
+			const route = this.#ns.fib.lookup(destination);
+			return route === undefined ? undefined : (this.#ns.ipv4.redirects?.apply(route, destination) ?? route);
+		}
 		return local.type === "local" ? this.#loop(local) : local;
 	}
 

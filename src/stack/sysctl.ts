@@ -1,10 +1,12 @@
 import { NetError } from "../errors.ts";
 import type { DeviceConf, NeighbourConf } from "./in-device.ts";
+import type { Ipv4Conf } from "./ipv4/conf.ts";
 import type { Namespace } from "./namespace.ts";
 
 /** The names this stack knows, as `sysctl` writes them; `<device>` may be `all` or `default` where Linux has it. */
 export type SysctlName =
 	| "net.ipv4.ip_forward"
+	| `net.ipv4.${keyof Ipv4Conf}`
 	| `net.ipv4.conf.${string}.${keyof DeviceConf}`
 	| `net.ipv4.neigh.${string}.${keyof NeighbourConf}`;
 
@@ -35,6 +37,8 @@ export class Sysctl {
 		if (name === "net.ipv4.ip_forward" || name === "net.ipv4.conf.all.forwarding") {
 			this.#ns.confAll.forwarding = value;
 			this.#ns.confDefault.forwarding = value;
+			// A router does not believe in redirects (`inet_forward_change`).
+			this.#ns.confAll.accept_redirects = value === 0 ? 1 : 0;
 			for (const inDevice of this.#ns.inDevices) inDevice.conf.forwarding = value;
 		} else {
 			const { table, key } = this.#place(name);
@@ -44,6 +48,9 @@ export class Sysctl {
 	}
 
 	#place(name: string): { readonly table: Record<string, number>; readonly key: string } {
+		const whole = /^net\.ipv4\.([a-z_]+)$/.exec(name)?.[1];
+		const ofNamespace = shared(this.#ns.ipv4.conf);
+		if (whole !== undefined && Object.hasOwn(ofNamespace, whole)) return { table: ofNamespace, key: whole };
 		const match = /^net\.ipv4\.(conf|neigh)\.(.+)\.([a-z_]+)$/.exec(name);
 		const [, kind, device, key] = match ?? [];
 		const table = kind === undefined || device === undefined ? undefined : this.#table(kind, device);

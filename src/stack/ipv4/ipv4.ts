@@ -14,11 +14,14 @@ import { ethernet, type Frame, icmp, ipv4 } from "../../wire/index.ts";
 import type { InDevice } from "../in-device.ts";
 import type { Namespace } from "../namespace.ts";
 import type { Route } from "../route.ts";
+import { type Ipv4Conf, IPV4_CONF } from "./conf.ts";
 import { fragment } from "./fragment.ts";
 import { Icmp } from "./icmp.ts";
+import { logMartian } from "./martian.ts";
 import { PathMtus } from "./path-mtu.ts";
 import { Peers } from "./peers.ts";
 import { Reassembly } from "./reassembly.ts";
+import { Redirects } from "./redirects.ts";
 
 /** What happens to a received packet's address pair: decided once per flow, kept while routes stay as they are. */
 interface InputDecision {
@@ -47,9 +50,13 @@ const DECISIONS = 16;
 export class Ipv4 {
 	readonly ns: Namespace;
 	readonly icmp: Icmp;
+	/** `net.ipv4.<name>`. */
+	readonly conf: Ipv4Conf = { ...IPV4_CONF };
 	// Tables are made when first needed: most namespaces never are.
 	#pathMtus: PathMtus | undefined;
 	#peers: Peers | undefined;
+	/** Better first hops that routers told of, made when the first is believed. */
+	redirects: Redirects | undefined;
 	#reassembly: Reassembly | undefined;
 	#decisions: (InputDecision | undefined)[] | undefined;
 
@@ -61,6 +68,14 @@ export class Ipv4 {
 	/** Path MTUs learned from ICMP. */
 	get pathMtus(): PathMtus {
 		return (this.#pathMtus ??= new PathMtus(this.ns.kernel.world.scheduler));
+	}
+
+	/** Believes a redirect: what is for `destination` goes to `gateway` now, no longer to `from`. */
+	follow(destination: Ip4, from: Ip4, gateway: Ip4): void {
+		this.redirects ??= new Redirects(this.ns.kernel, () => {
+			this.ns.settingsChanged();
+		});
+		this.redirects.learn(destination, from, gateway);
 	}
 
 	/** What is remembered of hosts that were told of errors. */
@@ -91,7 +106,8 @@ export class Ipv4 {
 		const route = decision.verdict;
 		if (typeof route === "string") return this.#turnAway(frame, inDevice, route);
 		if (route.type === "local") return this.deliver(frame, inDevice);
-		if (route.type === "broadcast") return this.deliver(frame, inDevice);
+		if (route.type === "broadcast" && !this.#forwardsBroadcast(inDevice, route))
+			return this.deliver(frame, inDevice);
 		// A packet sent to everyone on the link is not for anyone elsewhere.
 		if (group) return this.#refuse(frame, device, "ip-broadcast");
 		this.#forward(frame, inDevice, route, decision.redirect);
@@ -103,6 +119,7 @@ export class Ipv4 {
 
 	/** Packets without a way: some senders are told why, some are not. */
 	#turnAway(frame: Frame, inDevice: InDevice, reason: DropReason): void {
+		if (reason === "ip-martian-source" || reason === "ip-rpfilter") logMartian(this.ns, frame, inDevice);
 		if (reason === "ip-no-route") this.icmp.tell(frame, inDevice, icmp.UNREACHABLE, icmp.NET_UNREACHABLE, 0);
 		inDevice.device.dropIn(frame, reason);
 	}
@@ -166,7 +183,8 @@ export class Ipv4 {
 		const mode = Math.max(inDevice.conf.rp_filter, this.ns.confAll.rp_filter);
 		if (mode === 0 || own) return undefined;
 		const back = this.ns.fib.lookup(source);
-		if (back === undefined) return "ip-rpfilter";
+		// A route that ends here leads back to nobody.
+		if (back?.device == null) return "ip-rpfilter";
 		return mode === 1 && back.device !== inDevice.device ? "ip-rpfilter" : undefined;
 	}
 
@@ -179,6 +197,11 @@ export class Ipv4 {
 	/** Whether packets that come in by the device may leave by others (`ip_forward`, per device). */
 	forwards(inDevice: InDevice): boolean {
 		return inDevice.conf.forwarding !== 0;
+	}
+
+	/** A subnet's broadcast, not everyone's, is routed where `bc_forwarding` is on for the device and for all. */
+	#forwardsBroadcast(inDevice: InDevice, route: Route): boolean {
+		return route.device !== null && inDevice.conf.bc_forwarding !== 0 && this.ns.confAll.bc_forwarding !== 0;
 	}
 
 	#redirects(source: Ip4, inDevice: InDevice, route: Route): boolean {
@@ -201,7 +224,7 @@ export class Ipv4 {
 	/** `ip_forward`. Takes the frame. */
 	#forward(frame: Frame, inDevice: InDevice, route: Route, redirect: boolean): void {
 		const { view, start } = frame;
-		if (route.type !== "unicast") {
+		if (route.type !== "unicast" && route.type !== "broadcast") {
 			if (route.type === "unreachable")
 				this.icmp.tell(frame, inDevice, icmp.UNREACHABLE, icmp.HOST_UNREACHABLE, 0);
 			if (route.type === "prohibit")
