@@ -26,6 +26,11 @@ export interface DeviceConf {
 	igmpv2_unsolicited_report_interval: number;
 	/** Milliseconds within which a report of version 3 is repeated. */
 	igmpv3_unsolicited_report_interval: number;
+	secure_redirects: number;
+	shared_media: number;
+	log_martians: number;
+	bc_forwarding: number;
+	accept_source_route: number;
 }
 
 /** `net.ipv4.neigh.<device>`: counts, octets, and times in the units of their sysctls. */
@@ -64,6 +69,11 @@ export const DEVICE_CONF: Readonly<DeviceConf> = {
 	force_igmp_version: 0,
 	igmpv2_unsolicited_report_interval: 10_000,
 	igmpv3_unsolicited_report_interval: 1000,
+	secure_redirects: 1,
+	shared_media: 1,
+	log_martians: 0,
+	bc_forwarding: 0,
+	accept_source_route: 0,
 };
 
 /** net/ipv4/arp.c, `arp_tbl.parms`. */

@@ -43,6 +43,7 @@ export {
 export { NeighbourTable } from "./neighbour/table.ts";
 export { PacketSocket, type PacketSocketOptions } from "./packet-socket.ts";
 export { type EchoReply, PingSocket } from "./ping-socket.ts";
+export { PROTOCOL_RAW, type RawOptions, type RawPacket, RawSocket } from "./raw-socket.ts";
 export { Fib, Route, type RouteProtocol, type RouteScope, type RouteType } from "./route.ts";
 export { errorOf, type SocketError } from "./socket-error.ts";
 export { type Datagram, type DatagramHandler, type UdpOptions, UdpSocket } from "./udp-socket.ts";

@@ -24,6 +24,7 @@ import { NeighbourCommands } from "./neighbour/commands.ts";
 import { Iptables } from "./netfilter/iptables/iptables.ts";
 import { Netfilter } from "./netfilter/netfilter.ts";
 import { type PacketSocket, type PacketSocketOptions } from "./packet-socket.ts";
+import { type RawOptions, type RawSocket } from "./raw-socket.ts";
 import { RouteCommands } from "./route-commands.ts";
 import { Sysctl } from "./sysctl.ts";
 import { Brctl } from "./tools/brctl.ts";
@@ -219,6 +220,11 @@ export class IpNamespace extends Namespace {
 	/** Opens a UDP socket. Throws `NetError` EADDRINUSE, EADDRNOTAVAIL. */
 	udp(options: UdpOptions = {}): UdpSocket {
 		return this.udpPorts.open(options);
+	}
+
+	/** Opens a raw socket: packets of one IP protocol, for tests and programs of their own. Throws `NetError` EPROTONOSUPPORT, EADDRNOTAVAIL. */
+	rawSocket(options: RawOptions): RawSocket {
+		return this.raws.open(options);
 	}
 
 	/** Opens a packet socket: whole frames, for programs such as arping and for tests. */

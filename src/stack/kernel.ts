@@ -1,5 +1,6 @@
 import type { Ip4, Mac } from "../addr/index.ts";
 import type { World } from "../link/index.ts";
+import { KernelLog } from "./kernel-log.ts";
 import {
 	type Driver,
 	type Instant,
@@ -38,6 +39,8 @@ export class Kernel {
 	readonly jiffies: Jiffies;
 	/** Nanoseconds from 1970 to the lab's epoch: what programs see as the time of day. */
 	readonly epoch: bigint;
+	/** What the kernel said of packets and devices, oldest first (`dmesg`). */
+	readonly log: KernelLog;
 	/** ESP is there since the first state that wants it was added anywhere on the machine (`modprobe esp4`). */
 	hasEsp = false;
 	/** The number the next IPsec policy's index is made of (`idx_generator`). */
@@ -62,6 +65,7 @@ export class Kernel {
 		this.driver = driver;
 		this.epoch = epoch;
 		this.rng = world.rng.fork(`kernel/${name}`);
+		this.log = new KernelLog(world.scheduler);
 		const drawn = this.rng.below(LONGEST_UPTIME);
 		this.jiffies = new Jiffies({ hz: 250, phase: uptime ?? drawn });
 		this.#flowKey0 = this.rng.uint32() | 0;

@@ -47,6 +47,7 @@ import type { Netfilter } from "./netfilter/netfilter.ts";
 import { type NeighbourHost, NeighbourTable } from "./neighbour/table.ts";
 import { PacketSockets } from "./packet-socket.ts";
 import { Pings } from "./ping-socket.ts";
+import { RawSockets } from "./raw-socket.ts";
 import { Fib, Route } from "./route.ts";
 import { refuseSegment } from "./tcp-refuse.ts";
 import { hashFrame, sendTunnel } from "./tunnel.ts";
@@ -112,6 +113,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	#pings: Pings | undefined;
 	#packets: PacketSockets | undefined;
 	#ipvs: IpvsCommands | undefined;
+	#raws: RawSockets | undefined;
 	readonly #addresses: Addresses;
 	readonly #outputRoutes: OutputRoutes;
 	#nextIndex = 1;
@@ -148,6 +150,11 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	/** The IP virtual server; its module is loaded when it is first asked for. */
 	get ipvs(): IpvsCommands {
 		return (this.#ipvs ??= new IpvsCommands(this, () => this.filtering?.trackedBy));
+	}
+
+	/** Raw sockets. */
+	get raws(): RawSockets {
+		return (this.#raws ??= new RawSockets(this));
 	}
 
 	/** Handlers for IP protocols beside ICMP and UDP, by number. */
@@ -482,6 +489,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	/** A whole packet for this host, to whoever handles its protocol. Takes the frame. */
 	deliver(frame: Frame, inDevice: InDevice, protocol: number): void {
 		if (this.ipsec !== null && protocol !== ESP && !this.ipsec.permits(frame, inDevice, "in")) return;
+		const raw = this.#raws !== undefined && this.#raws.see(frame, inDevice.device, protocol);
 		if (protocol === UDP) return this.udpPorts.receive(frame, inDevice);
 		if (protocol === ICMP) return this.ipv4.icmp.receive(frame, inDevice);
 		if (protocol === IGMP) return this.igmp(inDevice).receive(frame);
@@ -489,12 +497,14 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		if (handler !== undefined) return handler(frame, inDevice);
 		if (protocol === TCP) return refuseSegment(this, frame, inDevice);
 		if (protocol === ESP && this.kernel.hasEsp) return (this.ipsec ??= new Xfrm(this)).input(frame, inDevice);
+		if (raw) return frame.release();
 		this.ipv4.icmp.tell(frame, inDevice, 3, 2, 0);
 		inDevice.device.dropIn(frame, "ip-noproto", `protocol ${String(protocol)}`);
 	}
 
 	/** What somebody says about a packet of ours. `transport` is where its quoted transport header starts. */
 	icmpError(error: IcmpError, frame: Frame, transport: number): void {
+		this.#raws?.error(error);
 		if (error.protocol === UDP) this.udpPorts.error(error, frame.view, transport);
 		else if (error.protocol === ICMP) this.pings.error(error, frame.view, transport);
 	}

@@ -70,9 +70,11 @@ export class OutputRoutes {
 		const local = this.#ns.localFib.lookup(destination);
 		if (local === undefined) {
 			const route = this.#ns.fib.lookup(destination);
+			if (route === undefined) return undefined;
 			// A group is on the link of the device that the tables name, never behind a gateway (`__mkroute_output`).
-			if (route?.device == null || !isMulticastIp4(destination)) return route;
-			return this.by(route.device, destination);
+			if (isMulticastIp4(destination))
+				return route.device === null ? route : this.by(route.device, destination);
+			return this.#ns.ipv4.redirects?.apply(route, destination) ?? route;
 		}
 		return local.type === "local" ? this.#loop(local) : local;
 	}

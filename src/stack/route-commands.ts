@@ -78,8 +78,9 @@ export class RouteCommands {
 		return route;
 	}
 
-	/** `ip route flush cache`: forgets learned path MTUs. */
+	/** `ip route flush cache`: forgets learned path MTUs and redirects. */
 	flushCache(): void {
+		this.#ns.ipv4.redirects?.flush();
 		this.#ns.ipv4.pathMtus.flush();
 	}
 

@@ -2,6 +2,7 @@ import { NetError } from "../errors.ts";
 import type { DeviceConf, NeighbourConf } from "./in-device.ts";
 import type { IgmpConf } from "./ipv4/igmp.ts";
 import type { IpvsSettings } from "./ipvs/index.ts";
+import type { Ipv4Conf } from "./ipv4/conf.ts";
 import type { Namespace } from "./namespace.ts";
 import type { ConntrackConf } from "./netfilter/conntrack/conf.ts";
 
@@ -11,6 +12,7 @@ export type SysctlName =
 	| `net.ipv4.${keyof IgmpConf}`
 	| `net.netfilter.${keyof ConntrackConf}`
 	| `net.ipv4.vs.${keyof IpvsSettings}`
+	| `net.ipv4.${keyof Ipv4Conf}`
 	| `net.ipv4.conf.${string}.${keyof DeviceConf}`
 	| `net.ipv4.neigh.${string}.${keyof NeighbourConf}`;
 
@@ -34,6 +36,7 @@ export class Sysctl {
 			["net.netfilter.", conntrack],
 			["net.ipv4.vs.", ipvs],
 			["net.ipv4.", () => ns.igmpConf],
+			["net.ipv4.", () => ns.ipv4.conf],
 		];
 	}
 
@@ -52,6 +55,8 @@ export class Sysctl {
 		if (name === "net.ipv4.ip_forward" || name === "net.ipv4.conf.all.forwarding") {
 			this.#ns.confAll.forwarding = value;
 			this.#ns.confDefault.forwarding = value;
+			// A router does not believe in redirects (`inet_forward_change`).
+			this.#ns.confAll.accept_redirects = value === 0 ? 1 : 0;
 			for (const inDevice of this.#ns.inDevices) inDevice.conf.forwarding = value;
 		} else {
 			const { table, key } = this.#place(name);

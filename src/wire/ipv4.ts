@@ -97,6 +97,10 @@ export const setTotalLength = (v: DataView, at: number, octets: number): void =>
 export const setProtocol = (v: DataView, at: number, value: number): void => {
 	v.setUint8(at + PROTOCOL, value);
 };
+/** Changes the identification; the checksum is left to `writeChecksum`. */
+export const setIdent = (v: DataView, at: number, value: number): void => {
+	v.setUint16(at + IDENT, value);
+};
 /** Offset in octets; clears Don't Fragment. */
 export const setFragment = (v: DataView, at: number, offset: number, more: boolean): void => {
 	v.setUint16(at + FRAGMENT, (offset >>> 3) | (more ? MORE_FRAGMENTS : 0));

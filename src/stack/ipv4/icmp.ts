@@ -1,17 +1,16 @@
 import { ANY_IP4, BROADCAST_IP4, type Ip4, isLoopbackIp4, isMulticastIp4 } from "../../addr/index.ts";
+import { milliseconds } from "../../sim/index.ts";
 import { checksum, copyOctets, type Frame, icmp, ipv4 } from "../../wire/index.ts";
 import type { InDevice } from "../in-device.ts";
 import type { Route } from "../route.ts";
 import type { Ipv4 } from "./ipv4.ts";
-import { DEFAULT_TTL } from "./ttl.ts";
+import { followRedirect } from "./follow-redirect.ts";
 
 /** TOS of ICMP errors: internetwork control (RFC 1812 §4.3.2.5; `RT_TOS … | IPTOS_PREC_INTERNETCONTROL`). */
 const CONTROL_TOS = 0xc0;
 /** Longest ICMP error (RFC 1812 §4.3.2.3). */
 const LONGEST_ERROR = 576;
 const ICMP_PROTOCOL = 1;
-/** Error types that `icmp_ratemask` 6168 limits: unreachable, source quench, time exceeded, parameter problem. */
-const LIMITED = 6168;
 
 /** An ICMP error about a packet of ours, as sockets see it. */
 export interface IcmpError {
@@ -72,8 +71,9 @@ export class Icmp {
 		const { view, start } = frame;
 		const to = ipv4.source(view, start);
 		const asked = ipv4.destination(view, start);
-		// `icmp_echo_ignore_broadcasts` is on by default.
-		if (!this.#ipv4.ns.isOwnAddress(asked)) return inDevice.device.dropIn(frame, "icmp-echo-ignored");
+		const own = this.#ipv4.ns.isOwnAddress(asked);
+		const { icmp_echo_ignore_all: all, icmp_echo_ignore_broadcasts: broadcasts } = this.#ipv4.conf;
+		if (all !== 0 || (!own && broadcasts !== 0)) return inDevice.device.dropIn(frame, "icmp-echo-ignored");
 		const reply = this.#ipv4.ns.kernel.world.frames.begin(frame.end - at);
 		reply.end = reply.start + frame.end - at;
 		copyOctets(frame, at, reply, reply.start, frame.end - at);
@@ -81,7 +81,9 @@ export class Icmp {
 		const tos = ipv4.tos(view, start);
 		reply.trusted = true;
 		frame.release();
-		this.#send(reply, asked, to, tos);
+		// What was asked of everyone is answered with an own address.
+		const from = own ? asked : this.#ipv4.ns.selectSource(inDevice, to, "link");
+		this.#send(reply, from, to, tos);
 	}
 
 	/** RFC 792 timestamp reply: milliseconds since midnight UT. */
@@ -117,7 +119,7 @@ export class Icmp {
 			tos,
 			ns.kernel.nextIdent(source, destination, ICMP_PROTOCOL),
 			0,
-			DEFAULT_TTL,
+			this.#ipv4.conf.ip_default_ttl,
 			ICMP_PROTOCOL,
 			source,
 			destination,
@@ -166,11 +168,13 @@ export class Icmp {
 	}
 
 	#withinLimits(type: number, code: number, to: Ip4, route: Route): boolean {
-		if (type > 31 || ((LIMITED >> type) & 1) === 0) return true;
+		const { icmp_ratemask: limited, icmp_ratelimit: pause } = this.#ipv4.conf;
+		if (type > 31 || ((limited >> type) & 1) === 0) return true;
 		// Path MTU discovery is never held back.
 		if (type === icmp.UNREACHABLE && code === icmp.FRAG_NEEDED) return true;
 		if (route.device === this.#ipv4.ns.loopback) return true;
-		return this.#ipv4.ns.kernel.mayTellIcmp() && this.#ipv4.peers.mayTell(to);
+		if (!this.#ipv4.ns.kernel.mayTellIcmp()) return false;
+		return pause === 0 || this.#ipv4.peers.mayTell(to, milliseconds(pause));
 	}
 
 	/** Tells a sender of a better first hop. The frame, TTL already lowered, stays the caller's (`ip_rt_send_redirect`). */
@@ -202,6 +206,7 @@ export class Icmp {
 			protocol: ipv4.protocol(view, quote),
 		};
 		if (error.type === icmp.UNREACHABLE && error.code === icmp.FRAG_NEEDED) this.#shorten(error, view, quote);
+		if (error.type === icmp.REDIRECT) followRedirect(ns, error, inDevice);
 		ns.icmpError(error, frame, transport);
 		frame.release();
 	}

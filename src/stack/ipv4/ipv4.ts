@@ -14,12 +14,15 @@ import type { InDevice } from "../in-device.ts";
 import { ACCEPT, STOLEN } from "../netfilter/hooks.ts";
 import type { Namespace } from "../namespace.ts";
 import type { Route } from "../route.ts";
+import { type Ipv4Conf, IPV4_CONF } from "./conf.ts";
 import { fragment } from "./fragment.ts";
 import { Icmp } from "./icmp.ts";
+import { logMartian } from "./martian.ts";
 import { PathMtus } from "./path-mtu.ts";
 import { Peers } from "./peers.ts";
 import { priorityOf } from "./priority.ts";
 import { Reassembly } from "./reassembly.ts";
+import { Redirects } from "./redirects.ts";
 
 /** What happens to a received packet's address pair: decided once per flow, kept while routes stay as they are. */
 interface InputDecision {
@@ -49,9 +52,13 @@ const DECISIONS = 16;
 export class Ipv4 {
 	readonly ns: Namespace;
 	readonly icmp: Icmp;
+	/** `net.ipv4.<name>`. */
+	readonly conf: Ipv4Conf = { ...IPV4_CONF };
 	// Tables are made when first needed: most namespaces never are.
 	#pathMtus: PathMtus | undefined;
 	#peers: Peers | undefined;
+	/** Better first hops that routers told of, made when the first is believed. */
+	redirects: Redirects | undefined;
 	#reassembly: Reassembly | undefined;
 	#decisions: (InputDecision | undefined)[] | undefined;
 
@@ -63,6 +70,14 @@ export class Ipv4 {
 	/** Path MTUs learned from ICMP. */
 	get pathMtus(): PathMtus {
 		return (this.#pathMtus ??= new PathMtus(this.ns.kernel.world.scheduler));
+	}
+
+	/** Believes a redirect: what is for `destination` goes to `gateway` now, no longer to `from`. */
+	follow(destination: Ip4, from: Ip4, gateway: Ip4): void {
+		this.redirects ??= new Redirects(this.ns.kernel, () => {
+			this.ns.settingsChanged();
+		});
+		this.redirects.learn(destination, from, gateway);
 	}
 
 	/** What is remembered of hosts that were told of errors. */
@@ -108,7 +123,8 @@ export class Ipv4 {
 		const route = decision.verdict;
 		if (typeof route === "string") return this.#turnAway(frame, inDevice, route);
 		if (route.type === "local") return this.deliver(frame, inDevice);
-		if (route.type === "broadcast") return this.deliver(frame, inDevice);
+		if (route.type === "broadcast" && !this.#forwardsBroadcast(inDevice, route))
+			return this.deliver(frame, inDevice);
 		// A packet sent to everyone on the link is not for anyone elsewhere.
 		if (group) return this.#refuse(frame, inDevice.device, "ip-broadcast");
 		this.#forward(frame, inDevice, route, decision.redirect);
@@ -135,6 +151,7 @@ export class Ipv4 {
 
 	/** Packets without a way: some senders are told why, some are not. */
 	#turnAway(frame: Frame, inDevice: InDevice, reason: DropReason): void {
+		if (reason === "ip-martian-source" || reason === "ip-rpfilter") logMartian(this.ns, frame, inDevice);
 		if (reason === "ip-no-route") this.icmp.tell(frame, inDevice, icmp.UNREACHABLE, icmp.NET_UNREACHABLE, 0);
 		inDevice.device.dropIn(frame, reason);
 	}
@@ -203,7 +220,8 @@ export class Ipv4 {
 		const mode = Math.max(inDevice.conf.rp_filter, this.ns.confAll.rp_filter);
 		if (mode === 0 || own) return undefined;
 		const back = this.ns.fib.lookup(source);
-		if (back === undefined) return "ip-rpfilter";
+		// A route that ends here leads back to nobody.
+		if (back?.device == null) return "ip-rpfilter";
 		return mode === 1 && back.device !== inDevice.device ? "ip-rpfilter" : undefined;
 	}
 
@@ -216,6 +234,11 @@ export class Ipv4 {
 	/** Whether packets that come in by the device may leave by others (`ip_forward`, per device). */
 	forwards(inDevice: InDevice): boolean {
 		return inDevice.conf.forwarding !== 0;
+	}
+
+	/** A subnet's broadcast, not everyone's, is routed where `bc_forwarding` is on for the device and for all. */
+	#forwardsBroadcast(inDevice: InDevice, route: Route): boolean {
+		return route.device !== null && inDevice.conf.bc_forwarding !== 0 && this.ns.confAll.bc_forwarding !== 0;
 	}
 
 	#redirects(source: Ip4, inDevice: InDevice, route: Route): boolean {
@@ -245,7 +268,7 @@ export class Ipv4 {
 	/** `ip_forward`. Takes the frame. */
 	#forward(frame: Frame, inDevice: InDevice, route: Route, redirect: boolean): void {
 		const { view, start } = frame;
-		if (route.type !== "unicast") {
+		if (route.type !== "unicast" && route.type !== "broadcast") {
 			if (route.type === "unreachable")
 				this.icmp.tell(frame, inDevice, icmp.UNREACHABLE, icmp.HOST_UNREACHABLE, 0);
 			if (route.type === "prohibit")

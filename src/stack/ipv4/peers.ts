@@ -1,10 +1,10 @@
 import type { Ip4 } from "../../addr/index.ts";
 import { type Instant, milliseconds, type Nanoseconds, seconds } from "../../sim/index.ts";
 
-/** `net.ipv4.icmp_ratelimit`: one message a second to a peer … */
-const RATE = milliseconds(1000);
-/** … after a burst of six (`XRLIM_BURST_FACTOR`). */
-const BURST = 6 * RATE;
+/** Messages to a peer that may follow each other at once (`XRLIM_BURST_FACTOR`). */
+const BURST = 6;
+/** A peer nobody heard of has been quiet so long (`inet_getpeer`). */
+const UNKNOWN = seconds(60);
 /** First pause between redirects to one peer, doubled each time (`ip_rt_redirect_load`). */
 const REDIRECT_LOAD = milliseconds(20);
 /** Redirects a peer gets before it is left alone (`ip_rt_redirect_number`). */
@@ -30,14 +30,17 @@ export class Peers {
 		this.#clock = clock;
 	}
 
-	/** Whether one more error may go to the peer now (`inet_peer_xrlim_allow`); counts it if so. */
-	mayTell(peer: Ip4): boolean {
+	/**
+	 * Whether one more error may go to the peer now, `pause` (`icmp_ratelimit`) apart but for a burst; counts it if so
+	 * (`inet_peer_xrlim_allow`).
+	 */
+	mayTell(peer: Ip4, pause: Nanoseconds): boolean {
 		const known = this.#peer(peer);
 		const now = this.#clock.now;
-		known.tokens = Math.min(BURST, known.tokens + now - known.last);
+		known.tokens = Math.min(BURST * pause, known.tokens + now - known.last);
 		known.last = now;
-		if (known.tokens < RATE) return false;
-		known.tokens -= RATE;
+		if (known.tokens < pause) return false;
+		known.tokens -= pause;
 		return true;
 	}
 
@@ -64,7 +67,7 @@ export class Peers {
 				const oldest = this.#peers.keys().next();
 				if (oldest.done !== true) this.#peers.delete(oldest.value);
 			}
-			peer = { tokens: BURST, last: this.#clock.now, redirects: 0, lastRedirect: -seconds(3600) };
+			peer = { tokens: 0, last: this.#clock.now - UNKNOWN, redirects: 0, lastRedirect: -seconds(3600) };
 			this.#peers.set(ip, peer);
 		}
 		return peer;

@@ -4,12 +4,6 @@ import { copyOctets, type Frame, icmp, ipv4 } from "../../wire/index.ts";
 import type { InDevice } from "../in-device.ts";
 import type { Ipv4 } from "./ipv4.ts";
 
-/** `net.ipv4.ipfrag_time`. */
-const TIMEOUT = seconds(30);
-/** `net.ipv4.ipfrag_high_thresh`. */
-const MOST_OCTETS = 4 * 1024 * 1024;
-/** `net.ipv4.ipfrag_max_dist`: packets from one source between two fragments of a datagram. */
-const MAX_DISTANCE = 64;
 const LONGEST = 65_535;
 
 /** The fragments of one datagram so far, by offset. */
@@ -28,7 +22,7 @@ interface Queue {
 
 /**
  * Puts fragments together again (RFC 791 §3.2, RFC 5722's rule on overlaps as Linux applies it to IPv4).
- * Each queue lives 30 s; when its time is up the sender is told, if the first fragment is here.
+ * Each queue lives `ipfrag_time`; when its time is up the sender is told, if the first fragment is here.
  * Reference: net/ipv4/ip_fragment.c, net/ipv4/inet_fragment.c.
  */
 export class Reassembly {
@@ -94,12 +88,13 @@ export class Reassembly {
 		const stamp = (this.#seen.get(source) ?? 0) + 1;
 		this.#seen.set(source, stamp);
 		let queue = this.#queues.get(key);
-		if (queue !== undefined && stamp - queue.stamp > MAX_DISTANCE) {
+		const { ipfrag_max_dist: farthest, ipfrag_high_thresh: most, ipfrag_time: time } = this.#ipv4.conf;
+		if (queue !== undefined && farthest !== 0 && stamp - queue.stamp > farthest) {
 			this.#end(queue, "frag-timeout");
 			queue = undefined;
 		}
 		if (queue === undefined) {
-			if (this.#octets > MOST_OCTETS) return undefined;
+			if (this.#octets > most) return undefined;
 			const kernel = this.#ipv4.ns.kernel;
 			const made: Queue = {
 				key,
@@ -112,7 +107,7 @@ export class Reassembly {
 				inDevice,
 				stamp,
 			};
-			kernel.arm(made.timer, TIMEOUT);
+			kernel.arm(made.timer, seconds(time));
 			this.#queues.set(key, made);
 			queue = made;
 		}

@@ -125,8 +125,11 @@ export class NeighbourTable {
 
 	/** Starts resolution without a packet (`neigh_event_send` with none). */
 	probe(ip: Ip4): void {
-		this.#apply(this.ensure(ip), { kind: "wanted" });
+		const neighbour = this.ensure(ip);
+		this.#apply(neighbour, { kind: "wanted" });
+		if (this.#unasked !== neighbour) return;
 		this.#unasked = undefined;
+		this.#host.solicit(this.inDevice, ip, undefined, undefined);
 	}
 
 	/** An address was heard in ARP. `create` makes an entry for it (`neigh_event_ns`). */
