@@ -41,7 +41,7 @@ import { type NeighbourHost, NeighbourTable } from "./neighbour/table.ts";
 import { PacketSockets } from "./packet-socket.ts";
 import { Pings } from "./ping-socket.ts";
 import { Fib, Route } from "./route.ts";
-import { refuseSegment } from "./tcp-refuse.ts";
+import { Tcp } from "./tcp/connections.ts";
 import { hashFrame, sendTunnel } from "./tunnel.ts";
 import { Udp } from "./udp.ts";
 
@@ -91,6 +91,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	#protocols: Map<number, ProtocolHandler> | undefined;
 	#udpPorts: Udp | undefined;
 	#pings: Pings | undefined;
+	#tcp: Tcp | undefined;
 	#packets: PacketSockets | undefined;
 	readonly #addresses: Addresses;
 	readonly #outputRoutes: OutputRoutes;
@@ -113,6 +114,11 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	/** UDP ports and sockets. */
 	get udpPorts(): Udp {
 		return (this.#udpPorts ??= new Udp(this));
+	}
+
+	/** TCP connections and listeners. */
+	get tcp(): Tcp {
+		return (this.#tcp ??= new Tcp(this));
 	}
 
 	/** Ping sockets. */
@@ -416,9 +422,9 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	deliver(frame: Frame, inDevice: InDevice, protocol: number): void {
 		if (protocol === UDP) return this.udpPorts.receive(frame, inDevice);
 		if (protocol === ICMP) return this.ipv4.icmp.receive(frame, inDevice);
+		if (protocol === TCP) return this.tcp.receive(frame, inDevice);
 		const handler = this.#protocols?.get(protocol);
 		if (handler !== undefined) return handler(frame, inDevice);
-		if (protocol === TCP) return refuseSegment(this, frame, inDevice);
 		this.ipv4.icmp.tell(frame, inDevice, 3, 2, 0);
 		inDevice.device.dropIn(frame, "ip-noproto", `protocol ${String(protocol)}`);
 	}
@@ -426,6 +432,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	/** What somebody says about a packet of ours. `transport` is where its quoted transport header starts. */
 	icmpError(error: IcmpError, frame: Frame, transport: number): void {
 		if (error.protocol === UDP) this.udpPorts.error(error, frame.view, transport);
+		else if (error.protocol === TCP) this.#tcp?.error(error, frame.view, transport);
 		else if (error.protocol === ICMP) this.pings.error(error, frame.view, transport);
 	}
 

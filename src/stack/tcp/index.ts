@@ -1,0 +1,4 @@
+export { type ConnectOptions, Tcp } from "./connections.ts";
+export { type ListenOptions, TcpListener } from "./listener.ts";
+export { type TcpInfo, TcpSocket } from "./socket.ts";
+export { Tcb, type TcpTuning } from "./tcb.ts";
