@@ -31,3 +31,12 @@ export { IpNamespace, type VethEnd } from "./ip-namespace.ts";
 export { NeighbourCommands, type NeighbourLine, type NeighbourOptions } from "./neighbour/commands.ts";
 export { RouteCommands, type RouteOptions } from "./route-commands.ts";
 export { Sysctl, type SysctlName } from "./sysctl.ts";
+export {
+	type ConnectOptions,
+	type ListenOptions,
+	Tcp,
+	type TcpInfo,
+	TcpListener,
+	TcpSocket,
+	type TcpTuning,
+} from "./tcp/index.ts";

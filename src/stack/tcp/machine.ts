@@ -53,10 +53,10 @@ export function timerExpired(tcb: Tcb, timer: TimerIndex, now: Instant): Effects
 }
 
 /** The program writes. Returns how many octets were taken; the rest waits until `writable`. */
-export function programWrites(tcb: Tcb, data: Uint8Array, now: Instant): number {
+export function programWrites(tcb: Tcb, data: Uint8Array, now: Instant, more: boolean): number {
 	begin(tcb, now);
 	if (tcb.state !== "established" && tcb.state !== "close-wait") return 0;
-	return write(tcb, data);
+	return write(tcb, data, more);
 }
 
 /** The program reads up to `most` octets of what came in order. */

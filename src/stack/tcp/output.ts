@@ -166,10 +166,14 @@ export const PUSH = 1;
 export const ONE = 2;
 /** A loss probe, whatever the window says. */
 export const PROBE = 4;
+/** The program says that more follows: only whole segments go (`MSG_MORE`). */
+export const MORE = 8;
 
 /** Small segments wait while others are on their way (RFC 1122 §4.2.3.4; `tcp_nagle_check`). */
-function nagleHolds(tcb: Tcb, partial: boolean, push: boolean): boolean {
-	if (!partial || push || tcb.noDelay) return false;
+function nagleHolds(tcb: Tcb, partial: boolean, push: boolean, more: boolean): boolean {
+	if (!partial || push) return false;
+	if (more) return true;
+	if (tcb.noDelay) return false;
 	return tcb.packetsOut > 0 && after(tcb.sndSml, tcb.sndUna) && !after(tcb.sndSml, tcb.sndNxt);
 }
 
@@ -199,13 +203,13 @@ export function writeOut(tcb: Tcb, mss: number, how: number): boolean {
 		const fin = (next.flags & tcp.FIN) !== 0;
 		let limit = mss;
 		if (octets <= mss) {
-			if (nagleHolds(tcb, octets < mss, !last || (how & PUSH) !== 0 || fin)) break;
+			if (nagleHolds(tcb, octets < mss, !last || (how & PUSH) !== 0 || fin, (how & MORE) !== 0)) break;
 		} else {
 			if ((how & (ONE | PROBE)) === 0 && defers(tcb, next, octets, burst, last)) {
 				cwndLimited ||= tcb.cwndLimited;
 				break;
 			}
-			limit = splitPoint(tcb, next, octets, mss, Math.min(quota, burst), last, (how & PUSH) !== 0 || fin);
+			limit = splitPoint(tcb, next, octets, mss, Math.min(quota, burst), last, fin ? how | PUSH : how);
 		}
 		if (limit <= 0) break;
 		sent += sendBurst(tcb, Math.min(limit, octets), mss);
@@ -233,7 +237,7 @@ function splitPoint(
 	mss: number,
 	segments: number,
 	last: boolean,
-	push: boolean,
+	how: number,
 ): number {
 	const window = (tcb.windowEnd - next.sequence) | 0;
 	const most = mss * segments;
@@ -241,7 +245,7 @@ function splitPoint(
 	const needed = Math.min(octets, window);
 	if (most <= needed) return most;
 	const partial = needed % mss;
-	return nagleHolds(tcb, partial !== 0, push) ? needed - partial : needed;
+	return nagleHolds(tcb, partial !== 0, (how & PUSH) !== 0, (how & MORE) !== 0) ? needed - partial : needed;
 }
 
 /** A larger burst is soon possible: wait for the next acknowledgment (`tcp_tso_should_defer`). */

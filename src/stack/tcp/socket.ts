@@ -133,12 +133,12 @@ export class TcpSocket implements IpSocket {
 	}
 
 	/**
-	 * Writes what there is room for and says how much that was; `onWritable` tells when there is more. Throws
-	 * `NetError`: EPIPE after the sending side was shut, ENOTCONN before the connection is there, or what ended it.
+	 * Writes what there is room for and says how much that was; `onWritable` tells when there is more. With `more` only
+	 * whole segments go, until something else is written (`MSG_MORE`). Throws `NetError`: EPIPE after the sending side was shut, ENOTCONN before the connection is there, or what ended it.
 	 */
-	write(data: Uint8Array): number {
+	write(data: Uint8Array, { more = false }: { readonly more?: boolean } = {}): number {
 		this.#check("send");
-		const taken = programWrites(this.#tcb, data, this.#now);
+		const taken = programWrites(this.#tcb, data, this.#now, more);
 		this.#apply(this.#tcb.effects);
 		return taken;
 	}

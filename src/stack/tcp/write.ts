@@ -1,6 +1,6 @@
 import { tcp } from "../../wire/index.ts";
 import * as limits from "./limits.ts";
-import { currentMss, ONE, PUSH, sizeGoal, writeOut } from "./output.ts";
+import { currentMss, MORE, ONE, PUSH, sizeGoal, writeOut } from "./output.ts";
 import { checkProbeTimer } from "./retransmit-timer.ts";
 import { after } from "./sequence.ts";
 import type { Tcb } from "./tcb.ts";
@@ -20,9 +20,10 @@ export function hasRoomEnough(tcb: Tcb): boolean {
 
 /**
  * The program writes: octets are copied into the ring and gathered into what one burst may carry, and sent as the
- * windows allow (`tcp_sendmsg_locked`). Returns how many octets found room.
+ * windows allow (`tcp_sendmsg_locked`). `more` says that more follows at once (`MSG_MORE`). Returns how many octets
+ * found room.
  */
-export function write(tcb: Tcb, data: Uint8Array): number {
+export function write(tcb: Tcb, data: Uint8Array, more: boolean): number {
 	const { queue, sendRing } = tcb;
 	const mss = currentMss(tcb);
 	const goal = sizeGoal(tcb, mss);
@@ -53,8 +54,9 @@ export function write(tcb: Tcb, data: Uint8Array): number {
 		}
 	}
 	if (taken > 0 && queue.next !== undefined) {
-		markPush(tcb);
-		pushPending(tcb, 0);
+		const full = taken < data.length;
+		if (!more || full || isPushForced(tcb)) markPush(tcb);
+		pushPending(tcb, full ? PUSH : more ? MORE : 0);
 	}
 	tcb.sendFull = taken < data.length;
 	return taken;
