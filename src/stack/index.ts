@@ -32,11 +32,14 @@ export { NeighbourCommands, type NeighbourLine, type NeighbourOptions } from "./
 export { RouteCommands, type RouteOptions } from "./route-commands.ts";
 export { Sysctl, type SysctlName } from "./sysctl.ts";
 export {
-	type ConnectOptions,
-	type ListenOptions,
+	type ConnectOptions as TcpConnectOptions,
+	type ListenOptions as TcpListenOptions,
 	Tcp,
+	type TcpAddresses,
 	type TcpInfo,
 	TcpListener,
+	TcpServer,
 	TcpSocket,
+	TcpStream,
 	type TcpTuning,
 } from "./tcp/index.ts";

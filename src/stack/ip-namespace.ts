@@ -1,3 +1,4 @@
+import type { Operation } from "../sim/index.ts";
 import type { Mac } from "../addr/index.ts";
 import { toMac } from "../addr/index.ts";
 import { NetError } from "../errors.ts";
@@ -20,6 +21,7 @@ import { RouteCommands } from "./route-commands.ts";
 import { Sysctl } from "./sysctl.ts";
 import { Brctl } from "./tools/brctl.ts";
 import { BridgeTool } from "./tools/bridge.ts";
+import { type ConnectOptions, type ListenOptions, TcpServer, TcpStream } from "./tcp/index.ts";
 import type { UdpOptions, UdpSocket } from "./udp-socket.ts";
 
 /** One end of a veth pair: where it is, its name, its address if it is not to be random. */
@@ -130,6 +132,36 @@ export class IpNamespace extends Namespace {
 	/** Opens a UDP socket. Throws `NetError` EADDRINUSE, EADDRNOTAVAIL. */
 	udp(options: UdpOptions = {}): UdpSocket {
 		return this.udpPorts.open(options);
+	}
+
+	/**
+	 * Connects by TCP; `hostname` is an address as text. Awaiting it drives the clock until the handshake is done. Rejects
+	 * with `NetError` ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, EADDRNOTAVAIL, or ECANCELED by the signal.
+	 */
+	connect({
+		hostname,
+		signal,
+		...options
+	}: Omit<ConnectOptions, "address"> & {
+		readonly hostname: string;
+		readonly signal?: AbortSignal;
+	}): Operation<TcpStream> {
+		const { driver } = this.kernel;
+		return driver.operation<TcpStream>(
+			(settle) => {
+				try {
+					TcpStream.connect(this.tcp, { ...options, address: hostname }, driver, settle, signal);
+				} catch (error) {
+					settle.reject(error);
+				}
+			},
+			{ what: `connect to ${hostname} port ${String(options.port)} from ${this.name}` },
+		);
+	}
+
+	/** Listens on a TCP port. Throws `NetError` EADDRINUSE, EADDRNOTAVAIL. */
+	listen(options: ListenOptions): TcpServer {
+		return new TcpServer(this.tcp.listen(options), this.kernel.driver);
 	}
 
 	/** Opens a packet socket: whole frames, for programs such as arping and for tests. */
