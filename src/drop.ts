@@ -123,6 +123,9 @@ export const DROPS = {
 	// Above IP.
 	"ip-noproto": "no handler for this IP protocol",
 	"no-socket": "no socket on this port",
+	"socket-backlog": "the listening socket's queue is full",
+	"tcp-flags": "a segment with flags that make no sense in this state",
+	"tcp-reset": "a segment that ended or found the end of its connection, answered by a reset",
 	"socket-rcvbuff": "the socket's receive buffer is full",
 	"icmp-unwanted": "an ICMP message nothing here waits for",
 	"icmp-echo-ignored": "echo requests to broadcast addresses are ignored",

@@ -77,3 +77,15 @@ export {
 export { Sysctl, type SysctlName } from "./sysctl.ts";
 export { type QdiscHandle, TcCommands } from "./tc.ts";
 export { LinkCommands } from "./links.ts";
+export {
+	type ConnectOptions as TcpConnectOptions,
+	type ListenOptions as TcpListenOptions,
+	Tcp,
+	type TcpAddresses,
+	type TcpInfo,
+	TcpListener,
+	TcpServer,
+	TcpSocket,
+	TcpStream,
+	type TcpTuning,
+} from "./tcp/index.ts";

@@ -1,3 +1,4 @@
+import type { Operation } from "../sim/index.ts";
 import type { Mac } from "../addr/index.ts";
 import { toMac } from "../addr/index.ts";
 import { NetError } from "../errors.ts";
@@ -31,6 +32,7 @@ import { Brctl } from "./tools/brctl.ts";
 import { BridgeTool } from "./tools/bridge.ts";
 import { TcCommands } from "./tc.ts";
 import { ConntrackTool } from "./tools/conntrack.ts";
+import { type ConnectOptions, type ListenOptions, TcpServer, TcpStream } from "./tcp/index.ts";
 import type { UdpOptions, UdpSocket } from "./udp-socket.ts";
 import { XfrmCommands } from "./xfrm/commands.ts";
 
@@ -225,6 +227,36 @@ export class IpNamespace extends Namespace {
 	/** Opens a raw socket: packets of one IP protocol, for tests and programs of their own. Throws `NetError` EPROTONOSUPPORT, EADDRNOTAVAIL. */
 	rawSocket(options: RawOptions): RawSocket {
 		return this.raws.open(options);
+	}
+
+	/**
+	 * Connects by TCP; `hostname` is an address as text. Awaiting it drives the clock until the handshake is done. Rejects
+	 * with `NetError` ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, EADDRNOTAVAIL, or ECANCELED by the signal.
+	 */
+	connect({
+		hostname,
+		signal,
+		...options
+	}: Omit<ConnectOptions, "address"> & {
+		readonly hostname: string;
+		readonly signal?: AbortSignal;
+	}): Operation<TcpStream> {
+		const { driver } = this.kernel;
+		return driver.operation<TcpStream>(
+			(settle) => {
+				try {
+					TcpStream.connect(this.tcp, { ...options, address: hostname }, driver, settle, signal);
+				} catch (error) {
+					settle.reject(error);
+				}
+			},
+			{ what: `connect to ${hostname} port ${String(options.port)} from ${this.name}` },
+		);
+	}
+
+	/** Listens on a TCP port. Throws `NetError` EADDRINUSE, EADDRNOTAVAIL. */
+	listen(options: ListenOptions): TcpServer {
+		return new TcpServer(this.tcp.listen(options), this.kernel.driver);
 	}
 
 	/** Opens a packet socket: whole frames, for programs such as arping and for tests. */

@@ -49,7 +49,7 @@ import { PacketSockets } from "./packet-socket.ts";
 import { Pings } from "./ping-socket.ts";
 import { RawSockets } from "./raw-socket.ts";
 import { Fib, Route } from "./route.ts";
-import { refuseSegment } from "./tcp-refuse.ts";
+import { Tcp } from "./tcp/connections.ts";
 import { hashFrame, sendTunnel } from "./tunnel.ts";
 import { Udp } from "./udp.ts";
 import { Xfrm } from "./xfrm/xfrm.ts";
@@ -111,6 +111,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	#protocols: Map<number, ProtocolHandler> | undefined;
 	#udpPorts: Udp | undefined;
 	#pings: Pings | undefined;
+	#tcp: Tcp | undefined;
 	#packets: PacketSockets | undefined;
 	#ipvs: IpvsCommands | undefined;
 	#raws: RawSockets | undefined;
@@ -135,6 +136,11 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	/** UDP ports and sockets. */
 	get udpPorts(): Udp {
 		return (this.#udpPorts ??= new Udp(this));
+	}
+
+	/** TCP connections and listeners. */
+	get tcp(): Tcp {
+		return (this.#tcp ??= new Tcp(this));
 	}
 
 	/** Ping sockets. */
@@ -495,7 +501,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		if (protocol === IGMP) return this.igmp(inDevice).receive(frame);
 		const handler = this.#protocols?.get(protocol);
 		if (handler !== undefined) return handler(frame, inDevice);
-		if (protocol === TCP) return refuseSegment(this, frame, inDevice);
+		if (protocol === TCP) return this.tcp.receive(frame, inDevice);
 		if (protocol === ESP && this.kernel.hasEsp) return (this.ipsec ??= new Xfrm(this)).input(frame, inDevice);
 		if (raw) return frame.release();
 		this.ipv4.icmp.tell(frame, inDevice, 3, 2, 0);
@@ -506,6 +512,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	icmpError(error: IcmpError, frame: Frame, transport: number): void {
 		this.#raws?.error(error);
 		if (error.protocol === UDP) this.udpPorts.error(error, frame.view, transport);
+		else if (error.protocol === TCP) this.#tcp?.error(error, frame.view, transport);
 		else if (error.protocol === ICMP) this.pings.error(error, frame.view, transport);
 	}
 
