@@ -88,6 +88,8 @@ export class Fdb<Port extends FdbPort> {
 	readonly #clock: { readonly now: number };
 	#tickedAt = 0;
 	#lastTick = 0;
+	/** The second of now, where it belongs in a slot. */
+	#usedNow = 0;
 	#made = 0;
 	#sweepAt = FIRST_SWEEP;
 	#ageing: number;
@@ -129,19 +131,15 @@ export class Fdb<Port extends FdbPort> {
 		port.tableNumber = 0;
 	}
 
-	/** The tick of now, worked out once for an instant. */
-	get #tick(): number {
+	/** The tick of now, worked out once for an instant. A method: V8 calls the runtime for private getters. */
+	#tick(): number {
 		const { now } = this.#clock;
 		if (now !== this.#tickedAt) {
 			this.#tickedAt = now;
 			this.#lastTick = Math.floor(now / TICK) | 0;
+			this.#usedNow = Math.floor(this.#lastTick / TICKS_PER_SECOND) << USED_SHIFT;
 		}
 		return this.#lastTick;
-	}
-
-	/** The second of now, where it belongs in a slot. */
-	get #usedNow(): number {
-		return Math.floor(this.#tick / TICKS_PER_SECOND) << USED_SHIFT;
 	}
 
 	// ── for the path of a frame ──────────────────────────────────────────────────────────────────
@@ -166,7 +164,7 @@ export class Fdb<Port extends FdbPort> {
 	}
 
 	#aged(at: number): boolean {
-		return ((this.#tick - this.#words[at + UPDATED]!) | 0) >= this.#ageingTicks;
+		return ((this.#tick() - this.#words[at + UPDATED]!) | 0) >= this.#ageingTicks;
 	}
 
 	/** Whether frames to the address go up to the bridge. */
@@ -182,6 +180,7 @@ export class Fdb<Port extends FdbPort> {
 	/** Notes that a frame is sent to the address now. */
 	useAt(slot: number): void {
 		const at = slot * WORDS + PORT;
+		this.#tick();
 		this.#words[at] = (this.#words[at]! & PORT_BITS) | this.#usedNow;
 	}
 
@@ -200,7 +199,7 @@ export class Fdb<Port extends FdbPort> {
 		const at = slot * WORDS;
 		const state = words[at + HIGH]! >>> STATE_SHIFT;
 		if ((state & KIND_BITS) > FIRST_LOCAL) return false;
-		words[at + UPDATED] = this.#tick;
+		words[at + UPDATED] = this.#tick();
 		const word = words[at + PORT]!;
 		if ((word & PORT_BITS) !== port.tableNumber && (state & STICKY) === 0) {
 			words[at + PORT] = (word & ~PORT_BITS) | port.tableNumber;
@@ -238,8 +237,8 @@ export class Fdb<Port extends FdbPort> {
 		if (slot < 0) return;
 		const at = slot * WORDS;
 		this.#setState(at, (KINDS.indexOf(to.kind) + 1) | (to.sticky ? STICKY : 0));
+		this.#words[at + UPDATED] = this.#tick();
 		this.#words[at + PORT] = (to.port === null ? 0 : to.port.tableNumber) | this.#usedNow;
-		this.#words[at + UPDATED] = this.#tick;
 	}
 
 	#setState(at: number, state: number): void {
@@ -278,6 +277,7 @@ export class Fdb<Port extends FdbPort> {
 		const high = words[at + HIGH]! & KEY_BITS;
 		const state = words[at + HIGH]! >>> STATE_SHIFT;
 		const kind = (state & KIND_BITS) - 1;
+		const tick = this.#tick();
 		const seconds = ((this.#usedNow >>> USED_SHIFT) - (words[at + PORT]! >>> USED_SHIFT)) & PORT_BITS;
 		return {
 			mac: ((high & 0xffff) * 0x1_0000_0000 + (words[at + LOW]! >>> 0)) as Mac,
@@ -287,7 +287,7 @@ export class Fdb<Port extends FdbPort> {
 			ages: kind === DYNAMIC,
 			sticky: (state & STICKY) !== 0,
 			port: this.portAt(slot),
-			updated: Math.max(0, ((this.#tick - words[at + UPDATED]!) | 0) * TICK),
+			updated: Math.max(0, ((tick - words[at + UPDATED]!) | 0) * TICK),
 			used: seconds * 1e9,
 			order: this.#orders[slot]!,
 		};
@@ -304,8 +304,8 @@ export class Fdb<Port extends FdbPort> {
 		const at = slot * WORDS;
 		words[at + LOW] = low;
 		words[at + HIGH] = high | ((kind + 1) << STATE_SHIFT);
+		words[at + UPDATED] = this.#tick();
 		words[at + PORT] = port | this.#usedNow;
-		words[at + UPDATED] = this.#tick;
 		this.#orders[slot] = this.#made++;
 		this.#size++;
 	}

@@ -9,6 +9,9 @@ import { type UdpOptions, UdpSocket } from "./udp-socket.ts";
 
 /** The UDP ports and sockets of one namespace (RFC 768). Reference: net/ipv4/udp.c. */
 export class Udp {
+	/** The last destination that was no group and no broadcast address, so that not every datagram asks the tables. */
+	#unicast = -1;
+	#unicastGeneration = -1;
 	readonly #ns: Namespace;
 	readonly #sockets = new Map<number, UdpSocket[]>();
 	/** Ports of tunnels, which are no sockets of programs. */
@@ -107,8 +110,12 @@ export class Udp {
 			return tunnel.receiveTunnel(frame, source, tos);
 		}
 		const sourcePort = udp.sourcePort(view, at);
-		if (isMulticastIp4(destination) || this.#ns.isBroadcast(destination)) {
-			return this.#toAll(frame, at, octets, source, sourcePort, port, device);
+		if (destination !== this.#unicast || this.#ns.generation !== this.#unicastGeneration) {
+			if (isMulticastIp4(destination) || this.#ns.isBroadcast(destination)) {
+				return this.#toAll(frame, at, octets, source, sourcePort, port, device);
+			}
+			this.#unicast = destination;
+			this.#unicastGeneration = this.#ns.generation;
 		}
 		const socket = this.#match(port, destination, source, sourcePort);
 		if (socket === undefined) {

@@ -138,7 +138,7 @@ export class TcpSocket implements IpSocket {
 	 */
 	write(data: Uint8Array, { more = false }: { readonly more?: boolean } = {}): number {
 		this.#check("send");
-		const taken = programWrites(this.#tcb, data, this.#now, more);
+		const taken = programWrites(this.#tcb, data, this.#now(), more);
 		this.#apply(this.#tcb.effects);
 		return taken;
 	}
@@ -158,32 +158,32 @@ export class TcpSocket implements IpSocket {
 
 	/** Reads up to `most` octets that are there; empty when none are. The copy is the caller's. */
 	read(most: number = Infinity): Uint8Array<ArrayBuffer> {
-		const data = programReads(this.#tcb, most, this.#now);
+		const data = programReads(this.#tcb, most, this.#now());
 		this.#apply(this.#tcb.effects);
 		return data;
 	}
 
 	/** Says that nothing more will be written: FIN behind what is (`shutdown(SHUT_WR)`). */
 	shutdown(): void {
-		programShuts(this.#tcb, this.#now);
+		programShuts(this.#tcb, this.#now());
 		this.#apply(this.#tcb.effects);
 	}
 
 	/** Lets the connection go: what was written is still delivered, unread data is answered by a reset (`close`). */
 	close(): void {
-		programCloses(this.#tcb, this.#now, false);
+		programCloses(this.#tcb, this.#now(), false);
 		this.#apply(this.#tcb.effects);
 	}
 
 	/** Ends it at once with a reset (`SO_LINGER` of 0 and `close`). */
 	abort(): void {
-		programCloses(this.#tcb, this.#now, true);
+		programCloses(this.#tcb, this.#now(), true);
 		this.#apply(this.#tcb.effects);
 	}
 
 	/** `TCP_NODELAY`: small segments no longer wait for acknowledgments. */
 	setNoDelay(): void {
-		setNoDelay(this.#tcb, this.#now);
+		setNoDelay(this.#tcb, this.#now());
 		this.#apply(this.#tcb.effects);
 	}
 
@@ -216,14 +216,14 @@ export class TcpSocket implements IpSocket {
 		return (this.#ident = (this.#ident + 1) & 0xffff);
 	}
 
-	get #now(): Instant {
+	#now(): Instant {
 		return this.#ns.kernel.world.scheduler.now;
 	}
 
 	/** A segment for this connection. Returns what is to be done with it beyond. */
 	take(segment: Segment): "done" | "refuse" | "reopen" {
 		const { effects } = this.#tcb;
-		segmentArrived(this.#tcb, segment, this.#now);
+		segmentArrived(this.#tcb, segment, this.#now());
 		const verdict = effects.reopen ? "reopen" : effects.refuse ? "refuse" : "done";
 		this.#apply(effects);
 		return verdict;
@@ -231,13 +231,13 @@ export class TcpSocket implements IpSocket {
 
 	/** An ICMP error about it; `mtu` is set when it says that packets are too long. */
 	fail(error: { readonly code: string; readonly text: string; readonly fatal: boolean }): void {
-		icmpError(this.#tcb, error, this.#now);
+		icmpError(this.#tcb, error, this.#now());
 		this.#apply(this.#tcb.effects);
 	}
 
 	/** The path's MTU may have changed. */
 	pathChanged(mtu: number): void {
-		pathMtuChanged(this.#tcb, mtu, this.#now);
+		pathMtuChanged(this.#tcb, mtu, this.#now());
 		this.#apply(this.#tcb.effects);
 	}
 
@@ -316,13 +316,13 @@ export class TcpSocket implements IpSocket {
 	#fired(index: TimerIndex): void {
 		const due = this.#deadlines[index];
 		if (due === NEVER) return;
-		if (due > this.#now) {
+		if (due > this.#now()) {
 			const timer = this.#timers?.[index];
 			if (timer !== undefined) this.#ns.kernel.world.scheduler.atTick(due, timer);
 			return;
 		}
 		this.#deadlines[index] = NEVER;
-		timerExpired(this.#tcb, index, this.#now);
+		timerExpired(this.#tcb, index, this.#now());
 		this.#apply(this.#tcb.effects);
 	}
 

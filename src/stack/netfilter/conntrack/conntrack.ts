@@ -77,7 +77,7 @@ export class Conntrack {
 
 	/** Flows that are not over, oldest first. */
 	flows(): Flow[] {
-		const now = this.#now;
+		const now = this.#now();
 		return [...this.table.flows].filter((flow) => flow.expires > now);
 	}
 
@@ -86,7 +86,7 @@ export class Conntrack {
 		return this.table.flows.size;
 	}
 
-	get #now(): number {
+	#now(): number {
 		return this.#ns.world.scheduler.now;
 	}
 
@@ -184,7 +184,7 @@ export class Conntrack {
 	/** The tuple of a flow that is not over, by what a packet says; numbers as in `Tuple`. */
 	lookup(source: number, destination: number, ports: number, protocol: number): Tuple | null {
 		const tuple = this.table.find(source, destination, ports, protocol);
-		if (tuple === null || tuple.flow.expires > this.#now) return tuple;
+		if (tuple === null || tuple.flow.expires > this.#now()) return tuple;
 		this.forget(tuple.flow);
 		return null;
 	}
@@ -203,7 +203,7 @@ export class Conntrack {
 			if (track === undefined) return ACCEPT;
 			flow.tcp = track;
 		} else if (protocol === ICMP && !QUERIES.has((ports >>> 8) & 255)) return ACCEPT;
-		else if (protocol === UDP) flow.streamFrom = this.#now + STREAM_AFTER;
+		else if (protocol === UDP) flow.streamFrom = this.#now() + STREAM_AFTER;
 		return this.#judge(frame, flow, ORIGINAL, INFO.new);
 	}
 
@@ -220,7 +220,7 @@ export class Conntrack {
 		switch (flow.protocol) {
 			case UDP:
 				lifetime = conf.nf_conntrack_udp_timeout;
-				if ((flow.status & STATUS.seenReply) !== 0 && this.#now > flow.streamFrom) {
+				if ((flow.status & STATUS.seenReply) !== 0 && this.#now() > flow.streamFrom) {
 					lifetime = conf.nf_conntrack_udp_timeout_stream;
 					assured = true;
 				}
@@ -267,7 +267,7 @@ export class Conntrack {
 			flow.expires = lifetime;
 			return;
 		}
-		flow.expires = this.#now + lifetime;
+		flow.expires = this.#now() + lifetime;
 		if (flow.expires < this.#sweepAt) this.#sweepBy(flow.expires);
 	}
 
@@ -318,7 +318,7 @@ export class Conntrack {
 			return DROP;
 		}
 		flow.status |= STATUS.confirmed;
-		flow.expires += this.#now;
+		flow.expires += this.#now();
 		this.table.add(flow);
 		if (flow.expires < this.#sweepAt) this.#sweepBy(flow.expires);
 		for (const listener of this.listeners) listener("new", flow);
@@ -350,7 +350,7 @@ export class Conntrack {
 	}
 
 	#sweep(): void {
-		const now = this.#now;
+		const now = this.#now();
 		let next = Infinity;
 		for (const flow of this.table.flows) {
 			if (flow.expires <= now) this.forget(flow);
