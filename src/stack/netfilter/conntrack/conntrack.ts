@@ -78,12 +78,12 @@ export class Conntrack {
 	/** Flows that are not over, oldest first. */
 	flows(): Flow[] {
 		const now = this.#now;
-		return [...this.table.flows].filter((flow) => flow.expires > now);
+		return this.table.all().filter((flow) => flow.expires > now);
 	}
 
 	/** Flows in the table, whether over or not (`nf_conntrack_count`). */
 	get count(): number {
-		return this.table.flows.size;
+		return this.table.size;
 	}
 
 	get #now(): number {
@@ -254,8 +254,14 @@ export class Conntrack {
 		if (assured) flow.status |= STATUS.assured;
 		if (direction === REPLY) flow.status |= STATUS.seenReply;
 		if (conf.nf_conntrack_acct !== 0) {
-			flow.packets[direction]++;
-			flow.octets[direction] += frame.end - frame.start;
+			const octets = frame.end - frame.start;
+			if (direction === ORIGINAL) {
+				flow.packetsThere++;
+				flow.octetsThere += octets;
+			} else {
+				flow.packetsBack++;
+				flow.octetsBack += octets;
+			}
 		}
 		this.refresh(flow, seconds(lifetime));
 		return ACCEPT;
@@ -338,7 +344,7 @@ export class Conntrack {
 
 	/** Takes out all flows for which `which` holds (`nf_ct_iterate_cleanup`); returns how many. */
 	forgetAll(which: (flow: Flow) => boolean): number {
-		const gone = [...this.table.flows].filter(which);
+		const gone = this.table.all().filter(which);
 		for (const flow of gone) this.forget(flow);
 		return gone.length;
 	}
@@ -352,9 +358,11 @@ export class Conntrack {
 	#sweep(): void {
 		const now = this.#now;
 		let next = Infinity;
-		for (const flow of this.table.flows) {
+		for (let flow = this.table.oldest; flow !== null;) {
+			const { newer }: Flow = flow;
 			if (flow.expires <= now) this.forget(flow);
 			else if (flow.expires < next) next = flow.expires;
+			flow = newer;
 		}
 		this.#sweepAt = Infinity;
 		if (next !== Infinity) this.#sweepBy(next);

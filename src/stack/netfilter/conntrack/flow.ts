@@ -113,8 +113,13 @@ export class Flow {
 	/** Number of the device MASQUERADE chose its address for, 0 for none. */
 	masqueradeIndex = 0;
 	/** Packets and octets each way, while `nf_conntrack_acct` is on. */
-	readonly packets: [number, number] = [0, 0];
-	readonly octets: [number, number] = [0, 0];
+	packetsThere = 0;
+	octetsThere = 0;
+	packetsBack = 0;
+	octetsBack = 0;
+	/** Its neighbours in the list of all flows. */
+	older: Flow | null = null;
+	newer: Flow | null = null;
 
 	constructor(protocol: number, source: number, destination: number, ports: number) {
 		this.original = new Tuple(this, ORIGINAL, protocol, source, destination, ports);
