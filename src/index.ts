@@ -49,12 +49,24 @@ export type { Capture, CaptureSelection, CaptureSink, Hop } from "./observe/inde
 export { hopTable } from "./observe/index.ts";
 export type { Duration, Instant, Operation } from "./sim/index.ts";
 export type {
+	ConntrackFilter,
+	ConntrackTool,
 	Datagram,
+	Flow,
+	HookFunction,
+	HookPoint,
+	Hooks,
+	Iptables,
+	LogLine,
 	MtuDiscovery,
 	NeighbourLine,
 	NeighbourOptions,
+	Netfilter,
 	RouteOptions,
+	RuleObject,
+	RuleOptions,
 	SysctlName,
+	TableName,
 	UdpOptions,
 	UdpSocket,
 } from "./stack/index.ts";

@@ -11,17 +11,7 @@ export { DEFAULT_TTL } from "./ipv4/ttl.ts";
 export type { MtuDiscovery } from "./ipv4/send.ts";
 export { Kernel } from "./kernel.ts";
 export { Namespace, type ProtocolHandler } from "./namespace.ts";
-export {
-	ACCEPT,
-	DROP,
-	HookChain,
-	type HookFunction,
-	type HookPoint,
-	Hooks,
-	PRIORITY,
-	STOLEN,
-	type Verdict,
-} from "./netfilter/index.ts";
+export * from "./netfilter/index.ts";
 export { Neighbour } from "./neighbour/neighbour.ts";
 export {
 	type NeighbourEffect,
@@ -41,4 +31,5 @@ export { Udp } from "./udp.ts";
 export { IpNamespace, type VethEnd } from "./ip-namespace.ts";
 export { NeighbourCommands, type NeighbourLine, type NeighbourOptions } from "./neighbour/commands.ts";
 export { RouteCommands, type RouteOptions } from "./route-commands.ts";
+export { type ConntrackFilter, ConntrackTool } from "./tools/conntrack.ts";
 export { Sysctl, type SysctlName } from "./sysctl.ts";
