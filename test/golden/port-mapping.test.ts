@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { formatMac } from "../../src/addr/index.ts";
+import { formatMac, toIp4 } from "../../src/addr/index.ts";
 import { Lab, type Netns } from "../../src/index.ts";
 import type { Device } from "../../src/link/index.ts";
-import { ethernet } from "../../src/wire/index.ts";
+import { ethernet, ipv4, tcp } from "../../src/wire/index.ts";
 import { Comparison, recording, type TimedFrame } from "../support/golden.ts";
 import { atInstants, emulated } from "../support/scenario.ts";
 import { expectCleanInWireshark } from "../support/wireshark.ts";
@@ -82,7 +82,7 @@ async function replay() {
 		],
 		1795455048,
 	);
-	return { capture, after };
+	return { capture, after, node2 };
 }
 
 describe("a published port is reached from outside as on a Docker host", () => {
@@ -104,6 +104,54 @@ describe("a published port is reached from outside as on a Docker host", () => {
 			.toSorted((a, b) => a.time - b.time);
 		const ours = emulated(capture, place, from - START, to - START);
 		expect(new Comparison({ time: 0.06 }).differences(`${name}-${file}`, recorded, ours, START)).toEqual([]);
+	});
+
+	test("localhost: the host's own connections are translated on their way out, 127.0.0.1 is not", async () => {
+		const { node2 } = await replay();
+		const connect = (address: string, port: number): void => {
+			const frame = node2.world.frames.begin(tcp.MIN_OCTETS);
+			frame.end = frame.start + tcp.MIN_OCTETS;
+			const ip = toIp4(address, "address");
+			tcp.write(frame.view, frame.start, {
+				sourcePort: port,
+				destinationPort: 5001,
+				sequence: 1,
+				acknowledgment: 0,
+				flags: tcp.SYN,
+				window: 64_240,
+				urgent: 0,
+				options: [],
+			});
+			const octets = tcp.MIN_OCTETS;
+			tcp.writeChecksum(frame.view, frame.start, octets, ip, ip);
+			frame.push(ipv4.MIN_OCTETS);
+			ipv4.writePlain(
+				frame.view,
+				frame.start,
+				octets + ipv4.MIN_OCTETS,
+				0,
+				0,
+				ipv4.DONT_FRAGMENT,
+				64,
+				6,
+				ip,
+				ip,
+			);
+			node2.ipv4.output(frame, node2.route(ip)!);
+		};
+		const tuples = (listing: string): string[] =>
+			[...listing.matchAll(/src=\S+ dst=\S+ sport=\d+ dport=\d+/g)].map(([tuple]) => tuple);
+		const seen = new Set<string>();
+		node2.netfilter.conntrack.listeners.push((_event, flow) => {
+			for (const tuple of tuples(node2.conntrack.line(flow))) seen.add(tuple);
+		});
+		const recorded = text("03-port-mapping/localhost-conntrack-nat.txt");
+		for (const [, address = "", port = ""] of recorded.matchAll(/src=(\S+) dst=\1 sport=(\d+) dport=5001/g))
+			connect(address, Number(port));
+		// Three connections of the host; to 127.0.0.1 its own proxy listens, which is not here.
+		const own = recorded.split("\n").filter((line) => /src=(\S+) dst=\1 sport=\d+ dport=5001/.test(line));
+		expect(own).toHaveLength(3);
+		expect([...seen].sort()).toEqual([...new Set(own.flatMap(tuples))].sort());
 	});
 
 	test.each([

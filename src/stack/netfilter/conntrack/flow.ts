@@ -97,6 +97,8 @@ export class Tuple {
 
 /** One flow (`struct nf_conn`): a connection, an exchange of datagrams, a query and its answer. */
 export class Flow {
+	/** The table it is or will be in: a frame that came from elsewhere may carry another namespace's flow. */
+	readonly home: object;
 	readonly original: Tuple;
 	/** What answers look like here: the inverse of `original` unless addresses are translated. */
 	readonly reply: Tuple;
@@ -121,7 +123,8 @@ export class Flow {
 	older: Flow | null = null;
 	newer: Flow | null = null;
 
-	constructor(protocol: number, source: number, destination: number, ports: number) {
+	constructor(home: object, protocol: number, source: number, destination: number, ports: number) {
+		this.home = home;
 		this.original = new Tuple(this, ORIGINAL, protocol, source, destination, ports);
 		this.reply = new Tuple(this, REPLY, protocol, destination, source, invertPorts(protocol, ports));
 	}
