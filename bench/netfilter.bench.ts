@@ -64,7 +64,7 @@ function lookups(): () => void {
 		sockets[i & 1]?.send(SHORT, { address: "127.0.0.2", port: 1 + (i >> 1) });
 		if (i % BURST === 0) lab.world.scheduler.runUntil(lab.world.scheduler.now + 1000);
 	}
-	const flows = [...conntrack.table.flows];
+	const flows = conntrack.table.all();
 	if (flows.length !== FLOWS) throw new Error(`${String(flows.length)} flows are there`);
 	let at = 0;
 	return () => {

@@ -66,6 +66,8 @@ export type { Capture, CaptureSelection, CaptureSink, Hop } from "./observe/inde
 export { hopTable } from "./observe/index.ts";
 export type { Duration, Instant, Operation } from "./sim/index.ts";
 export type {
+	ConntrackFilter,
+	ConntrackTool,
 	Datagram,
 	DestinationOptions,
 	ForwardMethod,
@@ -89,6 +91,16 @@ export type {
 	TcpSocket,
 	TcpStream,
 	TcpTuning,
+	Flow,
+	HookFunction,
+	HookPoint,
+	Hooks,
+	Iptables,
+	LogLine,
+	Netfilter,
+	RuleObject,
+	RuleOptions,
+	TableName,
 	UdpOptions,
 	UdpSocket,
 } from "./stack/index.ts";

@@ -20,17 +20,7 @@ export {
 } from "./ipvs/index.ts";
 export { Kernel } from "./kernel.ts";
 export { Namespace, type ProtocolHandler } from "./namespace.ts";
-export {
-	ACCEPT,
-	DROP,
-	HookChain,
-	type HookFunction,
-	type HookPoint,
-	Hooks,
-	PRIORITY,
-	STOLEN,
-	type Verdict,
-} from "./netfilter/index.ts";
+export * from "./netfilter/index.ts";
 export { Neighbour } from "./neighbour/neighbour.ts";
 export {
 	type NeighbourEffect,
@@ -74,6 +64,7 @@ export {
 	XfrmState,
 	XfrmStateCommands,
 } from "./xfrm/index.ts";
+export { type ConntrackFilter, ConntrackTool } from "./tools/conntrack.ts";
 export { Sysctl, type SysctlName } from "./sysctl.ts";
 export { type QdiscHandle, TcCommands } from "./tc.ts";
 export { LinkCommands } from "./links.ts";

@@ -67,7 +67,8 @@ describe("chains", () => {
 describe("matches", () => {
 	test.each([
 		["-m statistic --mode nth --every 3", 9, 6],
-		["-m statistic --mode nth --every 3 --packet 2", 4, 2],
+		["-m statistic --mode nth --every 2 --packet 0", 1, 0],
+		["-m statistic --mode nth --every 3 --packet 2", 4, 3],
 		["-m limit --limit 1/hour --limit-burst 4", 9, 5],
 		["-m length --length 33:65535", 3, 3],
 		["-m length --length 32", 3, 0],

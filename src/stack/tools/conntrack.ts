@@ -53,16 +53,16 @@ export class ConntrackTool {
 		const conntrack = this.#netfilter.trackedBy;
 		const left = Math.max(0, Math.floor((flow.expires - this.#netfilter.ns.world.scheduler.now) / 1e9));
 		const accounted = conntrack !== undefined && conntrack.conf.nf_conntrack_acct !== 0;
-		const counters = (direction: 0 | 1): string =>
-			accounted ? `packets=${String(flow.packets[direction])} bytes=${String(flow.octets[direction])} ` : "";
+		const counters = (packets: number, octets: number): string =>
+			accounted ? `packets=${String(packets)} bytes=${String(octets)} ` : "";
 		return [
 			`${(NAMES[flow.protocol] ?? "unknown").padEnd(8)} ${String(flow.protocol)} ${String(left)} `,
 			flow.tcp === null ? "" : `${flow.tcp.stateName} `,
 			describe(flow.original),
-			counters(0),
+			counters(flow.packetsThere, flow.octetsThere),
 			(flow.status & STATUS.seenReply) === 0 ? "[UNREPLIED] " : "",
 			describe(flow.reply),
-			counters(1),
+			counters(flow.packetsBack, flow.octetsBack),
 			(flow.status & STATUS.assured) === 0 ? "" : "[ASSURED] ",
 			`mark=${String(flow.mark)} use=1`,
 		].join("");

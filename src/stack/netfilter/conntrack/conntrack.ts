@@ -1,5 +1,6 @@
+import type { Ip4 } from "../../../addr/index.ts";
 import { seconds, Timer } from "../../../sim/index.ts";
-import { type Frame, checksum, icmp, ipv4, tcp, udp } from "../../../wire/index.ts";
+import { type Frame, icmp, ipv4 } from "../../../wire/index.ts";
 import type { InDevice } from "../../in-device.ts";
 import type { Namespace } from "../../namespace.ts";
 import { ACCEPT, DROP, PRIORITY, STOLEN, type Verdict } from "../hooks.ts";
@@ -11,20 +12,18 @@ import {
 	Flow,
 	INFO,
 	invertPorts,
-	isInvertible,
 	ORIGINAL,
 	REPLY,
 	STATUS,
 	type Tuple,
 } from "./flow.ts";
 import { FlowTable } from "./flow-table.ts";
-import { hasStrangeFlags, TcpTrack } from "./tcp.ts";
+import { NO_PORTS, readPorts, readQuotedPorts } from "./ports.ts";
+import { TcpTrack } from "./tcp.ts";
 
 const ICMP = ipv4.PROTOCOL_ICMP;
 const TCP = ipv4.PROTOCOL_TCP;
 const UDP = ipv4.PROTOCOL_UDP;
-/** The highest ICMP type that is known (`NR_ICMP_TYPES`). */
-const MOST_ICMP_TYPE = 18;
 /** ICMP queries that may begin a flow. */
 const QUERIES: ReadonlySet<number> = new Set([8, 13, 15, 17]);
 /** Two looks for what has expired are this far apart at least. */
@@ -78,12 +77,12 @@ export class Conntrack {
 	/** Flows that are not over, oldest first. */
 	flows(): Flow[] {
 		const now = this.#now();
-		return [...this.table.flows].filter((flow) => flow.expires > now);
+		return this.table.all().filter((flow) => flow.expires > now);
 	}
 
 	/** Flows in the table, whether over or not (`nf_conntrack_count`). */
 	get count(): number {
-		return this.table.flows.size;
+		return this.table.size;
 	}
 
 	#now(): number {
@@ -109,57 +108,17 @@ export class Conntrack {
 
 	/** `nf_conntrack_in`: what has a flow already, from loopback or by `NOTRACK`, keeps it. */
 	#track(frame: Frame, incoming: boolean): Verdict {
-		if (frame.flow !== null || frame.flowInfo === INFO.untracked) return ACCEPT;
-		frame.flowInfo = 0;
+		const seen = frame.flow as Flow | null;
+		if (seen === null ? frame.flowInfo === INFO.untracked : seen.home === this.table) return ACCEPT;
+		frame.forgetFlow();
 		const { view, start } = frame;
 		if (ipv4.isFragment(view, start)) return ACCEPT;
 		const protocol = ipv4.protocol(view, start);
 		const at = start + ipv4.headerOctets(view, start);
 		const judged = incoming && !frame.trusted && this.conf.nf_conntrack_checksum !== 0;
-		let ports = 0;
-		switch (protocol) {
-			case UDP: {
-				if (frame.end - at < udp.OCTETS) return ACCEPT;
-				const octets = udp.length(view, at);
-				if (octets < udp.OCTETS || octets > frame.end - at) return ACCEPT;
-				if (
-					judged &&
-					!udp.isChecksumGood(view, at, octets, ipv4.source(view, start), ipv4.destination(view, start))
-				)
-					return ACCEPT;
-				ports = view.getInt32(at);
-				break;
-			}
-			case TCP: {
-				if (frame.end - at < tcp.MIN_OCTETS) return ACCEPT;
-				const header = tcp.headerOctets(view, at);
-				if (header < tcp.MIN_OCTETS || header > frame.end - at) return ACCEPT;
-				if (hasStrangeFlags(tcp.flags(view, at))) return ACCEPT;
-				if (
-					judged &&
-					!tcp.isChecksumGood(
-						view,
-						at,
-						frame.end - at,
-						ipv4.source(view, start),
-						ipv4.destination(view, start),
-					)
-				)
-					return ACCEPT;
-				ports = view.getInt32(at);
-				break;
-			}
-			case ICMP: {
-				if (frame.end - at < icmp.OCTETS) return ACCEPT;
-				const type = icmp.type(view, at);
-				if (type > MOST_ICMP_TYPE) return ACCEPT;
-				if (judged && checksum.checksum(view, at, frame.end - at) !== 0) return ACCEPT;
-				if (icmp.isError(type)) return this.#relate(frame, at);
-				ports = (icmp.id(view, at) << 16) | (type << 8) | icmp.code(view, at);
-				if (!isInvertible(ICMP, ports)) return ACCEPT;
-				break;
-			}
-		}
+		const ports = readPorts(frame, at, protocol, judged);
+		if (ports === NO_PORTS) return ACCEPT;
+		if (protocol === ICMP && icmp.isError(icmp.type(view, at))) return this.#relate(frame, at);
 		this.#transport = at;
 		return this.#resolve(frame, ports, protocol);
 	}
@@ -196,7 +155,7 @@ export class Conntrack {
 			this.#ns.drop(frame, "conntrack-full");
 			return DROP;
 		}
-		const flow = new Flow(protocol, source, destination, ports);
+		const flow = new Flow(this.table, protocol, source, destination, ports);
 		const at = this.#transport;
 		if (protocol === TCP) {
 			const track = TcpTrack.begin(frame, at, this.conf);
@@ -254,8 +213,14 @@ export class Conntrack {
 		if (assured) flow.status |= STATUS.assured;
 		if (direction === REPLY) flow.status |= STATUS.seenReply;
 		if (conf.nf_conntrack_acct !== 0) {
-			flow.packets[direction]++;
-			flow.octets[direction] += frame.end - frame.start;
+			const octets = frame.end - frame.start;
+			if (direction === ORIGINAL) {
+				flow.packetsThere++;
+				flow.octetsThere += octets;
+			} else {
+				flow.packetsBack++;
+				flow.octetsBack += octets;
+			}
 		}
 		this.refresh(flow, seconds(lifetime));
 		return ACCEPT;
@@ -279,15 +244,8 @@ export class Conntrack {
 		if (ipv4.fragmentOffset(view, quote) !== 0) return ACCEPT;
 		const protocol = ipv4.protocol(view, quote);
 		const transport = quote + ipv4.headerOctets(view, quote);
-		let ports = 0;
-		if (protocol === TCP || protocol === UDP) {
-			if (frame.end - transport < 4) return ACCEPT;
-			ports = view.getInt32(transport);
-		} else if (protocol === ICMP) {
-			if (frame.end - transport < icmp.OCTETS) return ACCEPT;
-			ports = (icmp.id(view, transport) << 16) | view.getUint16(transport);
-			if (!isInvertible(ICMP, ports)) return ACCEPT;
-		}
+		const ports = readQuotedPorts(frame, transport, protocol);
+		if (ports === NO_PORTS) return ACCEPT;
 		const tuple = this.lookup(
 			view.getInt32(quote + 16),
 			view.getInt32(quote + 12),
@@ -325,6 +283,23 @@ export class Conntrack {
 		return ACCEPT;
 	}
 
+	/**
+	 * Somebody else, such as IPVS, sends a new flow to another address and port than its first packet says: answers will
+	 * come from there (`ip_vs_update_conntrack`). False once the flow is confirmed. For ICMP the port is the identifier.
+	 */
+	answersFrom(flow: Flow, address: Ip4, port: number): boolean {
+		if ((flow.status & (STATUS.confirmed | STATUS.dying)) !== 0) return false;
+		flow.reply.source = address | 0;
+		flow.reply.ports = (port << 16) | (flow.reply.ports & 0xffff);
+		return true;
+	}
+
+	/** The packet is of no flow from here on (`ip_vs_notrack`). */
+	untrack(frame: Frame): void {
+		frame.flow = null;
+		frame.flowInfo = INFO.untracked;
+	}
+
 	// ── end of flows ──────────────────────────────────────────────────────────────────────────────
 
 	/** Takes a flow out (`nf_ct_kill`). */
@@ -338,7 +313,7 @@ export class Conntrack {
 
 	/** Takes out all flows for which `which` holds (`nf_ct_iterate_cleanup`); returns how many. */
 	forgetAll(which: (flow: Flow) => boolean): number {
-		const gone = [...this.table.flows].filter(which);
+		const gone = this.table.all().filter(which);
 		for (const flow of gone) this.forget(flow);
 		return gone.length;
 	}
@@ -352,9 +327,11 @@ export class Conntrack {
 	#sweep(): void {
 		const now = this.#now();
 		let next = Infinity;
-		for (const flow of this.table.flows) {
+		for (let flow = this.table.oldest; flow !== null;) {
+			const { newer }: Flow = flow;
 			if (flow.expires <= now) this.forget(flow);
 			else if (flow.expires < next) next = flow.expires;
+			flow = newer;
 		}
 		this.#sweepAt = Infinity;
 		if (next !== Infinity) this.#sweepBy(next);

@@ -22,8 +22,11 @@ function hashTuple(
  * many as the tuples; nothing is allocated to look.
  */
 export class FlowTable {
-	/** Flows in the table, oldest first. */
-	readonly flows: Set<Flow> = new Set();
+	/** Flows in the table. */
+	size = 0;
+	/** The first of the list of all flows, by age. */
+	oldest: Flow | null = null;
+	#newest: Flow | null = null;
 	readonly #key: number;
 	#buckets: (Tuple | null)[] = new Array<Tuple | null>(FIRST_BUCKETS).fill(null);
 
@@ -57,8 +60,12 @@ export class FlowTable {
 	}
 
 	add(flow: Flow): void {
-		if (this.flows.size >= this.#buckets.length >> 1) this.#grow();
-		this.flows.add(flow);
+		if (this.size >= this.#buckets.length >> 1) this.#grow();
+		this.size++;
+		flow.older = this.#newest;
+		if (this.#newest === null) this.oldest = flow;
+		else this.#newest.newer = flow;
+		this.#newest = flow;
 		this.#insert(flow.original);
 		this.#insert(flow.reply);
 	}
@@ -72,14 +79,28 @@ export class FlowTable {
 
 	#grow(): void {
 		this.#buckets = new Array<Tuple | null>(this.#buckets.length * 4).fill(null);
-		for (const flow of this.flows) {
+		for (let flow = this.oldest; flow !== null; flow = flow.newer) {
 			this.#insert(flow.original);
 			this.#insert(flow.reply);
 		}
 	}
 
+	/** All flows, oldest first. */
+	all(): Flow[] {
+		const flows: Flow[] = [];
+		for (let flow = this.oldest; flow !== null; flow = flow.newer) flows.push(flow);
+		return flows;
+	}
+
+	/** Takes out a flow that is in. */
 	remove(flow: Flow): void {
-		if (!this.flows.delete(flow)) return;
+		this.size--;
+		if (flow.older === null) this.oldest = flow.newer;
+		else flow.older.newer = flow.newer;
+		if (flow.newer === null) this.#newest = flow.older;
+		else flow.newer.older = flow.older;
+		flow.older = null;
+		flow.newer = null;
 		this.#unlink(flow.original);
 		this.#unlink(flow.reply);
 	}

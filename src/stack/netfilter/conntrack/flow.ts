@@ -97,6 +97,8 @@ export class Tuple {
 
 /** One flow (`struct nf_conn`): a connection, an exchange of datagrams, a query and its answer. */
 export class Flow {
+	/** The table it is or will be in: a frame that came from elsewhere may carry another namespace's flow. */
+	readonly home: object;
 	readonly original: Tuple;
 	/** What answers look like here: the inverse of `original` unless addresses are translated. */
 	readonly reply: Tuple;
@@ -113,10 +115,16 @@ export class Flow {
 	/** Number of the device MASQUERADE chose its address for, 0 for none. */
 	masqueradeIndex = 0;
 	/** Packets and octets each way, while `nf_conntrack_acct` is on. */
-	readonly packets: [number, number] = [0, 0];
-	readonly octets: [number, number] = [0, 0];
+	packetsThere = 0;
+	octetsThere = 0;
+	packetsBack = 0;
+	octetsBack = 0;
+	/** Its neighbours in the list of all flows. */
+	older: Flow | null = null;
+	newer: Flow | null = null;
 
-	constructor(protocol: number, source: number, destination: number, ports: number) {
+	constructor(home: object, protocol: number, source: number, destination: number, ports: number) {
+		this.home = home;
 		this.original = new Tuple(this, ORIGINAL, protocol, source, destination, ports);
 		this.reply = new Tuple(this, REPLY, protocol, destination, source, invertPorts(protocol, ports));
 	}

@@ -133,7 +133,8 @@ export class StatisticMatch implements Match {
 			throw badParameter("--every must be specified when using nth mode");
 		if (this.#mode === "nth" && this.#packet >= this.#every)
 			throw badParameter("the --packet p must be 0 <= p <= n-1");
-		this.#count = this.#packet;
+		// The packet of that number, from 0, is the first one meant.
+		this.#count = this.#every - 1 - this.#packet;
 	}
 
 	bind(host: RuleHost): void {
