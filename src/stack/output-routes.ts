@@ -22,7 +22,11 @@ export class OutputRoutes {
 	}
 
 	/** The route to a destination. */
-	find(destination: Ip4): Route | undefined {
+	find(destination: Ip4, source: Ip4, mark: number): Route | undefined {
+		if (this.#ns.rules !== null) {
+			const route = this.#ns.rules.lookup({ destination, source, mark, iif: null });
+			return route?.type === "local" ? this.#loop(route) : this.#redirected(route, destination);
+		}
 		const slot = (destination ^ (destination >>> 8)) & (SLOTS - 1);
 		const generation = this.#ns.generation;
 		const routes = (this.#routes ??= new Array<Route | undefined>(SLOTS).fill(undefined));
@@ -41,10 +45,14 @@ export class OutputRoutes {
 	#lookup(destination: Ip4): Route | undefined {
 		const local = this.#ns.localFib.lookup(destination);
 		if (local === undefined) {
-			const route = this.#ns.fib.lookup(destination);
-			return route === undefined ? undefined : (this.#ns.ipv4.redirects?.apply(route, destination) ?? route);
+			return this.#redirected(this.#ns.fib.lookup(destination), destination);
 		}
 		return local.type === "local" ? this.#loop(local) : local;
+	}
+
+	/** What a router said of a better first hop. */
+	#redirected(route: Route | undefined, destination: Ip4): Route | undefined {
+		return route === undefined ? undefined : (this.#ns.ipv4.redirects?.apply(route, destination) ?? route);
 	}
 
 	/** Packets to an own address leave and come back by `lo`, whichever device holds it. */

@@ -22,7 +22,7 @@ export function refuseSegment(ns: Namespace, frame: Frame, inDevice: InDevice): 
 	if (!tcp.isChecksumGood(view, at, frame.end - at, source, destination))
 		return inDevice.device.dropIn(frame, "tcp-csum");
 	const port = tcp.destinationPort(view, at);
-	const route = ns.route(source);
+	const route = ns.route(source, destination);
 	if (!tcp.hasFlag(segment, tcp.RST) && ns.isOwnAddress(destination) && route !== undefined) {
 		const payload = frame.end - at - tcp.headerOctets(view, at);
 		const acknowledges = tcp.hasFlag(segment, tcp.ACK);

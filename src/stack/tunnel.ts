@@ -19,7 +19,7 @@ const MOST_TUNNELS = 8;
  */
 export function sendTunnel(ns: Namespace, frame: Frame, header: TunnelHeader): void {
 	const { destination } = header;
-	const route = ns.route(destination);
+	const route = ns.route(destination, header.source);
 	if (route?.device == null) return ns.drop(frame, "ip-no-route");
 	if (++frame.tunnelDepth > MOST_TUNNELS) return ns.drop(frame, "tunnel-recursion");
 	const source = header.source !== ANY_IP4 ? header.source : ns.sourceFor(route, destination);

@@ -40,6 +40,8 @@ export interface UdpOptions {
 	readonly mtuDiscovery?: MtuDiscovery;
 	/** May send to broadcast addresses (`SO_BROADCAST`). */
 	readonly broadcast?: boolean;
+	/** Mark of its packets (`SO_MARK`). */
+	readonly mark?: number;
 }
 
 /** Called with each datagram in place of the queue: payload at `at`, valid only during the call. */
@@ -52,6 +54,8 @@ export class UdpSocket implements IpSocket {
 	ttl: number;
 	tos: number;
 	mtuDiscovery: MtuDiscovery;
+	/** Mark of its packets (`SO_MARK`); it counts from the next `connect` or unconnected `send`. */
+	mark: number;
 	/** Takes datagrams at once, without a copy, instead of queueing them. */
 	handler: DatagramHandler | null = null;
 	/** Told of ICMP errors about this socket's datagrams, whether connected or not (`IP_RECVERR`). */
@@ -80,6 +84,7 @@ export class UdpSocket implements IpSocket {
 		this.ttl = options.ttl ?? 64;
 		this.tos = options.tos ?? 0;
 		this.mtuDiscovery = options.mtuDiscovery ?? "want";
+		this.mark = options.mark ?? 0;
 		this.#broadcast = options.broadcast ?? false;
 	}
 
@@ -122,7 +127,7 @@ export class UdpSocket implements IpSocket {
 		const generation = this.#ns.generation;
 		if (this.#peerPort !== 0 && destination === this.#peer && this.#routeGeneration === generation)
 			return this.#route;
-		const route = this.#ns.route(destination);
+		const route = this.#ns.route(destination, this.address, this.mark);
 		if (this.#peerPort !== 0 && destination === this.#peer) {
 			this.#route = route;
 			this.#routeGeneration = generation;
@@ -171,6 +176,7 @@ export class UdpSocket implements IpSocket {
 		udp.setChecksum(view, frame.start, udp.sent(checksum.fold(sum)));
 		frame.trusted = true;
 		frame.flowHash = this.#flowHash;
+		frame.mark = this.mark;
 		const error = sendPacket(this.#ns, frame, route, source, address, PROTOCOL, this);
 		if (error !== undefined) throw error;
 	}
