@@ -12,6 +12,7 @@ import { NetError } from "../errors.ts";
 import type { Device } from "../link/index.ts";
 import type { Namespace } from "./namespace.ts";
 import { type Fib, Route, type RouteType } from "./route.ts";
+import { routeGetText, type RouteQuery } from "./route-get.ts";
 import { toTable } from "./rule-commands.ts";
 import { TABLES } from "./rules.ts";
 
@@ -81,11 +82,24 @@ export class RouteCommands {
 		this.#ns.settingsChanged();
 	}
 
-	/** `ip route get`: the way a packet of this host would go. Throws `NetError` ENETUNREACH. */
-	get(to: Ip4 | string): Route {
-		const route = this.#ns.route(toIp4(to, "to"));
+	/**
+	 * `ip route get`: the way a packet of this host would go. Throws `NetError` ENETUNREACH; of a route that ends here
+	 * EHOSTUNREACH, EACCES or EINVAL.
+	 */
+	get(to: Ip4 | string, options: RouteQuery = {}): Route {
+		const source = options.from === undefined ? ANY_IP4 : toIp4(options.from, "from");
+		const route = this.#ns.route(toIp4(to, "to"), source, options.mark ?? 0);
 		if (route === undefined) throw new NetError("ENETUNREACH", "RTNETLINK answers: Network is unreachable");
+		if (route.type === "unreachable")
+			throw new NetError("EHOSTUNREACH", "RTNETLINK answers: No route to host");
+		if (route.type === "prohibit") throw new NetError("EACCES", "RTNETLINK answers: Permission denied");
+		if (route.type === "blackhole") throw new NetError("EINVAL", "RTNETLINK answers: Invalid argument");
 		return route;
+	}
+
+	/** The two lines of `ip route get`, learned path MTUs and redirects included. Throws as `get` does. */
+	showGet(to: Ip4 | string, options: RouteQuery = {}): string {
+		return routeGetText(this.#ns, this.get(to, options), toIp4(to, "to"), options);
 	}
 
 	/** `ip route flush cache`: forgets learned path MTUs and redirects. */
