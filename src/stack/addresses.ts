@@ -86,7 +86,7 @@ export class Addresses {
 			}
 		}
 		this.#ns.settingsChanged();
-		for (const fib of [this.#ns.localFib, this.#ns.fib]) {
+		for (const fib of this.#ns.tables) {
 			for (const route of fib.routes()) {
 				if (route.device === device && route.source === prefix.address) fib.remove(route);
 			}

@@ -31,6 +31,7 @@ export interface DeviceConf {
 	log_martians: number;
 	bc_forwarding: number;
 	accept_source_route: number;
+	src_valid_mark: number;
 }
 
 /** `net.ipv4.neigh.<device>`: counts, octets, and times in the units of their sysctls. */
@@ -74,6 +75,7 @@ export const DEVICE_CONF: Readonly<DeviceConf> = {
 	log_martians: 0,
 	bc_forwarding: 0,
 	accept_source_route: 0,
+	src_valid_mark: 0,
 };
 
 /** net/ipv4/arp.c, `arp_tbl.parms`. */

@@ -40,6 +40,9 @@ export { type Datagram, type DatagramHandler, type UdpOptions, UdpSocket } from 
 export { Udp } from "./udp.ts";
 export { IpNamespace, type VethEnd } from "./ip-namespace.ts";
 export { NeighbourCommands, type NeighbourLine, type NeighbourOptions } from "./neighbour/commands.ts";
+export type { RouteQuery } from "./route-get.ts";
+export { RuleCommands, type RuleOptions } from "./rule-commands.ts";
+export { type Rule, type RuleAction, type RuleKey, Rules } from "./rules.ts";
 export { RouteCommands, type RouteOptions } from "./route-commands.ts";
 export {
 	type AeadOptions,

@@ -27,6 +27,7 @@ import { Netfilter } from "./netfilter/netfilter.ts";
 import { type PacketSocket, type PacketSocketOptions } from "./packet-socket.ts";
 import { type RawOptions, type RawSocket } from "./raw-socket.ts";
 import { RouteCommands } from "./route-commands.ts";
+import { RuleCommands } from "./rule-commands.ts";
 import { Sysctl } from "./sysctl.ts";
 import { Brctl } from "./tools/brctl.ts";
 import { BridgeTool } from "./tools/bridge.ts";
@@ -50,6 +51,8 @@ export interface VethEnd {
 export class IpNamespace extends Namespace {
 	/** `ip route …`. */
 	readonly routes: RouteCommands;
+	/** `ip rule …`. */
+	readonly rule: RuleCommands;
 	/** `ip neigh …`. */
 	readonly neigh: NeighbourCommands;
 	/** `ip xfrm …`. */
@@ -70,6 +73,7 @@ export class IpNamespace extends Namespace {
 	constructor(kernel: Kernel, name: string) {
 		super(kernel, name);
 		this.routes = new RouteCommands(this);
+		this.rule = new RuleCommands(this);
 		this.neigh = new NeighbourCommands(this);
 		this.xfrm = new XfrmCommands(this);
 		this.sysctl = new Sysctl(this, {

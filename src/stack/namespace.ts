@@ -49,6 +49,7 @@ import { PacketSockets } from "./packet-socket.ts";
 import { Pings } from "./ping-socket.ts";
 import { RawSockets } from "./raw-socket.ts";
 import { Fib, Route } from "./route.ts";
+import { Rules } from "./rules.ts";
 import { Tcp } from "./tcp/connections.ts";
 import { hashFrame, sendTunnel } from "./tunnel.ts";
 import { Udp } from "./udp.ts";
@@ -100,6 +101,8 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	readonly localPortRange: readonly [number, number] = [32_768, 60_999];
 
 	readonly vxlans: Set<VxlanDevice> = new Set();
+	/** `ip rule` and tables beside `main` and `local`; null while nobody made any, and only those two are asked. */
+	rules: Rules | null = null;
 	/** IPsec; null while there is neither a state nor a policy, so that packets pay one comparison for it. */
 	ipsec: Xfrm | null = null;
 
@@ -271,7 +274,8 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	#forget(device: Device): void {
 		const inDevice = this.#inDevices.get(device);
 		for (const address of [...(inDevice?.addresses ?? [])]) this.#addresses.remove(device, address.prefix);
-		for (const route of this.fib.routes()) if (route.device === device) this.fib.remove(route);
+		for (const fib of this.tables.filter((each) => each !== this.localFib))
+			for (const route of fib.routes()) if (route.device === device) fib.remove(route);
 		inDevice?.neighbours?.clear();
 		inDevice?.igmp?.down();
 		this.#inDevices.delete(device);
@@ -298,7 +302,8 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 			inDevice.neighbours?.clear();
 			inDevice.igmp?.down();
 			// Routes through it go, connected ones come back with it (`fib_sync_down_dev`).
-			for (const route of this.fib.routes()) if (route.device === device) this.fib.remove(route);
+			for (const fib of this.tables.filter((each) => each !== this.localFib))
+				for (const route of fib.routes()) if (route.device === device) fib.remove(route);
 			return;
 		}
 		// Nobody answers there: what was learned goes (`neigh_carrier_down`).
@@ -395,9 +400,22 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 
 	// ── routes and neighbours ─────────────────────────────────────────────────────────────────────
 
-	/** The route of a packet of this host. Own addresses are reached by loopback. */
-	route(destination: Ip4): Route | undefined {
-		return this.#outputRoutes.find(destination);
+	/**
+	 * The route of a packet of this host. Own addresses are reached by loopback. Source and mark matter where there
+	 * are rules.
+	 */
+	route(destination: Ip4, source: Ip4 = ANY_IP4, mark = 0): Route | undefined {
+		return this.#outputRoutes.find(destination, source, mark);
+	}
+
+	/** The rules, made on demand: from then on packets ask them. */
+	policyRouting(): Rules {
+		return (this.rules ??= new Rules(this.localFib, this.fib, this.loopback));
+	}
+
+	/** All routing tables that there are. */
+	get tables(): readonly Fib[] {
+		return this.rules === null ? [this.localFib, this.fib] : [...this.rules.tables.values()];
 	}
 
 	/** The route of a packet of this host that has to leave by `device`; `loop`, see `Route.loop`. */

@@ -26,7 +26,11 @@ export class OutputRoutes {
 	}
 
 	/** The route to a destination. */
-	find(destination: Ip4): Route | undefined {
+	find(destination: Ip4, source: Ip4, mark: number): Route | undefined {
+		if (this.#ns.rules !== null) {
+			const route = this.#ns.rules.lookup({ destination, source, mark, iif: null });
+			return route?.type === "local" ? this.#loop(route) : this.#redirected(route, destination);
+		}
 		const slot = (destination ^ (destination >>> 8)) & (SLOTS - 1);
 		const generation = this.#ns.generation;
 		const routes = (this.#routes ??= new Array<Route | undefined>(SLOTS).fill(undefined));
@@ -69,14 +73,20 @@ export class OutputRoutes {
 	#lookup(destination: Ip4): Route | undefined {
 		const local = this.#ns.localFib.lookup(destination);
 		if (local === undefined) {
-			const route = this.#ns.fib.lookup(destination);
-			if (route === undefined) return undefined;
-			// A group is on the link of the device that the tables name, never behind a gateway (`__mkroute_output`).
-			if (isMulticastIp4(destination))
-				return route.device === null ? route : this.by(route.device, destination);
-			return this.#ns.ipv4.redirects?.apply(route, destination) ?? route;
+			return this.#redirected(this.#ns.fib.lookup(destination), destination);
 		}
 		return local.type === "local" ? this.#loop(local) : local;
+	}
+
+	/**
+	 * What a router said of a better first hop. A group is on the link of the device that the tables name, never behind a
+	 * gateway (`__mkroute_output`).
+	 */
+	#redirected(route: Route | undefined, destination: Ip4): Route | undefined {
+		if (route === undefined) return undefined;
+		if (isMulticastIp4(destination))
+			return route.device === null ? route : this.by(route.device, destination);
+		return this.#ns.ipv4.redirects?.apply(route, destination) ?? route;
 	}
 
 	/** Packets to an own address leave and come back by `lo`, whichever device holds it. */

@@ -81,7 +81,7 @@ export class PingSocket implements IpSocket {
 	 */
 	send(destination: Ip4, sequence: number, data: Uint8Array, confirm: boolean, from: Ip4 = ANY_IP4): number {
 		const ns = this.#ns;
-		const route = ns.route(destination);
+		const route = ns.route(destination, from);
 		if (route === undefined) throw new NetError("ENETUNREACH", "Network is unreachable");
 		if (route.type === "unreachable") throw new NetError("EHOSTUNREACH", "No route to host");
 		if (route.type === "prohibit") throw new NetError("EACCES", "Permission denied");

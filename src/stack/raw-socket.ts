@@ -29,6 +29,8 @@ export interface RawOptions {
 	readonly mtuDiscovery?: MtuDiscovery;
 	/** May send to broadcast addresses (`SO_BROADCAST`). */
 	readonly broadcast?: boolean;
+	/** Mark of its packets (`SO_MARK`). */
+	readonly mark?: number;
 }
 
 /** A packet as a raw socket gets it. */
@@ -89,6 +91,8 @@ export class RawSocket implements IpSocket {
 	ttl: number;
 	tos: number;
 	mtuDiscovery: MtuDiscovery;
+	/** Mark of its packets (`SO_MARK`). */
+	mark: number;
 	/** Takes packets at once instead of queueing them. */
 	onPacket: ((packet: RawPacket) => void) | null = null;
 	readonly #ns: Namespace;
@@ -110,6 +114,7 @@ export class RawSocket implements IpSocket {
 		this.ttl = options.ttl ?? 64;
 		this.tos = options.tos ?? 0;
 		this.mtuDiscovery = options.mtuDiscovery ?? "want";
+		this.mark = options.mark ?? 0;
 		this.#headerIncluded = options.headerIncluded === true || options.protocol === PROTOCOL_RAW;
 		this.#broadcast = options.broadcast ?? false;
 	}
@@ -117,7 +122,7 @@ export class RawSocket implements IpSocket {
 	/** Fixes the peer: only its packets come in, and ICMP errors are reported. Throws `NetError` ENETUNREACH. */
 	connect(address: Ip4 | string): void {
 		const peer = toIp4(address, "address");
-		if (this.#ns.route(peer) === undefined) {
+		if (this.#ns.route(peer, this.address, this.mark) === undefined) {
 			throw new NetError("ENETUNREACH", "connect: Network is unreachable", {
 				context: { address: formatIp4(peer) },
 			});
@@ -148,12 +153,13 @@ export class RawSocket implements IpSocket {
 		const frame = this.#ns.kernel.world.frames.begin(data.length);
 		frame.end = frame.start + data.length;
 		frame.bytes.set(data, frame.start);
+		frame.mark = this.mark;
 		const error = sendPacket(this.#ns, frame, route, source, destination, this.protocol, this);
 		if (error !== undefined) throw error;
 	}
 
 	#way(destination: Ip4): Route {
-		const route = this.#ns.route(destination);
+		const route = this.#ns.route(destination, this.address, this.mark);
 		if (route === undefined) throw refused("ENETUNREACH", "Network is unreachable");
 		if (route.type === "unreachable") throw refused("EHOSTUNREACH", "No route to host");
 		if (route.type === "prohibit") throw refused("EACCES", "Permission denied");
@@ -169,6 +175,7 @@ export class RawSocket implements IpSocket {
 		if (data.length > (route.device?.mtu ?? 0)) throw refused("EMSGSIZE", "Message too long");
 		const frame = this.#ns.kernel.world.frames.from(data);
 		const { view, start } = frame;
+		frame.mark = this.mark;
 		const header = ipv4.headerOctets(view, start);
 		if (header < ipv4.MIN_OCTETS || header > data.length) {
 			frame.release();

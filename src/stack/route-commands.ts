@@ -11,7 +11,10 @@ import {
 import { NetError } from "../errors.ts";
 import type { Device } from "../link/index.ts";
 import type { Namespace } from "./namespace.ts";
-import { Route, type RouteType } from "./route.ts";
+import { type Fib, Route, type RouteType } from "./route.ts";
+import { routeGetText, type RouteQuery } from "./route-get.ts";
+import { toTable } from "./rule-commands.ts";
+import { TABLES } from "./rules.ts";
 
 /** The part of `ip route add` behind the destination. */
 export interface RouteOptions {
@@ -22,6 +25,8 @@ export interface RouteOptions {
 	readonly src?: Ip4 | string;
 	readonly metric?: number;
 	readonly mtu?: number;
+	/** `main` unless said. */
+	readonly table?: number | string;
 	/** The word before the destination: `unreachable`, `prohibit`, `blackhole`; `unicast` unless said. */
 	readonly type?: Exclude<RouteType, "local" | "broadcast">;
 }
@@ -40,19 +45,23 @@ export class RouteCommands {
 	 */
 	add(to: string | Prefix4, options: RouteOptions): Route {
 		const route = this.#read(to, options);
-		const same = this.#ns.fib.find(route.network, route.length).some((each) => each.metric === route.metric);
+		const fib = this.#table(options.table);
+		const same = fib.find(route.network, route.length).some((each) => each.metric === route.metric);
 		if (same)
 			throw new NetError("EEXIST", "RTNETLINK answers: File exists", { context: { route: route.text } });
-		this.#ns.fib.add(route);
+		fib.add(route);
+		this.#ns.settingsChanged();
 		return route;
 	}
 
 	/** `ip route replace TO …`. */
 	replace(to: string | Prefix4, options: RouteOptions): Route {
 		const route = this.#read(to, options);
-		const old = this.#ns.fib.find(route.network, route.length).find((each) => each.metric === route.metric);
-		if (old !== undefined) this.#ns.fib.remove(old);
-		this.#ns.fib.add(route);
+		const fib = this.#table(options.table);
+		const old = fib.find(route.network, route.length).find((each) => each.metric === route.metric);
+		if (old !== undefined) fib.remove(old);
+		fib.add(route);
+		this.#ns.settingsChanged();
 		return route;
 	}
 
@@ -61,21 +70,36 @@ export class RouteCommands {
 		const prefix = readTo(to);
 		const via = options.via === undefined ? undefined : toIp4(options.via, "via");
 		const device = options.dev === undefined ? undefined : this.#device(options.dev);
-		const route = this.#ns.fib
+		const fib = this.#table(options.table);
+		const route = fib
 			.find(network(prefix), prefix.length)
 			.find(
 				(each) => (via === undefined || each.via === via) && (device === undefined || each.device === device),
 			);
 		if (route === undefined)
 			throw new NetError("ESRCH", "RTNETLINK answers: No such process", { context: { to } });
-		this.#ns.fib.remove(route);
+		fib.remove(route);
+		this.#ns.settingsChanged();
 	}
 
-	/** `ip route get`: the way a packet of this host would go. Throws `NetError` ENETUNREACH. */
-	get(to: Ip4 | string): Route {
-		const route = this.#ns.route(toIp4(to, "to"));
+	/**
+	 * `ip route get`: the way a packet of this host would go. Throws `NetError` ENETUNREACH; of a route that ends here
+	 * EHOSTUNREACH, EACCES or EINVAL.
+	 */
+	get(to: Ip4 | string, options: RouteQuery = {}): Route {
+		const source = options.from === undefined ? ANY_IP4 : toIp4(options.from, "from");
+		const route = this.#ns.route(toIp4(to, "to"), source, options.mark ?? 0);
 		if (route === undefined) throw new NetError("ENETUNREACH", "RTNETLINK answers: Network is unreachable");
+		if (route.type === "unreachable")
+			throw new NetError("EHOSTUNREACH", "RTNETLINK answers: No route to host");
+		if (route.type === "prohibit") throw new NetError("EACCES", "RTNETLINK answers: Permission denied");
+		if (route.type === "blackhole") throw new NetError("EINVAL", "RTNETLINK answers: Invalid argument");
 		return route;
+	}
+
+	/** The two lines of `ip route get`, learned path MTUs and redirects included. Throws as `get` does. */
+	showGet(to: Ip4 | string, options: RouteQuery = {}): string {
+		return routeGetText(this.#ns, this.get(to, options), toIp4(to, "to"), options);
 	}
 
 	/** `ip route flush cache`: forgets learned path MTUs and redirects. */
@@ -84,12 +108,18 @@ export class RouteCommands {
 		this.#ns.ipv4.pathMtus.flush();
 	}
 
-	/** The lines of `ip route show`. */
-	show(): string {
-		return this.#ns.fib
+	/** The lines of `ip route show`, `ip route show table …`. */
+	show(filter: { readonly table?: number | string } = {}): string {
+		return this.#table(filter.table)
 			.routes()
 			.map((route) => `${route.text}\n`)
 			.join("");
+	}
+
+	#table(table: number | string | undefined): Fib {
+		const number = toTable(table ?? "main");
+		if (number === TABLES["local"]) return this.#ns.localFib;
+		return number === TABLES["main"] ? this.#ns.fib : this.#ns.policyRouting().table(number);
 	}
 
 	#device(device: Device | string): Device {

@@ -108,7 +108,7 @@ export class Icmp {
 	/** Puts the IPv4 header in front of an ICMP message and sends it. Takes the frame. */
 	#send(frame: Frame, source: Ip4, destination: Ip4, tos: number): void {
 		const ns = this.#ipv4.ns;
-		const route = ns.route(destination);
+		const route = ns.route(destination, source);
 		if (route === undefined || route.device === null)
 			return ns.kernel.world.drop(frame, "ip-no-route", ns.loopback);
 		frame.push(ipv4.MIN_OCTETS);

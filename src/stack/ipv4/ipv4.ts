@@ -119,7 +119,12 @@ export class Ipv4 {
 			const child = inDevice.device.layer3.layer3Child(ipv4.destination(view, start));
 			if (child?.input.receivePacket(frame) === true) return;
 		}
-		const decision = this.#decide(ipv4.source(view, start), ipv4.destination(view, start), inDevice);
+		const decision = this.#decide(
+			ipv4.source(view, start),
+			ipv4.destination(view, start),
+			inDevice,
+			frame.mark,
+		);
 		const route = decision.verdict;
 		if (typeof route === "string") return this.#turnAway(frame, inDevice, route);
 		if (route.type === "local") return this.deliver(frame, inDevice);
@@ -136,7 +141,12 @@ export class Ipv4 {
 	 */
 	receivePacket(frame: Frame, inDevice: InDevice): boolean {
 		const { view, start } = frame;
-		const { verdict } = this.#decide(ipv4.source(view, start), ipv4.destination(view, start), inDevice);
+		const { verdict } = this.#decide(
+			ipv4.source(view, start),
+			ipv4.destination(view, start),
+			inDevice,
+			frame.mark,
+		);
 		if (typeof verdict === "string" || verdict.type !== "local") return false;
 		const { counters } = inDevice.device;
 		counters.rxPackets++;
@@ -156,7 +166,7 @@ export class Ipv4 {
 		inDevice.device.dropIn(frame, reason);
 	}
 
-	#decide(source: Ip4, destination: Ip4, inDevice: InDevice): InputDecision {
+	#decide(source: Ip4, destination: Ip4, inDevice: InDevice, mark: number): InputDecision {
 		const generation = this.ns.generation;
 		const decisions = (this.#decisions ??= new Array<InputDecision | undefined>(DECISIONS).fill(undefined));
 		const slot =
@@ -166,11 +176,12 @@ export class Ipv4 {
 			known?.source === source &&
 			known.destination === destination &&
 			known.device === inDevice.device &&
-			known.generation === generation
+			known.generation === generation &&
+			this.ns.rules === null
 		) {
 			return known;
 		}
-		const verdict = this.#route(source, destination, inDevice);
+		const verdict = this.#route(source, destination, inDevice, mark);
 		const decision: InputDecision = {
 			source,
 			destination,
@@ -184,7 +195,7 @@ export class Ipv4 {
 	}
 
 	/** `ip_route_input_slow`: who may speak, then where to. */
-	#route(source: Ip4, destination: Ip4, inDevice: InDevice): Route | DropReason {
+	#route(source: Ip4, destination: Ip4, inDevice: InDevice, mark: number): Route | DropReason {
 		if (destination === BROADCAST_IP4) return this.ns.broadcastRoute;
 		if (isMulticastIp4(destination)) {
 			if (inDevice.igmp?.has(destination) !== true) return "ip-nomcast";
@@ -196,9 +207,13 @@ export class Ipv4 {
 		if (source === ANY_IP4 || destination === ANY_IP4) return "ip-martian-source";
 		if (isLoopbackIp4(source) && !mayLoop) return "ip-martian-source";
 		if (isLoopbackIp4(destination) && !mayLoop) return "ip-martian-source";
-		const route = this.ns.localFib.lookup(destination) ?? this.ns.fib.lookup(destination);
+		const { rules } = this.ns;
+		const route =
+			rules === null
+				? (this.ns.localFib.lookup(destination) ?? this.ns.fib.lookup(destination))
+				: rules.lookup({ destination, source, mark, iif: inDevice.device });
 		if (!loopback) {
-			const martian = this.#judgeSource(source, inDevice);
+			const martian = this.#judgeSource(source, inDevice, destination, mark);
 			if (martian !== undefined) return martian;
 		}
 		if (route?.type === "local" || route?.type === "broadcast") return route;
@@ -213,13 +228,20 @@ export class Ipv4 {
 	}
 
 	/** `fib_validate_source`: an own address may not come in from outside, and `rp_filter` may ask for more. */
-	#judgeSource(source: Ip4, inDevice: InDevice): DropReason | undefined {
+	#judgeSource(
+		source: Ip4,
+		inDevice: InDevice,
+		destination: Ip4 = ANY_IP4,
+		mark = 0,
+	): DropReason | undefined {
 		const own = this.ns.isOwnAddress(source);
 		if (own && inDevice.conf.accept_local === 0 && this.ns.confAll.accept_local === 0)
 			return "ip-martian-source";
 		const mode = Math.max(inDevice.conf.rp_filter, this.ns.confAll.rp_filter);
 		if (mode === 0 || own) return undefined;
-		const back = this.ns.fib.lookup(source);
+		const valid = inDevice.conf.src_valid_mark !== 0 || this.ns.confAll.src_valid_mark !== 0;
+		const key = { destination: source, source: destination, mark: valid ? mark : 0, iif: null };
+		const back = this.ns.rules === null ? this.ns.fib.lookup(source) : this.ns.rules.lookup(key);
 		// A route that ends here leads back to nobody.
 		if (back?.device == null) return "ip-rpfilter";
 		return mode === 1 && back.device !== inDevice.device ? "ip-rpfilter" : undefined;

@@ -29,6 +29,12 @@ export class PathMtus {
 		return undefined;
 	}
 
+	/** Seconds for which the path MTU to a destination is still believed; undefined when none is known. */
+	expires(destination: Ip4): number | undefined {
+		if (this.get(destination) === undefined) return undefined;
+		return Math.floor(((this.#known.get(destination)?.until ?? 0) - this.#clock.now) / 1e9);
+	}
+
 	/** Notes what a router said. Smaller than `min_pmtu` is taken as that. */
 	learn(destination: Ip4, mtu: number): void {
 		this.#known.set(destination, { mtu: Math.max(mtu, MIN_PMTU), until: this.#clock.now + EXPIRES });
