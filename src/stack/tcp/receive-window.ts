@@ -120,9 +120,12 @@ function slowGrowth(tcb: Tcb, memory: number, octets: number): number {
 	return 0;
 }
 
+/** Two minutes in microseconds: a longer round trip is none. */
+const LONGEST = 120e6;
+
 /** The receiver's estimate of the round trip, in microseconds times eight (`tcp_rcv_rtt_update`). */
 export function updateReceiverRtt(tcb: Tcb, sample: number, windowDependent: boolean): void {
-	let m = Math.max(1, sample);
+	let m = Math.min(Math.max(1, Math.round(sample)), LONGEST);
 	const old = tcb.rcvRtt;
 	if (old === 0) {
 		tcb.rcvRtt = m << 3;
