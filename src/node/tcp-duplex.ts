@@ -172,7 +172,10 @@ export class TcpDuplex extends Duplex {
  */
 export function createConnection(
 	ns: IpNamespace,
-): (options: { readonly host?: string | null | undefined; readonly port?: number | string | null | undefined }) => TcpDuplex {
+): (options: {
+	readonly host?: string | null | undefined;
+	readonly port?: number | string | null | undefined;
+}) => TcpDuplex {
 	return ({ host, port }) => {
 		const socket = ns.tcp.connect({ address: host ?? "127.0.0.1", port: Number(port ?? 80) });
 		return new TcpDuplex(socket, ns.kernel.driver);

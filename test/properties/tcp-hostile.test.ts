@@ -24,7 +24,12 @@ async function speaking(seed: number) {
 }
 
 /** Sends a segment to b that claims to be the client's. */
-function inject(net: Awaited<ReturnType<typeof speaking>>, segment: Parameters<typeof tcp.write>[2], data: Uint8Array, mutate: readonly (readonly [number, number])[]): void {
+function inject(
+	net: Awaited<ReturnType<typeof speaking>>,
+	segment: Parameters<typeof tcp.write>[2],
+	data: Uint8Array,
+	mutate: readonly (readonly [number, number])[],
+): void {
 	const frame = net.lab.world.frames.begin(200 + data.length);
 	const header = tcp.octets(segment);
 	const total = ipv4.MIN_OCTETS + header + data.length;
@@ -35,7 +40,8 @@ function inject(net: Awaited<ReturnType<typeof speaking>>, segment: Parameters<t
 	const [source, destination] = [net.client.localAddress, net.client.remoteAddress];
 	tcp.write(frame.view, at + ipv4.MIN_OCTETS, segment);
 	frame.bytes.set(data, at + ipv4.MIN_OCTETS + header);
-	for (const [place, octet] of mutate) frame.view.setUint8(at + ipv4.MIN_OCTETS + 12 + (place % (header - 12)), octet);
+	for (const [place, octet] of mutate)
+		frame.view.setUint8(at + ipv4.MIN_OCTETS + 12 + (place % (header - 12)), octet);
 	ipv4.writePlain(frame.view, at, total, 0, 1, 0, 64, 6, source, destination);
 	tcp.writeChecksum(frame.view, at + ipv4.MIN_OCTETS, total - ipv4.MIN_OCTETS, source, destination);
 	void checksum;
@@ -43,7 +49,10 @@ function inject(net: Awaited<ReturnType<typeof speaking>>, segment: Parameters<t
 }
 
 const anySegment = fc.record({
-	offset: fc.oneof(fc.integer({ min: -100_000, max: 200_000 }), fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })),
+	offset: fc.oneof(
+		fc.integer({ min: -100_000, max: 200_000 }),
+		fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }),
+	),
 	ack: fc.oneof(fc.integer({ min: -70_000, max: 70_000 }), fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })),
 	flags: fc.nat({ max: 255 }),
 	window: fc.nat({ max: 65_535 }),
@@ -56,35 +65,39 @@ const anySegment = fc.record({
 describe("hostile segments", () => {
 	test("nothing throws, and every frame is accounted for", async () => {
 		await fc.assert(
-			fc.asyncProperty(fc.array(anySegment, { minLength: 1, maxLength: 20 }), fc.nat(), async (segments, seed) => {
-				const net = await speaking(seed);
-				for (const each of segments) {
-					const { tcb } = net.server;
-					inject(
-						net,
-						{
-							sourcePort: net.client.localPort,
-							destinationPort: 80,
-							sequence: (tcb.rcvNxt + each.offset) >>> 0,
-							acknowledgment: (tcb.sndNxt + each.ack) >>> 0,
-							flags: each.flags,
-							window: each.window,
-							urgent: each.urgent,
-							options:
-								each.blocks.length === 0
-									? []
-									: [{ kind: "nop" }, { kind: "nop" }, { kind: "sack", blocks: each.blocks }],
-						},
-						new Uint8Array(each.data),
-						each.mutate,
-					);
-				}
-				await net.lab.advance("1s");
-				for (const each of [...net.a.tcp.sockets(), ...net.b.tcp.sockets()]) each.abort();
-				await net.lab.advance("200s");
-				expect([net.a.tcp.count, net.b.tcp.count]).toEqual([0, 0]);
-				expect(net.lab.world.frames.taken).toBe(0);
-			}),
+			fc.asyncProperty(
+				fc.array(anySegment, { minLength: 1, maxLength: 20 }),
+				fc.nat(),
+				async (segments, seed) => {
+					const net = await speaking(seed);
+					for (const each of segments) {
+						const { tcb } = net.server;
+						inject(
+							net,
+							{
+								sourcePort: net.client.localPort,
+								destinationPort: 80,
+								sequence: (tcb.rcvNxt + each.offset) >>> 0,
+								acknowledgment: (tcb.sndNxt + each.ack) >>> 0,
+								flags: each.flags,
+								window: each.window,
+								urgent: each.urgent,
+								options:
+									each.blocks.length === 0
+										? []
+										: [{ kind: "nop" }, { kind: "nop" }, { kind: "sack", blocks: each.blocks }],
+							},
+							new Uint8Array(each.data),
+							each.mutate,
+						);
+					}
+					await net.lab.advance("1s");
+					for (const each of [...net.a.tcp.sockets(), ...net.b.tcp.sockets()]) each.abort();
+					await net.lab.advance("200s");
+					expect([net.a.tcp.count, net.b.tcp.count]).toEqual([0, 0]);
+					expect(net.lab.world.frames.taken).toBe(0);
+				},
+			),
 			RUNS,
 		);
 	}, 60_000);
@@ -101,9 +114,7 @@ describe("hostile segments", () => {
 					const net = await speaking(seed);
 					const { tcb } = net.server;
 					const before = tcb.rcvNxt;
-					const sequence = behind
-						? tcb.rcvNxt - octets - 2 - far
-						: tcb.rcvNxt + tcb.offeredWindow + far;
+					const sequence = behind ? tcb.rcvNxt - octets - 2 - far : tcb.rcvNxt + tcb.offeredWindow + far;
 					inject(
 						net,
 						{

@@ -67,19 +67,25 @@ describe("TCP streams", () => {
 
 	test("a closed port refuses", async () => {
 		const { a } = pair();
-		await expect(a.connect({ hostname: "10.0.0.2", port: 81 })).rejects.toMatchObject({ code: "ECONNREFUSED" });
+		await expect(a.connect({ hostname: "10.0.0.2", port: 81 })).rejects.toMatchObject({
+			code: "ECONNREFUSED",
+		});
 	});
 
 	test("nobody at the address: no route to host after three seconds of ARP", async () => {
 		const { lab, a } = pair();
-		await expect(a.connect({ hostname: "10.0.0.9", port: 81 })).rejects.toMatchObject({ code: "EHOSTUNREACH" });
+		await expect(a.connect({ hostname: "10.0.0.9", port: 81 })).rejects.toMatchObject({
+			code: "EHOSTUNREACH",
+		});
 		expect(lab.now / 1e9).toBeGreaterThan(3);
 		expect(lab.now / 1e9).toBeLessThan(3.5);
 	});
 
 	test("no route at all fails at once", async () => {
 		const { lab, a } = pair();
-		await expect(a.connect({ hostname: "10.9.0.9", port: 81 })).rejects.toMatchObject({ code: "ENETUNREACH" });
+		await expect(a.connect({ hostname: "10.9.0.9", port: 81 })).rejects.toMatchObject({
+			code: "ENETUNREACH",
+		});
 		expect(lab.now).toBe(0);
 	});
 

@@ -4,6 +4,7 @@ import { dissect, ethernet, ipv4, tcp } from "../../src/wire/index.ts";
 import { recordedFrames } from "./recording.ts";
 import { type Difference, RecordedScenario } from "./recording.ts";
 import type { Exception } from "./recording.ts";
+import { DissectedFrame } from "./recording-fields.ts";
 
 /** One thing that a program of the recording did, at the instant of one of its frames (from 1). */
 export type Deed =
@@ -13,6 +14,8 @@ export type Deed =
 			who: "client" | "server",
 			what: "connect" | "shutdown" | "close" | "abort" | "drain",
 	  ]
+	/** Reads `octets` as soon as so many can be read. */
+	| readonly [frame: number, who: "client" | "server", what: "read-at", readable: number, octets: number]
 	/** Every so many milliseconds from that frame on, `octets` are read while there are any, to `until`. */
 	| readonly [
 			frame: number,
@@ -68,13 +71,17 @@ function streamOf(path: string, from: string): Uint8Array {
 		if (formatted(ipv4.source(view, ethernet.OCTETS)) !== from) continue;
 		const at = ethernet.OCTETS + ipv4.headerOctets(view, ethernet.OCTETS);
 		const sequence = tcp.sequence(view, at);
-		if ((tcp.flags(view, at) & tcp.SYN) !== 0) first = (sequence + 1) >>> 0;
+		if ((tcp.flags(view, at) & tcp.SYN) !== 0) {
+			// The next connection of the recording.
+			if (first !== undefined && first !== (sequence + 1) >>> 0) break;
+			first = (sequence + 1) >>> 0;
+		}
 		const end = ethernet.OCTETS + ipv4.totalLength(view, ethernet.OCTETS);
 		const begin = at + tcp.headerOctets(view, at);
 		if (first === undefined) continue;
 		for (let i = begin; i < end; i++) octets[((sequence - first) >>> 0) + i - begin] = data[i] ?? 0;
 	}
-	return Uint8Array.from(octets, (octet) => octet ?? 0);
+	return Uint8Array.from(octets);
 }
 
 const formatted = (ip: number): string => [24, 16, 8, 0].map((shift) => (ip >>> shift) & 0xff).join(".");
@@ -95,7 +102,9 @@ function lose(ns: Netns, which: (segment: { readonly octets: number }) => boolea
 }
 
 /** Plays the recording's programs again and says what differs, frame by frame. */
-export async function replayTcp(recording: TcpRecording): Promise<{ found: Difference[]; lab: Lab; pcapng: Uint8Array }> {
+export async function replayTcp(
+	recording: TcpRecording,
+): Promise<{ found: Difference[]; lab: Lab; pcapng: Uint8Array }> {
 	const frames = recordedFrames(recording.capture);
 	const times = frames.map((frame) => Number(frame.time) / 1e9);
 	const start = Math.floor((times[0] ?? 0) * 10) / 10 - 0.1;
@@ -113,7 +122,8 @@ export async function replayTcp(recording: TcpRecording): Promise<{ found: Diffe
 		a.neigh.add("10.5.0.2", { dev: "eth0", lladdr: "02:00:00:00:00:0b" });
 		b.neigh.add("10.5.0.1", { dev: "eth0", lladdr: "02:00:00:00:00:0a" });
 	}
-	if (recording.delay !== undefined) for (const device of [aEth, bEth]) holdBack(lab, device, recording.delay);
+	if (recording.delay !== undefined)
+		for (const device of [aEth, bEth]) holdBack(lab, device, recording.delay);
 	for (const [name, ns] of Object.entries({ a, b })) {
 		const loses = recording.lost?.[name as "a" | "b"];
 		if (loses !== undefined) lose(ns, loses);
@@ -130,7 +140,7 @@ export async function replayTcp(recording: TcpRecording): Promise<{ found: Diffe
 		server: undefined,
 	};
 	if (recording.closed !== true) {
-		listener = (b as Netns).tcp.listen({ port, ...recording.server });
+		listener = (b).tcp.listen({ port, ...recording.server });
 		listener.onConnection = (socket) => {
 			sockets.server = socket;
 		};
@@ -153,6 +163,16 @@ export async function replayTcp(recording: TcpRecording): Promise<{ found: Diffe
 			};
 			socket.onWritable = more;
 			more();
+		} else if (what === "read-at") {
+			const [, , , readable, octets] = deed as Extract<Deed, readonly [number, unknown, "read-at", ...unknown[]]>;
+			let done = false;
+			const look = (): void => {
+				if (done || socket.readable < readable) return;
+				done = true;
+				socket.read(octets);
+			};
+			socket.onReadable = look;
+			look();
 		} else if (what === "read") socket.read(deed[3]);
 		else if (what === "drain") {
 			socket.onReadable = () => void socket.read();
@@ -161,7 +181,10 @@ export async function replayTcp(recording: TcpRecording): Promise<{ found: Diffe
 		else if (what === "close") socket.close();
 		else if (what === "abort") socket.abort();
 		else {
-			const [, , , octets, period, until] = deed as Extract<Deed, readonly [number, unknown, "read-each", ...unknown[]]>;
+			const [, , , octets, period, until] = deed as Extract<
+				Deed,
+				readonly [number, unknown, "read-each", ...unknown[]]
+			>;
 			for (;;) {
 				socket.read(octets);
 				if (lab.now / 1e9 + start >= (times[until - 1] ?? 0)) return;
@@ -187,7 +210,14 @@ export async function replayTcp(recording: TcpRecording): Promise<{ found: Diffe
 	const places = { [recording.capture]: "a" as const, ...recording.also };
 	const found = Object.entries(places).flatMap(([path, ns]) => {
 		const theirs = recordedFrames(path).slice(0, recording.last);
-		const ours = capture.sightings(`${ns}:eth0`);
+		const all = capture.sightings(`${ns}:eth0`);
+		// Compared to a frame in the middle, as many as were recorded up to it.
+		const ours =
+			recording.last === undefined
+				? all
+				: all
+						.filter((row) => recording.arp === true || !new DissectedFrame(0, row.data).has("arp"))
+						.slice(0, theirs.filter(({ data }) => recording.arp === true || !new DissectedFrame(0, data).has("arp")).length);
 		return scenario.differences(path, theirs, ours, {
 			anchor: { recorded: BigInt(Math.round(start * 1e6)) * 1000n, emulated: 0 },
 			...(recording.arp !== true && {

@@ -1,14 +1,7 @@
 import { tcp } from "../../wire/index.ts";
 import { syncMss, updatePacing } from "./output.ts";
 import { rackAdvance, updateReorderingWindow } from "./rack.ts";
-import {
-	alert,
-	answerToProbe,
-	forgetMarks,
-	reduceCwnd,
-	removeRenoSacks,
-	sendRecovery,
-} from "./recovery.ts";
+import { alert, answerToProbe, forgetMarks, reduceCwnd, removeRenoSacks, sendRecovery } from "./recovery.ts";
 import { armFor, armRetransmit, disarm, probeDelay, scheduleLossProbe } from "./retransmit-timer.ts";
 import { sample } from "./rtt.ts";
 import { FLAG, highestSacked, noteReordering, type SackResult, tagSacked } from "./sack.ts";
@@ -90,10 +83,7 @@ export function acknowledge(tcb: Tcb, segment: Segment, updateRecent: boolean): 
 	if (tcb.caState === "cwr" || tcb.caState === "recovery") {
 		reduceCwnd(tcb, delivered, tcb.lost - priorLost, flags);
 	} else {
-		const raises =
-			tcb.reordering > 3
-				? FLAG.DATA_ACKED | FLAG.SYN_ACKED | FLAG.DATA_SACKED
-				: FLAG.DATA_ACKED;
+		const raises = tcb.reordering > 3 ? FLAG.DATA_ACKED | FLAG.SYN_ACKED | FLAG.DATA_SACKED : FLAG.DATA_ACKED;
 		if ((flags & raises) !== 0) tcb.congestion.avoid(tcb, ack, delivered);
 	}
 	updatePacing(tcb);
@@ -205,4 +195,3 @@ function cleanQueue(tcb: Tcb, given: number, sacked: SackResult | undefined, pri
 	if (congestionRtt >= 0) tcb.congestion.sampled(tcb, congestionRtt);
 	return flags;
 }
-

@@ -136,8 +136,7 @@ export function readDone(tcb: Tcb, octets: number): void {
 		due =
 			((tcb.rcvNxt - tcb.rcvWup) | 0) > tcb.rcvMss ||
 			(octets > 0 &&
-				((tcb.ackPending & ACK_PUSHED_2) !== 0 ||
-					((tcb.ackPending & ACK_PUSHED) !== 0 && !tcb.pingpong)) &&
+				((tcb.ackPending & ACK_PUSHED_2) !== 0 || ((tcb.ackPending & ACK_PUSHED) !== 0 && !tcb.pingpong)) &&
 				tcb.charged === 0);
 	}
 	if (octets > 0 && !due && tcb.mayReceiveMore) {

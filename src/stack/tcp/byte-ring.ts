@@ -31,7 +31,7 @@ export class ByteRing {
 		if (old !== undefined) {
 			const oldMask = this.#mask;
 			const octets = (kept - from) | 0;
-			for (let done = 0; done < octets; ) {
+			for (let done = 0; done < octets;) {
 				const source = (from + done) & oldMask;
 				const target = (from + done) & mask;
 				const run = Math.min(octets - done, old.length - source, size - target);

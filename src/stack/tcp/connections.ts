@@ -209,7 +209,8 @@ export class Tcp {
 				return device.dropIn(frame, "no-socket", `tcp port ${String(port)}`);
 			}
 			if (!segment.syn || segment.fin) return device.dropIn(frame, "tcp-flags");
-			if (listener.full || listener.requests > listener.backlog) return device.dropIn(frame, "socket-backlog");
+			if (listener.full || listener.requests > listener.backlog)
+				return device.dropIn(frame, "socket-backlog");
 			this.#request(listener, segment, destination, port, source, tcp.sourcePort(view, at));
 			return frame.release();
 		}
@@ -220,7 +221,8 @@ export class Tcp {
 	#listener(port: number, address: Ip4): TcpListener | undefined {
 		const listeners = this.#listeners.get(port);
 		return (
-			listeners?.find((each) => each.address === address) ?? listeners?.find((each) => each.address === ANY_IP4)
+			listeners?.find((each) => each.address === address) ??
+			listeners?.find((each) => each.address === ANY_IP4)
 		);
 	}
 

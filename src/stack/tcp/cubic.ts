@@ -67,8 +67,7 @@ export class Cubic implements Congestion {
 	ssthresh(tcb: Tcb): number {
 		this.#epoch = -1;
 		const { cwnd } = tcb;
-		this.#lastMax =
-			cwnd < this.#lastMax ? Math.floor((cwnd * (SCALE + BETA)) / (2 * SCALE)) : cwnd;
+		this.#lastMax = cwnd < this.#lastMax ? Math.floor((cwnd * (SCALE + BETA)) / (2 * SCALE)) : cwnd;
 		return Math.max(Math.floor((cwnd * BETA) / SCALE), 2);
 	}
 
@@ -88,8 +87,7 @@ export class Cubic implements Congestion {
 		this.#ackCount += acked;
 		if (this.#lastCwnd === cwnd && this.#lastTime >= 0 && now - this.#lastTime <= 1e9 / 32) return;
 		// The curve is computed at most once in a jiffy; the Reno window goes on.
-		const sameTick =
-			this.#epoch >= 0 && Math.floor(now / TICK) === Math.floor(this.#lastTime / TICK);
+		const sameTick = this.#epoch >= 0 && Math.floor(now / TICK) === Math.floor(this.#lastTime / TICK);
 		if (!sameTick) {
 			this.#lastCwnd = cwnd;
 			this.#lastTime = now;

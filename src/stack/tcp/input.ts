@@ -4,7 +4,7 @@ import { armTimeWait, done, enterTimeWait, resetReceived, waitForFin } from "./c
 import { KEEPALIVE } from "./effects.ts";
 import * as limits from "./limits.ts";
 import { agree, startTransfer } from "./open.ts";
-import { emitSyn, sendAck, syncMss } from "./output.ts";
+import { emitSyn, sendAck, syncMss, updatePacing } from "./output.ts";
 import { measureReceiverRtt, takeData } from "./receive-queue.ts";
 import { armFor, LEAST } from "./retransmit-timer.ts";
 import { estimate, noteShortest, setRto } from "./rtt.ts";
@@ -203,6 +203,7 @@ function establish(tcb: Tcb, segment: Segment): boolean {
 	tcb.state = "established";
 	tcb.lastHeardAt = tcb.now;
 	startTransfer(tcb);
+	updatePacing(tcb);
 	if (tcb.timestamps) tcb.advertisedMss -= limits.TIMESTAMP_OPTION;
 	armKeepAlive(tcb);
 	return true;
@@ -255,7 +256,8 @@ function refuseData(tcb: Tcb): false {
 /** FIN-WAIT-2 without a program (`tcp_timewait_state_process`). */
 function inFinWait2(tcb: Tcb, segment: Segment): void {
 	const rejected = tcb.timestamps && segment.timestamps && !pawsOk(tcb, segment.tsval, 0);
-	if (rejected || !inWindow(segment, tcb.rcvNxt, (tcb.rcvNxt + tcb.rcvWnd) | 0)) return answerOnce(tcb, segment);
+	if (rejected || !inWindow(segment, tcb.rcvNxt, (tcb.rcvNxt + tcb.rcvWnd) | 0))
+		return answerOnce(tcb, segment);
 	if (segment.rst) return done(tcb);
 	if (segment.syn && !before(segment.sequence, tcb.rcvNxt)) return refuseAndForget(tcb);
 	if (!segment.ack || !after(segment.end, tcb.rcvNxt) || segment.end === segment.sequence) return;
@@ -296,4 +298,3 @@ function inTimeWait(tcb: Tcb, segment: Segment): void {
 	if (rejected || segment.ack) armTimeWait(tcb);
 	answerOnce(tcb, segment);
 }
-

@@ -33,12 +33,7 @@ export class TcpListener {
 	#waiters: { resolve(socket: TcpSocket): void; reject(error: unknown): void }[] = [];
 	#closed = false;
 
-	constructor(
-		address: Ip4,
-		port: number,
-		options: ListenOptions,
-		remove: (listener: TcpListener) => void,
-	) {
+	constructor(address: Ip4, port: number, options: ListenOptions, remove: (listener: TcpListener) => void) {
 		this.address = address;
 		this.port = port;
 		this.backlog = Math.min(options.backlog ?? BACKLOG, BACKLOG);

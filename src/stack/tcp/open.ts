@@ -79,7 +79,11 @@ export function passiveOpen(tcb: Tcb, beginning: Beginning, segment: Segment): v
 	tcb.copiedSeq = tcb.rcvNxt;
 	tcb.sndWnd = segment.window;
 	tcb.maxWindow = segment.window;
-	chooseInitialWindow(tcb, tcb.advertisedMss - (tcb.timestamps ? limits.TIMESTAMP_OPTION : 0), tcb.windowScaling);
+	chooseInitialWindow(
+		tcb,
+		tcb.advertisedMss - (tcb.timestamps ? limits.TIMESTAMP_OPTION : 0),
+		tcb.windowScaling,
+	);
 	tcb.writeSeq = (tcb.iss + 1) | 0;
 	tcb.sndNxt = tcb.writeSeq;
 	tcb.pushedSeq = tcb.writeSeq;

@@ -135,7 +135,9 @@ function boundToHalfWindow(tcb: Tcb, octets: number): number {
 
 /** Data octets of the next segment: SACK blocks take their room (`tcp_current_mss`). */
 export function currentMss(tcb: Tcb): number {
-	const blocks = tcb.sackOk ? Math.min(tcb.sacks.length / 2 + (tcb.dsack ? 1 : 0), tcb.timestamps ? 3 : 4) : 0;
+	const blocks = tcb.sackOk
+		? Math.min(tcb.sacks.length / 2 + (tcb.dsack ? 1 : 0), tcb.timestamps ? 3 : 4)
+		: 0;
 	return blocks === 0 ? tcb.mss : tcb.mss - 4 - 8 * blocks;
 }
 
@@ -329,7 +331,11 @@ export function currentSsthresh(tcb: Tcb): number {
 
 /** Whether the window was used up, which lets it grow; unused it decays (RFC 2861; `tcp_cwnd_validate`). */
 function validateCwnd(tcb: Tcb, limited: boolean): void {
-	if (!before(tcb.sndUna, tcb.cwndUsageSeq) || limited || (!tcb.cwndLimited && tcb.packetsOut > tcb.maxPacketsOut)) {
+	if (
+		!before(tcb.sndUna, tcb.cwndUsageSeq) ||
+		limited ||
+		(!tcb.cwndLimited && tcb.packetsOut > tcb.maxPacketsOut)
+	) {
 		tcb.cwndLimited = limited;
 		tcb.maxPacketsOut = tcb.packetsOut;
 		tcb.cwndUsageSeq = tcb.sndNxt;

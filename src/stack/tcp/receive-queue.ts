@@ -12,7 +12,9 @@ const FULL_CHARGE = 2816;
 
 /** A socket whose buffer the program fixed is charged to the octet; others as the recorded ones were. */
 const chargeOf = (tcb: Tcb, octets: number): number =>
-	tcb.receiveBufferFixed ? limits.BUFFER_OVERHEAD + octets : Math.max(FULL_CHARGE, limits.BUFFER_OVERHEAD + octets);
+	tcb.receiveBufferFixed
+		? limits.BUFFER_OVERHEAD + octets
+		: Math.max(FULL_CHARGE, limits.BUFFER_OVERHEAD + octets);
 
 /**
  * Takes the data and FIN of a segment in, in order or not (`tcp_data_queue`). The segment was found acceptable and is
@@ -157,7 +159,11 @@ function joinGaps(tcb: Tcb): void {
 	const { gaps } = tcb;
 	let taken = 0;
 	while (taken < gaps.length && !after(gaps[taken] as number, tcb.rcvNxt)) {
-		const [left, right, memory] = [gaps[taken] as number, gaps[taken + 1] as number, gaps[taken + 2] as number];
+		const [left, right, memory] = [
+			gaps[taken] as number,
+			gaps[taken + 1] as number,
+			gaps[taken + 2] as number,
+		];
 		if (before(left, tcb.rcvNxt)) setDsack(tcb, left, before(right, tcb.rcvNxt) ? right : tcb.rcvNxt);
 		if (after(right, tcb.rcvNxt)) tcb.rcvNxt = right;
 		if (tcb.readShut) tcb.charged -= memory;

@@ -53,7 +53,8 @@ export function initialiseSpace(tcb: Tcb): void {
 
 /** `tcp_sndbuf_expand`: room for twice the congestion window. */
 export function expandSendBuffer(tcb: Tcb): void {
-	const perSegment = 2 ** Math.ceil(Math.log2(Math.max(tcb.mssClamp, tcb.mss) + limits.SEGMENT_OVERHEAD)) + 256;
+	const perSegment =
+		2 ** Math.ceil(Math.log2(Math.max(tcb.mssClamp, tcb.mss) + limits.SEGMENT_OVERHEAD)) + 256;
 	const segments = Math.max(limits.INITIAL_WINDOW, tcb.cwnd, tcb.reordering + 1);
 	const wanted = 2 * segments * perSegment;
 	if (tcb.sendBuffer < wanted) tcb.sendBuffer = Math.min(wanted, limits.SEND_BUFFER_MOST);
@@ -98,11 +99,9 @@ export function selectWindow(tcb: Tcb): number {
 export function growWindow(tcb: Tcb, octets: number): void {
 	const room = Math.min(tcb.windowClamp, freeSpace(tcb)) - tcb.rcvSsthresh;
 	if (room <= 0) return;
-	let growth = 0;
 	// The recorded segments' buffers count as large as what they hold, when nothing lies in between.
 	const memory = limits.BUFFER_OVERHEAD + octets;
-	if (windowOf(memory) <= octets) growth = 2 * tcb.advertisedMss;
-	else growth = slowGrowth(tcb, memory, octets);
+	const growth = windowOf(memory) <= octets ? 2 * tcb.advertisedMss : slowGrowth(tcb, memory, octets);
 	if (growth === 0) return;
 	tcb.rcvSsthresh += Math.min(room, Math.max(growth, 2 * octets));
 	tcb.quick |= 1;

@@ -89,7 +89,8 @@ export function enterLoss(tcb: Tcb): void {
 	tcb.cwnd = tcb.inFlight + 1;
 	tcb.cwndCount = 0;
 	tcb.cwndStamp = tcb.now;
-	if (fresh && tcb.sackedOut >= limits.DUPLICATES) tcb.reordering = Math.min(tcb.reordering, limits.DUPLICATES);
+	if (fresh && tcb.sackedOut >= limits.DUPLICATES)
+		tcb.reordering = Math.min(tcb.reordering, limits.DUPLICATES);
 	tcb.caState = "loss";
 	tcb.highSeq = tcb.sndNxt;
 	tcb.frto = fresh || tcb.retries > 0;

@@ -55,7 +55,8 @@ export function scheduleLossProbe(tcb: Tcb, advancing: boolean): boolean {
 export const probeBase = (tcb: Tcb): number => Math.max(tcb.rto, limits.RTO_MIN);
 
 /** `tcp_probe0_when`. */
-export const probeDelay = (tcb: Tcb): number => Math.min(probeBase(tcb) * 2 ** Math.min(tcb.backoff, 10), limits.RTO_MAX);
+export const probeDelay = (tcb: Tcb): number =>
+	Math.min(probeBase(tcb) * 2 ** Math.min(tcb.backoff, 10), limits.RTO_MAX);
 
 /** Something waits that the window forbids, and nothing else will bring news of it (`tcp_check_probe_timer`). */
 export function checkProbeTimer(tcb: Tcb): void {

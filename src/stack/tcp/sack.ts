@@ -101,7 +101,8 @@ function firstAt(tcb: Tcb, sequence: number): number {
 /** `tcp_sacktag_one`. */
 function tagOne(tcb: Tcb, item: Sent, duplicate: boolean, result: SackResult): void {
 	if (duplicate && (item.marks & EVER_RESENT) !== 0) {
-		if (tcb.undoMarker !== undefined && tcb.undoResent > 0 && after(item.end, tcb.undoMarker)) tcb.undoResent--;
+		if (tcb.undoMarker !== undefined && tcb.undoResent > 0 && after(item.end, tcb.undoMarker))
+			tcb.undoResent--;
 		if ((item.marks & SACKED) !== 0 && before(item.sequence, result.reord)) result.reord = item.sequence;
 	}
 	if (!after(item.end, tcb.sndUna)) return;

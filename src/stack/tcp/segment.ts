@@ -86,7 +86,7 @@ export class Segment {
 	}
 
 	#options(view: DataView, from: number, end: number): void {
-		for (let at = from; at < end; ) {
+		for (let at = from; at < end;) {
 			const kind = view.getUint8(at);
 			if (kind === 0) return;
 			if (kind === 1) {
@@ -98,7 +98,8 @@ export class Segment {
 			if (kind === 2 && length === 4) this.mss = view.getUint16(at + 2);
 			else if (kind === 3 && length === 3) this.windowScale = Math.min(14, view.getUint8(at + 2));
 			else if (kind === 4 && length === 2) this.sackPermitted = true;
-			else if (kind === 5 && length >= 10 && (length - 2) % 8 === 0) this.#sack(view, at + 2, (length - 2) / 8);
+			else if (kind === 5 && length >= 10 && (length - 2) % 8 === 0)
+				this.#sack(view, at + 2, (length - 2) / 8);
 			else if (kind === 8 && length === 10) {
 				this.timestamps = true;
 				this.tsval = view.getInt32(at + 2);

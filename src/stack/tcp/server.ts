@@ -29,7 +29,8 @@ export class TcpServer implements AsyncIterable<TcpStream> {
 		return this.#driver.operation<TcpStream>(
 			(settle) => {
 				this.#listener.accept({
-					resolve: (socket: TcpSocket) => settle.resolve(
+					resolve: (socket: TcpSocket) =>
+						settle.resolve(
 							new TcpStream(socket, this.#driver, { manner: manner === "idle" ? "idle" : "patient" }),
 						),
 					reject: (error) => settle.reject(error),

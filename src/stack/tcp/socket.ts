@@ -145,11 +145,14 @@ export class TcpSocket implements IpSocket {
 
 	#check(call: string): void {
 		const { error, state, finQueued } = this.#tcb;
-		if (error !== undefined) throw new NetError(error.code, `${call}: ${error.text}`, { context: this.#context });
+		if (error !== undefined)
+			throw new NetError(error.code, `${call}: ${error.text}`, { context: this.#context });
 		if (finQueued || state === "closed" || state === "time-wait")
 			throw new NetError("EPIPE", `${call}: Broken pipe`, { context: this.#context });
 		if (state === "syn-sent" || state === "syn-received") {
-			throw new NetError("ENOTCONN", `${call}: Transport endpoint is not connected`, { context: this.#context });
+			throw new NetError("ENOTCONN", `${call}: Transport endpoint is not connected`, {
+				context: this.#context,
+			});
 		}
 	}
 

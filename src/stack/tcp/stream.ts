@@ -46,7 +46,10 @@ export class TcpStream implements AsyncDisposable {
 	constructor(
 		socket: TcpSocket,
 		driver: Driver,
-		{ signal, manner = "patient" }: { readonly signal?: AbortSignal | undefined; readonly manner?: "patient" | "idle" } = {},
+		{
+			signal,
+			manner = "patient",
+		}: { readonly signal?: AbortSignal | undefined; readonly manner?: "patient" | "idle" } = {},
 	) {
 		this.#manner = manner;
 		this.socket = socket;

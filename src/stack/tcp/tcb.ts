@@ -43,7 +43,11 @@ export interface TcpTuning {
 	/** `TCP_NODELAY`. */
 	readonly noDelay?: boolean;
 	/** `SO_KEEPALIVE`, with its times in nanoseconds. */
-	readonly keepAlive?: { readonly idle: Nanoseconds; readonly interval: Nanoseconds; readonly probes: number };
+	readonly keepAlive?: {
+		readonly idle: Nanoseconds;
+		readonly interval: Nanoseconds;
+		readonly probes: number;
+	};
 	/** `TCP_USER_TIMEOUT` in nanoseconds; 0 is none. */
 	readonly userTimeout?: Nanoseconds;
 }
@@ -292,7 +296,9 @@ export class Tcb {
 
 	/** Octets that wait to be read. */
 	get readable(): number {
-		return ((this.rcvNxt - this.copiedSeq) | 0) - (this.finReceived && this.copiedSeq !== this.rcvNxt ? 1 : 0);
+		return (
+			((this.rcvNxt - this.copiedSeq) | 0) - (this.finReceived && this.copiedSeq !== this.rcvNxt ? 1 : 0)
+		);
 	}
 
 	/** More data may come in and be read. */

@@ -62,7 +62,8 @@ function modelTimeout(boundary: number, base: number): number {
 /** Whether the retransmissions took so long that the other side counts as gone (`retransmits_timed_out`). */
 function timedOut(tcb: Tcb, boundary: number, timeout: number): boolean {
 	if (tcb.retries === 0) return false;
-	const since = tcb.retransStamp >= 0 ? tcb.retransStamp : tcb.queue.unsent > 0 ? tcb.queue.at(0).sentAt : tcb.now;
+	const since =
+		tcb.retransStamp >= 0 ? tcb.retransStamp : tcb.queue.unsent > 0 ? tcb.queue.at(0).sentAt : tcb.now;
 	const opening = tcb.state === "syn-sent" || tcb.state === "syn-received";
 	const limit = timeout > 0 ? timeout : modelTimeout(boundary, opening ? limits.RTO_FIRST : limits.RTO_MIN);
 	return tcb.now - since >= limit;
@@ -143,9 +144,16 @@ function wakeUp(tcb: Tcb): void {
 	const { next } = tcb.queue;
 	if (next === undefined || !before(next.sequence, tcb.windowEnd)) return sendProbe(tcb);
 	const room = (tcb.windowEnd - next.sequence) | 0;
-	const octets = Math.min(room, currentMss(tcb), ((next.end - next.sequence) | 0) - ((next.flags & tcp.FIN) !== 0 ? 1 : 0));
+	const octets = Math.min(
+		room,
+		currentMss(tcb),
+		((next.end - next.sequence) | 0) - ((next.flags & tcp.FIN) !== 0 ? 1 : 0),
+	);
 	const whole = (next.end - next.sequence) | 0;
-	const item = tcb.queue.takeNext(octets + 1 >= whole && (next.flags & tcp.FIN) !== 0 ? whole : octets, tcp.FIN | tcp.PSH);
+	const item = tcb.queue.takeNext(
+		octets + 1 >= whole && (next.flags & tcp.FIN) !== 0 ? whole : octets,
+		tcp.FIN | tcp.PSH,
+	);
 	item.sentAt = tcb.now;
 	emit(tcb, item.sequence, octets, item.flags | tcp.ACK | tcp.PSH);
 	tcb.sndNxt = item.end;
@@ -216,7 +224,8 @@ function keepAliveDue(tcb: Tcb): void {
 		timers[KEEPALIVE] = settings.idle - silent;
 		return;
 	}
-	const late = tcb.userTimeout > 0 ? silent >= tcb.userTimeout && tcb.probesOut > 0 : tcb.probesOut >= settings.probes;
+	const late =
+		tcb.userTimeout > 0 ? silent >= tcb.userTimeout && tcb.probesOut > 0 : tcb.probesOut >= settings.probes;
 	if (late) {
 		sendReset(tcb);
 		return failTimeout(tcb);
@@ -225,4 +234,3 @@ function keepAliveDue(tcb: Tcb): void {
 	tcb.probesOut++;
 	timers[KEEPALIVE] = settings.interval;
 }
-

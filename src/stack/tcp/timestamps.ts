@@ -6,7 +6,7 @@ import type { Tcb } from "./tcb.ts";
 /** Notes what the segment's timestamps say, for those who measure. */
 export function readTimestamps(tcb: Tcb, segment: Segment): void {
 	tcb.rcvTsval = segment.tsval;
-	tcb.rcvTsecr = segment.tsecr !== 0 ? (segment.tsecr | 0) : 0;
+	tcb.rcvTsecr = segment.tsecr !== 0 ? segment.tsecr | 0 : 0;
 }
 
 /** The timestamp to echo: of the segment that the next acknowledgment is for (RFC 7323 §4.3; `tcp_replace_ts_recent`). */
