@@ -28,7 +28,9 @@ export default async function tcpLoss({ print, save }: ExampleContext): Promise<
 	await said;
 	const seconds = (lab.now - began) / 1e9;
 	const { retransmitted, rtt } = stream.socket.info;
-	print(`${String(heard)} octets in ${seconds.toFixed(2)} s: ${((heard * 8) / seconds / 1e6).toFixed(1)} Mbit/s,`);
+	print(
+		`${String(heard)} octets in ${seconds.toFixed(2)} s: ${((heard * 8) / seconds / 1e6).toFixed(1)} Mbit/s,`,
+	);
 	print(`${String(retransmitted)} segments sent again, round trip ${rtt.toFixed(1)} ms\n`);
 
 	print("client                                                             server");
