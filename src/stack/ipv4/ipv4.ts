@@ -18,6 +18,7 @@ import { type Ipv4Conf, IPV4_CONF } from "./conf.ts";
 import { fragment } from "./fragment.ts";
 import { Icmp } from "./icmp.ts";
 import { logMartian } from "./martian.ts";
+import { forwardOptions, type NotedOptions, readOptions } from "./options.ts";
 import { PathMtus } from "./path-mtu.ts";
 import { Peers } from "./peers.ts";
 import { Reassembly } from "./reassembly.ts";
@@ -58,6 +59,8 @@ export class Ipv4 {
 	/** Better first hops that routers told of, made when the first is believed. */
 	redirects: Redirects | undefined;
 	#reassembly: Reassembly | undefined;
+	/** By frame, with the journey it was on: frames are used again. */
+	#options: WeakMap<Frame, { readonly journey: number; readonly noted: NotedOptions }> | undefined;
 	#decisions: (InputDecision | undefined)[] | undefined;
 
 	constructor(ns: Namespace) {
@@ -110,12 +113,29 @@ export class Ipv4 {
 		);
 		const route = decision.verdict;
 		if (typeof route === "string") return this.#turnAway(frame, inDevice, route);
+		if (ipv4.headerOctets(view, start) > ipv4.MIN_OCTETS && !this.#readOptions(frame, inDevice, route))
+			return;
 		if (route.type === "local") return this.deliver(frame, inDevice);
 		if (route.type === "broadcast" && !this.#forwardsBroadcast(inDevice, route))
 			return this.deliver(frame, inDevice);
 		// A packet sent to everyone on the link is not for anyone elsewhere.
 		if (group) return this.#refuse(frame, device, "ip-broadcast");
 		this.#forward(frame, inDevice, route, decision.redirect);
+	}
+
+	/** Options are rare: what was noted in them is kept beside the frame. Takes the frame when they are refused. */
+	#readOptions(frame: Frame, inDevice: InDevice, route: Route): boolean {
+		const noted = readOptions(this.ns, frame, inDevice, route);
+		if (noted === undefined) return false;
+		(this.#options ??= new WeakMap()).set(frame, { journey: frame.id, noted });
+		return true;
+	}
+
+	/** What was noted in the options of a packet that came in. */
+	optionsOf(frame: Frame): NotedOptions | undefined {
+		if (ipv4.headerOctets(frame.view, frame.start) === ipv4.MIN_OCTETS) return undefined;
+		const known = this.#options?.get(frame);
+		return known?.journey === frame.id ? known.noted : undefined;
 	}
 
 	#refuse(frame: Frame, device: Device, reason: DropReason): void {
@@ -263,6 +283,8 @@ export class Ipv4 {
 		ipv4.decrementTtl(view, start);
 		frame.changed();
 		if (redirect) this.icmp.redirect(frame, inDevice, route);
+		const noted = this.optionsOf(frame);
+		if (noted !== undefined) forwardOptions(this.ns, frame, route, noted);
 		this.#out(frame, route, wayMtu);
 	}
 
