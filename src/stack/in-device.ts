@@ -30,7 +30,6 @@ export interface DeviceConf {
 	shared_media: number;
 	log_martians: number;
 	bc_forwarding: number;
-	accept_source_route: number;
 	src_valid_mark: number;
 }
 
@@ -74,7 +73,6 @@ export const DEVICE_CONF: Readonly<DeviceConf> = {
 	shared_media: 1,
 	log_martians: 0,
 	bc_forwarding: 0,
-	accept_source_route: 0,
 	src_valid_mark: 0,
 };
 

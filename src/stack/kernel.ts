@@ -136,6 +136,12 @@ export class Kernel {
 		return true;
 	}
 
+	/** Milliseconds since midnight UT, as ICMP and IPv4 timestamps have them (`inet_current_timestamp`). */
+	get timeOfDay(): number {
+		const now = this.epoch / 1_000_000n + BigInt(Math.floor(this.world.scheduler.now / 1e6));
+		return Number(now % 86_400_000n);
+	}
+
 	/** An identifier for a ping socket that is not in use (`ping_get_port`). */
 	nextPingId(taken: (id: number) => boolean): number {
 		for (let i = 0; i < 0xffff; i++) {

@@ -4,6 +4,7 @@ import { checksum, copyOctets, type Frame, icmp, ipv4 } from "../../wire/index.t
 import type { InDevice } from "../in-device.ts";
 import type { Route } from "../route.ts";
 import type { Ipv4 } from "./ipv4.ts";
+import { echoOptions } from "./options.ts";
 import { followRedirect } from "./follow-redirect.ts";
 
 /** TOS of ICMP errors: internetwork control (RFC 1812 §4.3.2.5; `RT_TOS … | IPTOS_PREC_INTERNETCONTROL`). */
@@ -80,10 +81,12 @@ export class Icmp {
 		icmp.setType(reply.view, reply.start, icmp.ECHO_REPLY, 0);
 		const tos = ipv4.tos(view, start);
 		reply.trusted = true;
-		frame.release();
 		// What was asked of everyone is answered with an own address.
 		const from = own ? asked : this.#ipv4.ns.selectSource(inDevice, to, "link");
-		this.#send(reply, from, to, tos);
+		const noted = this.#ipv4.optionsOf(frame);
+		const options = noted === undefined ? undefined : echoOptions(this.#ipv4.ns, frame, noted, from);
+		frame.release();
+		this.#send(reply, from, to, tos, options);
 	}
 
 	/** RFC 792 timestamp reply: milliseconds since midnight UT. */
@@ -94,11 +97,10 @@ export class Icmp {
 			return inDevice.device.dropIn(frame, "icmp-unwanted");
 		}
 		const kernel = this.#ipv4.ns.kernel;
-		const now = kernel.epoch / 1_000_000n + BigInt(Math.floor(kernel.world.scheduler.now / 1e6));
 		const reply = kernel.world.frames.begin(icmp.TIMESTAMP_OCTETS);
 		reply.end = reply.start + icmp.TIMESTAMP_OCTETS;
 		copyOctets(frame, at, reply, reply.start, icmp.TIMESTAMP_OCTETS);
-		icmp.answerTimestamp(reply.view, reply.start, Number(now % 86_400_000n));
+		icmp.answerTimestamp(reply.view, reply.start, kernel.timeOfDay);
 		const [to, tos] = [ipv4.source(view, start), ipv4.tos(view, start)];
 		reply.trusted = true;
 		frame.release();
@@ -106,7 +108,7 @@ export class Icmp {
 	}
 
 	/** Puts the IPv4 header in front of an ICMP message and sends it. Takes the frame. */
-	#send(frame: Frame, source: Ip4, destination: Ip4, tos: number): void {
+	#send(frame: Frame, source: Ip4, destination: Ip4, tos: number, options?: Uint8Array): void {
 		const ns = this.#ipv4.ns;
 		const route = ns.route(destination, source);
 		if (route === undefined || route.device === null)
@@ -124,6 +126,7 @@ export class Icmp {
 			source,
 			destination,
 		);
+		if (options !== undefined && options.length > 0) insertOptions(frame, options);
 		this.#ipv4.output(frame, route);
 	}
 
@@ -217,6 +220,18 @@ export class Icmp {
 		const length = ipv4.totalLength(view, quote);
 		this.#ipv4.pathMtus.learn(error.destination, mtu > 0 ? mtu : guess(length));
 	}
+}
+
+/** Puts options behind a header that has none. */
+function insertOptions(frame: Frame, options: Uint8Array): void {
+	const from = frame.start;
+	frame.push(options.length);
+	const { view, bytes, start } = frame;
+	bytes.copyWithin(start, from, from + ipv4.MIN_OCTETS);
+	bytes.set(options, start + ipv4.MIN_OCTETS);
+	view.setUint8(start, 0x40 | ((ipv4.MIN_OCTETS + options.length) / 4));
+	ipv4.setTotalLength(view, start, frame.end - start);
+	ipv4.writeChecksum(view, start);
 }
 
 /** The next smaller MTU in common use (RFC 1191 §7.1). */

@@ -18,6 +18,7 @@ import { type Ipv4Conf, IPV4_CONF } from "./conf.ts";
 import { fragment } from "./fragment.ts";
 import { Icmp } from "./icmp.ts";
 import { logMartian } from "./martian.ts";
+import { forwardOptions, type NotedOptions, readOptions } from "./options.ts";
 import { PathMtus } from "./path-mtu.ts";
 import { Peers } from "./peers.ts";
 import { priorityOf } from "./priority.ts";
@@ -60,6 +61,8 @@ export class Ipv4 {
 	/** Better first hops that routers told of, made when the first is believed. */
 	redirects: Redirects | undefined;
 	#reassembly: Reassembly | undefined;
+	/** By frame, with the journey it was on: frames are used again. */
+	#options: WeakMap<Frame, { readonly journey: number; readonly noted: NotedOptions }> | undefined;
 	#decisions: (InputDecision | undefined)[] | undefined;
 
 	constructor(ns: Namespace) {
@@ -127,6 +130,8 @@ export class Ipv4 {
 		);
 		const route = decision.verdict;
 		if (typeof route === "string") return this.#turnAway(frame, inDevice, route);
+		if (ipv4.headerOctets(view, start) > ipv4.MIN_OCTETS && !this.#readOptions(frame, inDevice, route))
+			return;
 		if (route.type === "local") return this.deliver(frame, inDevice);
 		if (route.type === "broadcast" && !this.#forwardsBroadcast(inDevice, route))
 			return this.deliver(frame, inDevice);
@@ -153,6 +158,21 @@ export class Ipv4 {
 		counters.rxBytes += frame.end - start + ethernet.OCTETS;
 		this.deliver(frame, inDevice);
 		return true;
+	}
+
+	/** Options are rare: what was noted in them is kept beside the frame. Takes the frame when they are refused. */
+	#readOptions(frame: Frame, inDevice: InDevice, route: Route): boolean {
+		const noted = readOptions(this.ns, frame, inDevice, route);
+		if (noted === undefined) return false;
+		(this.#options ??= new WeakMap()).set(frame, { journey: frame.id, noted });
+		return true;
+	}
+
+	/** What was noted in the options of a packet that came in. */
+	optionsOf(frame: Frame): NotedOptions | undefined {
+		if (ipv4.headerOctets(frame.view, frame.start) === ipv4.MIN_OCTETS) return undefined;
+		const known = this.#options?.get(frame);
+		return known?.journey === frame.id ? known.noted : undefined;
 	}
 
 	#refuse(frame: Frame, device: Device, reason: DropReason): void {
@@ -315,11 +335,13 @@ export class Ipv4 {
 		if (redirect) this.icmp.redirect(frame, inDevice, route);
 		const chain = this.ns.hooks.forward;
 		if (chain !== null && chain.run(frame, inDevice, route.device, route) !== ACCEPT) return;
-		this.#out(frame, inDevice, route, wayMtu);
+		this.forwardOn(frame, inDevice, route);
 	}
 
-	/** What follows FORWARD, for a packet that was put together there. Takes the frame (`ip_forward_finish`). */
+	/** What follows FORWARD, for a packet that was put together there, too. Takes the frame (`ip_forward_finish`). */
 	forwardOn(frame: Frame, inDevice: InDevice, route: Route): void {
+		const noted = this.optionsOf(frame);
+		if (noted !== undefined) forwardOptions(this.ns, frame, route, noted);
 		this.#out(frame, inDevice, route, this.mtuOf(route, ipv4.destination(frame.view, frame.start)));
 	}
 
