@@ -1,5 +1,4 @@
 import { formatIp4 } from "../addr/index.ts";
-import type { IpNamespace } from "../stack/index.ts";
 import type { Attachment, Container, ContainerStatus } from "./container.ts";
 import { shortId } from "./ids.ts";
 import { type HostPort, hostPort } from "./publish.ts";
@@ -137,7 +136,7 @@ function settings(container: Container): NetworkSettingsJson {
 	};
 }
 
-function endpointJson(each: Attachment, container: Container<IpNamespace>): EndpointSettingsJson {
+function endpointJson(each: Attachment, container: Container): EndpointSettingsJson {
 	const { endpoint, network } = each;
 	const userDefined = !network.about.predefined;
 	const aliases = userDefined ? [...each.aliases, container.shortId] : null;

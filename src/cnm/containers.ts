@@ -192,7 +192,11 @@ export class ContainerStore<N extends IpNamespace> {
 			undo(() => {
 				if (!host) this.#machine.delNetns(container.name);
 			});
-			if (!host) setSysctls(ns, container.options.sysctls ?? {});
+			if (!host) {
+				// It is in /var/run/docker/netns, where `ip netns` does not look.
+				ns.named = false;
+				setSysctls(ns, container.options.sysctls ?? {});
+			}
 			container.sandbox = new Sandbox(this.#ids.id(), ns, !host, bindings(container));
 			container.runIn(ns);
 			undo(() => {

@@ -13,6 +13,7 @@ import {
 	PortMapper,
 	type StartProxy,
 } from "./drivers/bridge/index.ts";
+import { ChildDriver } from "./drivers/children.ts";
 import { SimpleDriver } from "./drivers/simple.ts";
 import { Ids } from "./ids.ts";
 import { type AddressPoolOptions, cutPools, Ipam, localPools } from "./ipam/index.ts";
@@ -90,6 +91,8 @@ export class Docker<N extends IpNamespace = IpNamespace> {
 		const drivers = new Map<string, NetworkDriver>();
 		for (const driver of [
 			new BridgeDriver({ ns: netns, ids, firewall, ports, userlandProxy }),
+			new ChildDriver("macvlan", netns, ids),
+			new ChildDriver("ipvlan", netns, ids),
 			new SimpleDriver("host"),
 			new SimpleDriver("null"),
 			...(options.drivers ?? []),

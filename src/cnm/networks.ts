@@ -362,7 +362,7 @@ function ipamConfigs(options: NetworkCreateOptions): IpamConfig[] {
 		Subnet: text,
 		IPRange: undefined as string | undefined,
 		Gateway: undefined as string | undefined,
-		aux: {} as Record<string, string>,
+		aux: {},
 	}));
 	for (const range of ranges) {
 		const of = found.find(({ prefix }) => within(cidr(range), prefix));

@@ -72,6 +72,8 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	readonly name: string;
 	readonly kernel: Kernel;
 	readonly loopback: Loopback;
+	/** False for one that `ip netns` does not list: made by a program, with no name in /var/run/netns. */
+	named = true;
 	/** `ip route show table main`. */
 	readonly fib: Fib = new Fib();
 	/** `ip route show table local`. */

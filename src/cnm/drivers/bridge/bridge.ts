@@ -14,6 +14,7 @@ import type {
 import { type Ids, macOf } from "../../ids.ts";
 import { overlap } from "../../ipam/index.ts";
 import { undoing } from "../../undo.ts";
+import { errno } from "../errno.ts";
 import type { Firewall } from "./firewall.ts";
 import { type BridgeConfig, readOptions } from "./options.ts";
 import type { PortMapper } from "./port-mapper.ts";
@@ -129,7 +130,9 @@ export class BridgeDriver implements NetworkDriver {
 			throw failed(`bridge setup failed: failed to create bridge ${config.name} via netlink: file exists`);
 		}
 		try {
-			return [this.#ns.addBridge(config.name, { mac: this.#ids.bridgeMac() }), true];
+			const device = this.#ns.addBridge(config.name, { mac: this.#ids.bridgeMac() });
+			device.txQueueLength = 0; // as netlink has it when nobody says
+			return [device, true];
 		} catch (error) {
 			if (!(error instanceof RangeError || error instanceof NetError)) throw error;
 			throw failed(`failed to create bridge ${config.name} via netlink: numerical result out of range`, {
@@ -160,7 +163,10 @@ export class BridgeDriver implements NetworkDriver {
 			undo(() => {
 				outer.delete();
 			});
-			for (const end of [inner, outer]) if (config.mtu > 0) end.setMtu(config.mtu);
+			for (const end of [inner, outer]) {
+				end.txQueueLength = 0;
+				if (config.mtu > 0) end.setMtu(config.mtu);
+			}
 			try {
 				const port = device.attach(outer);
 				if (!this.#userlandProxy) port.set({ hairpin: true });
@@ -225,10 +231,6 @@ export class BridgeDriver implements NetworkDriver {
 		return endpoint;
 	}
 }
-
-/** The last words of iproute2's text, as Go prints an errno. */
-export const errno = (error: NetError): string =>
-	(error.message.split(": ").at(-1) ?? error.message).replace(/\.$/, "").toLowerCase();
 
 function setMtu(device: Bridge, mtu: number): void {
 	try {
