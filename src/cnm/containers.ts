@@ -140,7 +140,7 @@ export class ContainerStore<N extends IpNamespace> {
 	#name(wanted: string | undefined, id: string): string {
 		if (wanted === undefined) {
 			for (;;) {
-				const name = `${this.#ids.pick(LEFT)}_${this.#ids.pick(RIGHT)}`;
+				const name = `${String(LEFT[this.#ids.below(LEFT.length)])}_${String(RIGHT[this.#ids.below(RIGHT.length)])}`;
 				const numbered = this.all.length > 60 ? `${name}${id.slice(0, 6)}` : name;
 				if (!this.#taken(numbered)) return numbered;
 			}

@@ -1,5 +1,6 @@
 import type { Ip4, Prefix4 } from "../addr/index.ts";
 import type { Device } from "../link/index.ts";
+import type { IpNamespace } from "../stack/index.ts";
 
 /** Options as `docker network create -o KEY=VALUE` gives them. */
 export type DriverOptions = Readonly<Record<string, string>>;
@@ -64,6 +65,8 @@ export interface StaticRoute {
 export interface JoinInfo {
 	/** The device in the host's namespace that becomes the sandbox's; none for `host` and `none`. */
 	readonly device?: Device;
+	/** The namespace it is in now. */
+	readonly from?: IpNamespace;
 	/** What its name in the sandbox begins with: `eth`. */
 	readonly prefix?: string;
 	/** The device's address there; left as it is when not said. */
@@ -86,7 +89,6 @@ export interface NetworkDriver {
 	readonly type: string;
 	/** Whether its networks have subnets. */
 	readonly addresses: boolean;
-	/** Whether the driver wants no gateway address: ipvlan in its third layer. */
 	createNetwork(network: NetworkInfo): void;
 	deleteNetwork(networkId: string): void;
 	createEndpoint(networkId: string, endpoint: EndpointInfo): void;

@@ -37,9 +37,9 @@ export class Ids {
 		return (0x0242_0000_0000 + this.#rng.uint32()) as Mac;
 	}
 
-	/** One of them. */
-	pick<T>(from: readonly T[]): T {
-		return from[this.#rng.below(from.length)]!;
+	/** A whole number below `n`. */
+	below(n: number): number {
+		return this.#rng.below(n);
 	}
 }
 

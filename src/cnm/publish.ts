@@ -102,7 +102,7 @@ export function sortBindings(specs: readonly PortSpec[]): PortBinding[] {
 	// The comparison is no order when ports are equal, so the way of sorting shows: by insertion, as Go's does for few.
 	for (const binding of specs.flatMap(({ bindings }) => bindings)) {
 		let at = sorted.length;
-		while (at > 0 && before(binding, sorted[at - 1]!)) at--;
+		for (let last = sorted[at - 1]; last !== undefined && before(binding, last); last = sorted[at - 1]) at--;
 		sorted.splice(at, 0, binding);
 	}
 	return sorted;

@@ -80,10 +80,10 @@ export class Sandbox {
 	/** Moves the device in and sets it up (`AddInterface`, `configureInterface`). */
 	#populate(endpoint: Endpoint, info: JoinInfo): void {
 		const { device, prefix = "eth" } = info;
-		if (device === undefined) return;
+		if (device === undefined || info.from === undefined) return;
 		const number = this.#next.get(prefix) ?? 0;
 		this.#next.set(prefix, number + 1);
-		(device.owner as IpNamespace).move(device, this.ns, `${prefix}${String(number)}`);
+		info.from.move(device, this.ns, `${prefix}${String(number)}`);
 		endpoint.device = device;
 		if (info.mac !== undefined) device.setMac(info.mac);
 		if (endpoint.address !== undefined) device.addAddress(endpoint.address);

@@ -121,7 +121,7 @@ export class ChildDriver implements NetworkDriver {
 		device.txQueueLength = 0;
 		endpoint.device = device;
 		const mac = this.type === "macvlan" ? { mac: endpoint.mac } : {};
-		const base = { device, disableGatewayService: true, ...mac };
+		const base = { device, from: this.#ns, disableGatewayService: true, ...mac };
 		if (this.type === "ipvlan" && network.mode !== "l2")
 			return { ...base, routes: [{ destination: toPrefix4("0.0.0.0/0", "default") }] };
 		const data = network.ipv4.find(

@@ -65,11 +65,10 @@ export class Ipam {
 	#nextPredefined(): Prefix4 {
 		const count = this.#predefined.length;
 		const reserved = this.#reserved();
-		for (let i = 0; i < count; i++) {
-			const at = (this.#start + i) % count;
-			const subnet = this.#predefined[at]!;
+		const circle = [...this.#predefined.slice(this.#start), ...this.#predefined.slice(0, this.#start)];
+		for (const [i, subnet] of circle.entries()) {
 			if (this.#inUse(subnet) || reserved.some((each) => overlap(each, subnet))) continue;
-			this.#start = (at + 1) % count;
+			this.#start = (this.#start + i + 1) % count;
 			return subnet;
 		}
 		throw notFound(

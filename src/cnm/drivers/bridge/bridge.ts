@@ -193,7 +193,7 @@ export class BridgeDriver implements NetworkDriver {
 	join(networkId: string, endpointId: string): JoinInfo {
 		const { config, gateway } = this.#network(networkId);
 		const { inner, mac } = this.#endpoint(networkId, endpointId);
-		return { device: inner, prefix: config.ifacePrefix, mac, gateway };
+		return { device: inner, from: this.#ns, prefix: config.ifacePrefix, mac, gateway };
 	}
 
 	leave(networkId: string, endpointId: string): void {
