@@ -22,15 +22,14 @@ export interface BridgeConfig {
 	readonly hostIpv4: Ip4;
 }
 
-const BRIDGE = "com.docker.network.bridge.";
 /** libnetwork's network labels (drivers/bridge/labels.go, netlabel/labels.go). */
 export const LABELS = {
-	name: `${BRIDGE}name`,
-	defaultBridge: `${BRIDGE}default_bridge`,
-	icc: `${BRIDGE}enable_icc`,
-	masquerade: `${BRIDGE}enable_ip_masquerade`,
-	hostBinding: `${BRIDGE}host_binding_ipv4`,
-	inhibit: `${BRIDGE}inhibit_ipv4`,
+	name: "com.docker.network.bridge.name",
+	defaultBridge: "com.docker.network.bridge.default_bridge",
+	icc: "com.docker.network.bridge.enable_icc",
+	masquerade: "com.docker.network.bridge.enable_ip_masquerade",
+	hostBinding: "com.docker.network.bridge.host_binding_ipv4",
+	inhibit: "com.docker.network.bridge.inhibit_ipv4",
 	mtu: "com.docker.network.driver.mtu",
 	prefix: "com.docker.network.container_iface_prefix",
 	hostIpv4: "com.docker.network.host_ipv4",
