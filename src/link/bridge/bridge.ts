@@ -88,6 +88,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		return [...this.#ports].reverse();
 	}
 
+	/** The ports, the newest first: the order in which Linux goes through them. */
 	get newestPorts(): readonly BridgePort[] {
 		return this.#ports;
 	}
@@ -413,6 +414,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		this.#replies.push(this, frame);
 	}
 
+	/** A frame of `receiveLater` is through the queue. Takes it. */
 	deliver(frame: Frame): void {
 		this.receive(frame);
 	}
