@@ -40,10 +40,7 @@ const SECONDS_APART: Readonly<Record<string, TcpRecording & { readonly says: str
 	"get-keepalive-curl": {
 		says: "curl of two pages: the client closes first while the server still may speak",
 		capture: "k8-tcp/get-keepalive-curl-a",
-		deeds: [
-			[1, "client", "connect"],
-			...get({ request: 4, header: 6, body: 8, bye: 10, end: 11 }, 72),
-		],
+		deeds: [[1, "client", "connect"], ...get({ request: 4, header: 6, body: 8, bye: 10, end: 11 }, 72)],
 		last: 12,
 	},
 	"get-curl": {

@@ -140,7 +140,7 @@ export async function replayTcp(
 		server: undefined,
 	};
 	if (recording.closed !== true) {
-		listener = (b).tcp.listen({ port, ...recording.server });
+		listener = b.tcp.listen({ port, ...recording.server });
 		listener.onConnection = (socket) => {
 			sockets.server = socket;
 		};
@@ -164,7 +164,10 @@ export async function replayTcp(
 			socket.onWritable = more;
 			more();
 		} else if (what === "read-at") {
-			const [, , , readable, octets] = deed as Extract<Deed, readonly [number, unknown, "read-at", ...unknown[]]>;
+			const [, , , readable, octets] = deed as Extract<
+				Deed,
+				readonly [number, unknown, "read-at", ...unknown[]]
+			>;
 			let done = false;
 			const look = (): void => {
 				if (done || socket.readable < readable) return;
@@ -217,7 +220,11 @@ export async function replayTcp(
 				? all
 				: all
 						.filter((row) => recording.arp === true || !new DissectedFrame(0, row.data).has("arp"))
-						.slice(0, theirs.filter(({ data }) => recording.arp === true || !new DissectedFrame(0, data).has("arp")).length);
+						.slice(
+							0,
+							theirs.filter(({ data }) => recording.arp === true || !new DissectedFrame(0, data).has("arp"))
+								.length,
+						);
 		return scenario.differences(path, theirs, ours, {
 			anchor: { recorded: BigInt(Math.round(start * 1e6)) * 1000n, emulated: 0 },
 			...(recording.arp !== true && {
