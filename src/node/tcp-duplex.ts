@@ -72,22 +72,27 @@ export class TcpDuplex extends Duplex {
 		return this.#connecting;
 	}
 
+	/** The other side's address. */
 	get remoteAddress(): string {
 		return formatIp4(this.connection.remoteAddress);
 	}
 
+	/** The other side's port. */
 	get remotePort(): number {
 		return this.connection.remotePort;
 	}
 
+	/** This side's address. */
 	get localAddress(): string {
 		return formatIp4(this.connection.localAddress);
 	}
 
+	/** This side's port. */
 	get localPort(): number {
 		return this.connection.localPort;
 	}
 
+	/** Called by the stream: somebody wants data. */
 	override _read(): void {
 		this.#wantsData = true;
 		this.#drive();
@@ -104,6 +109,7 @@ export class TcpDuplex extends Duplex {
 		}
 	}
 
+	/** Called by the stream: data to be sent; `done` when it found room. */
 	override _write(data: Uint8Array, _: BufferEncoding, done: (error?: Error | null) => void): void {
 		this.#waiting = { data, done };
 		this.#drive();
@@ -124,12 +130,14 @@ export class TcpDuplex extends Duplex {
 		waiting.done();
 	}
 
+	/** Called by the stream: nothing more will be written. Sends FIN. */
 	override _final(done: (error?: Error | null) => void): void {
 		this.connection.shutdown();
 		this.#drive();
 		done();
 	}
 
+	/** Called by the stream: closes, or resets after an error. */
 	override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
 		if (error !== null) this.connection.abort();
 		else this.connection.close();

@@ -164,10 +164,7 @@ export async function replayTcp(
 			socket.onWritable = more;
 			more();
 		} else if (what === "read-at") {
-			const [, , , readable, octets] = deed as Extract<
-				Deed,
-				readonly [number, unknown, "read-at", ...unknown[]]
-			>;
+			const [, , , readable, octets] = deed;
 			let done = false;
 			const look = (): void => {
 				if (done || socket.readable < readable) return;

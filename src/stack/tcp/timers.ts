@@ -129,7 +129,7 @@ function probeDue(tcb: Tcb): void {
 	}
 	if (tcb.probesOut >= most) return failTimeout(tcb);
 	wakeUp(tcb);
-	if (tcb.packetsOut > 0 || tcb.queue.next === undefined) {
+	if (tcb.packetsOut > 0 || tcb.queue.unsent === tcb.queue.length) {
 		tcb.probesOut = 0;
 		tcb.backoff = 0;
 		return;
