@@ -61,7 +61,7 @@ const uptime = (start: number): string => {
 };
 
 /** What one side said, by sequence number, from the recording. */
-function streamOf(path: string, from: string): Uint8Array {
+export function streamOf(path: string, from: string): Uint8Array {
 	let first: number | undefined;
 	const octets: number[] = [];
 	for (const { data } of recordedFrames(path)) {
