@@ -35,9 +35,11 @@ export class TcpDuplex extends Duplex {
 		};
 		connection.onReadable = () => {
 			this.#give();
+			this.#pause();
 		};
 		connection.onWritable = () => {
 			this.#more();
+			this.#pause();
 		};
 		connection.onClose = (error) => {
 			this.#settleDrive?.();
@@ -65,6 +67,11 @@ export class TcpDuplex extends Duplex {
 			{ what: `the connection to port ${String(connection.remotePort)}`, manner: "patient" },
 		);
 		void open.then(() => undefined);
+	}
+
+	/** Something happened: Node's program has a turn before time goes on. */
+	#pause(): void {
+		if (this.#settleDrive !== undefined) this.#drive();
 	}
 
 	/** True until the handshake is done. */
