@@ -43,7 +43,6 @@ export default async function tcpLoss({ print, save }: ExampleContext): Promise<
 		const arrow = text("ipv4.source") === "192.0.2.1" ? `${what.padEnd(56, " ")} ──>` : `<── ${what}`;
 		print(`${(row.time / 1e6).toFixed(2).padStart(9)} ms  ${arrow}`);
 	}
-	await stream.close();
-	await peer.close();
+	await Promise.all([stream.close(), peer.close()]);
 	save(capture);
 }

@@ -35,9 +35,11 @@ export class TcpDuplex extends Duplex {
 		};
 		connection.onReadable = () => {
 			this.#give();
+			this.#pause();
 		};
 		connection.onWritable = () => {
 			this.#more();
+			this.#pause();
 		};
 		connection.onClose = (error) => {
 			this.#settleDrive?.();
@@ -67,27 +69,37 @@ export class TcpDuplex extends Duplex {
 		void open.then(() => undefined);
 	}
 
+	/** Something happened: Node's program has a turn before time goes on. */
+	#pause(): void {
+		if (this.#settleDrive !== undefined) this.#drive();
+	}
+
 	/** True until the handshake is done. */
 	get connecting(): boolean {
 		return this.#connecting;
 	}
 
+	/** The other side's address. */
 	get remoteAddress(): string {
 		return formatIp4(this.connection.remoteAddress);
 	}
 
+	/** The other side's port. */
 	get remotePort(): number {
 		return this.connection.remotePort;
 	}
 
+	/** This side's address. */
 	get localAddress(): string {
 		return formatIp4(this.connection.localAddress);
 	}
 
+	/** This side's port. */
 	get localPort(): number {
 		return this.connection.localPort;
 	}
 
+	/** Called by the stream: somebody wants data. */
 	override _read(): void {
 		this.#wantsData = true;
 		this.#drive();
@@ -104,6 +116,7 @@ export class TcpDuplex extends Duplex {
 		}
 	}
 
+	/** Called by the stream: data to be sent; `done` when it found room. */
 	override _write(data: Uint8Array, _: BufferEncoding, done: (error?: Error | null) => void): void {
 		this.#waiting = { data, done };
 		this.#drive();
@@ -124,12 +137,14 @@ export class TcpDuplex extends Duplex {
 		waiting.done();
 	}
 
+	/** Called by the stream: nothing more will be written. Sends FIN. */
 	override _final(done: (error?: Error | null) => void): void {
 		this.connection.shutdown();
 		this.#drive();
 		done();
 	}
 
+	/** Called by the stream: closes, or resets after an error. */
 	override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
 		if (error !== null) this.connection.abort();
 		else this.connection.close();

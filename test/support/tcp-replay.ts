@@ -61,7 +61,7 @@ const uptime = (start: number): string => {
 };
 
 /** What one side said, by sequence number, from the recording. */
-function streamOf(path: string, from: string): Uint8Array {
+export function streamOf(path: string, from: string): Uint8Array {
 	let first: number | undefined;
 	const octets: number[] = [];
 	for (const { data } of recordedFrames(path)) {
@@ -140,7 +140,7 @@ export async function replayTcp(
 		server: undefined,
 	};
 	if (recording.closed !== true) {
-		listener = (b).tcp.listen({ port, ...recording.server });
+		listener = b.tcp.listen({ port, ...recording.server });
 		listener.onConnection = (socket) => {
 			sockets.server = socket;
 		};
@@ -217,7 +217,11 @@ export async function replayTcp(
 				? all
 				: all
 						.filter((row) => recording.arp === true || !new DissectedFrame(0, row.data).has("arp"))
-						.slice(0, theirs.filter(({ data }) => recording.arp === true || !new DissectedFrame(0, data).has("arp")).length);
+						.slice(
+							0,
+							theirs.filter(({ data }) => recording.arp === true || !new DissectedFrame(0, data).has("arp"))
+								.length,
+						);
 		return scenario.differences(path, theirs, ours, {
 			anchor: { recorded: BigInt(Math.round(start * 1e6)) * 1000n, emulated: 0 },
 			...(recording.arp !== true && {

@@ -51,6 +51,7 @@ export class TcpListener {
 		return this.#queue.length > this.backlog;
 	}
 
+	/** True once `close` was called. */
 	get closed(): boolean {
 		return this.#closed;
 	}

@@ -1,4 +1,5 @@
 import type { Instant } from "../../sim/index.ts";
+import { tcp } from "../../wire/index.ts";
 import { adjustSpace } from "./receive-window.ts";
 import { readDone } from "./acknowledge.ts";
 import { close, closeSending, fail } from "./closing.ts";
@@ -10,7 +11,7 @@ import { markLost } from "./rack.ts";
 import { discharge } from "./receive-queue.ts";
 import { retransmitLost } from "./retransmit.ts";
 import type { Segment } from "./segment.ts";
-import { SACKED } from "./send-queue.ts";
+import { LOST, RESENT, SACKED } from "./send-queue.ts";
 import type { Tcb } from "./tcb.ts";
 import { timerDue } from "./timers.ts";
 import { write } from "./write.ts";
@@ -114,6 +115,7 @@ export function pathMtuChanged(tcb: Tcb, pathMtu: number, now: Instant): Effects
 	syncMss(tcb, pathMtu);
 	const mss = currentMss(tcb);
 	let lost = false;
+	joinBursts(tcb);
 	for (let i = 0; i < tcb.queue.unsent; i++) {
 		const item = tcb.queue.at(i);
 		if ((item.marks & SACKED) !== 0 || ((item.end - item.sequence) | 0) <= mss) continue;
@@ -131,4 +133,21 @@ export function pathMtuChanged(tcb: Tcb, pathMtu: number, now: Instant): Effects
 	}
 	retransmitLost(tcb);
 	return effects;
+}
+
+/** What left as one burst is cut anew as one: its octets are evenly filled into shorter segments. */
+function joinBursts(tcb: Tcb): void {
+	const { queue } = tcb;
+	for (let i = 0; i + 1 < queue.unsent; i++) {
+		const first = queue.at(i);
+		while (i + 1 < queue.unsent && !first.burstEnd) {
+			const { marks } = queue.at(i + 1);
+			if (((first.marks | marks) & SACKED) !== 0) break;
+			if ((marks & LOST) !== 0) tcb.lostOut--;
+			if ((marks & RESENT) !== 0) tcb.resentOut--;
+			tcb.packetsOut--;
+			queue.join(i);
+			first.flags |= tcp.PSH;
+		}
+	}
 }

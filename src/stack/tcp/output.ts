@@ -292,6 +292,7 @@ function sendBurst(tcb: Tcb, octets: number, mss: number): number {
 		let flags = item.flags | tcp.ACK;
 		if (several && left === 0) flags |= tcp.PSH;
 		item.sentAt = tcb.now;
+		item.burstEnd = left === 0;
 		emit(tcb, item.sequence, size, flags);
 		newDataSent(tcb, item);
 		// `tcp_minshall_update`

@@ -19,8 +19,8 @@ export class Sent {
 	marks = 0;
 	/** When it was sent last. */
 	sentAt = 0;
-	/** Delivered segments of the connection when it was sent, for round-trip samples of SACKed ones. */
-	resent = 0;
+	/** It was the last of its burst, or alone. */
+	burstEnd = true;
 }
 
 /**
@@ -71,7 +71,7 @@ export class SendQueue {
 		item.flags = flags;
 		item.marks = 0;
 		item.sentAt = 0;
-		item.resent = 0;
+		item.burstEnd = true;
 		return item;
 	}
 
@@ -106,7 +106,8 @@ export class SendQueue {
 		first.flags &= ~cutFlags;
 		rest.marks = first.marks;
 		rest.sentAt = first.sentAt;
-		rest.resent = first.resent;
+		rest.burstEnd = first.burstEnd;
+		first.burstEnd = false;
 		this.#insert(i + 1, rest);
 		if (i < this.unsent) this.unsent++;
 	}
@@ -118,6 +119,7 @@ export class SendQueue {
 		first.end = second.end;
 		first.flags |= second.flags;
 		first.marks |= second.marks & EVER_RESENT;
+		first.burstEnd = second.burstEnd;
 		this.#items.splice(this.#head + i + 1, 1);
 		this.#spare.push(second);
 		if (i + 1 < this.unsent) this.unsent--;

@@ -60,6 +60,7 @@ export class TcpServer implements AsyncIterable<TcpStream> {
 		this.#listener.close();
 	}
 
+	/** `using` closes it. */
 	[Symbol.dispose](): void {
 		this.close();
 	}
