@@ -2,7 +2,7 @@
  * What `docker network create -o encrypted` puts between two nodes: VXLAN inside ESP. States and policy are those that
  * dockerd writes by netlink; a mark, which its mangle rule sets, says which packets are meant.
  */
-import { Lab, type Netns } from "vethwork";
+import { Lab } from "vethwork";
 import { describe } from "vethwork/wire";
 import type { ExampleContext } from "../scripts/example-context.ts";
 
@@ -36,7 +36,7 @@ export default async function encryptedOverlay({ print, save }: ExampleContext):
 		node.xfrm.state.add({ ...tmpl, aead: aead(SPI[own]) });
 		node.xfrm.state.add({ ...common, src: dst, dst: src, spi: SPI[other], aead: aead(SPI[other]) });
 		node.xfrm.policy.add({ src, dst, proto: "udp", dport: 4789, dir: "out", mark: MARK, tmpl: [tmpl] });
-		markAll(node);
+		node.iptables(`-t mangle -A OUTPUT -p udp --dport 4789 -j MARK --set-mark ${String(MARK)}`);
 	}
 
 	const capture = lab.capture();
@@ -45,13 +45,4 @@ export default async function encryptedOverlay({ print, save }: ExampleContext):
 	for (const { data } of capture.sightings("node1:eth0")) print(describe(data));
 	print(`\n# ip -s xfrm state\n${nodes[0].xfrm.state.show({ statistics: true })}`);
 	save(capture);
-}
-
-/** In place of `iptables -t mangle -A OUTPUT … -j MARK --set-mark 0xd0c4e3`. */
-function markAll(node: Netns): void {
-	const output = node.ipv4.output.bind(node.ipv4);
-	node.ipv4.output = (frame, route) => {
-		frame.mark = MARK;
-		output(frame, route);
-	};
 }

@@ -19,6 +19,8 @@ export const DROPS = {
 	"ipv6-truncated": "shorter than the IPv6 header or than the payload length it announces",
 	"icmp-truncated": "shorter than an ICMP header",
 	"icmp-csum": "ICMP checksum is wrong",
+	"igmp-truncated": "shorter than an IGMP message or than the sources and records it announces",
+	"igmp-csum": "IGMP checksum is wrong",
 	"udp-truncated": "shorter than a UDP header or than the length it announces",
 	"udp-csum": "UDP checksum is wrong",
 	"tcp-truncated": "shorter than a TCP header or than its data offset announces",
@@ -35,8 +37,10 @@ export const DROPS = {
 	"mtu-exceeded": "longer than the device may send",
 	"rx-length": "longer than the receiving device accepts",
 	"full-ring": "the queue of the cable or device is full",
-	"netem-loss": "lost on the cable, as its impairment asks",
+	"qdisc-drop": "the queueing discipline is full, was emptied, or can never send a frame as long",
+	"netem-loss": "lost in netem, as its options ask",
 	"unicast-filter": "not for the MAC addresses this NIC accepts, and not promiscuous",
+	"multicast-filter": "for a group that nobody joined on this NIC, and it does not accept all of them",
 	"unhandled-proto": "no handler for this EtherType",
 	otherhost: "addressed to another host's MAC",
 	"dev-noarp": "ARP on a device that does not use it",
@@ -55,7 +59,15 @@ export const DROPS = {
 	"stp-ignored": "a BPDU that nothing here waits for: STP is off, or the port is disabled",
 	"stp-guard": "a BPDU at a port with guard on; the port is disabled now",
 	"vlan-ingress": "the port does not accept frames of this VLAN",
+	"port-security":
+		"the switch port knows as many addresses as it may, or the address is secured on another port",
+	"mac-not-allowed":
+		"the switch port takes frames from the addresses on its list only, and this source is none of them",
 	"vlan-unknown": "no VLAN device for this tag",
+
+	// ipvlan.
+	"ipvlan-private": "for a sibling of an ipvlan in private mode",
+	"ipvlan-group": "multicast or broadcast out of an ipvlan in l3 mode",
 
 	// VXLAN.
 	"vxlan-vni-not-found": "no VXLAN device of this VNI on this socket",
@@ -86,6 +98,19 @@ export const DROPS = {
 	"arp-ignored": "an ARP request that arp_ignore or the source address forbids to answer",
 	"arp-proxy-queuefull": "too many ARP requests wait for their proxy answer",
 
+	// IP virtual server.
+	"ipvs-no-destination": "no real server of the virtual service takes a new connection",
+	"ipvs-destination-gone": "the real server of its connection was removed",
+	"ipvs-reused": "a SYN on a connection that is over: the next one begins a new connection",
+	"ipvs-no-connection": "from a real server, but of no connection (nat_icmp_send)",
+
+	// Netfilter.
+	"iptables-drop": "a rule of iptables or the policy of a chain",
+	"conntrack-full": "nf_conntrack: table full, dropping packet",
+	"conntrack-clash": "the flow cannot be told from another one: the same addresses and ports",
+	"conntrack-device": "its masquerading flow went out by another device before",
+	"nat-redirect": "an ICMP redirect about a packet whose addresses were translated",
+
 	// IPsec. The detail is the counter of /proc/net/xfrm_stat.
 	"xfrm-policy": "an IPsec policy refuses it, or it did not come as one demands",
 	"xfrm-no-state": "no IPsec state for its SPI, or for the template of its policy",
@@ -98,6 +123,9 @@ export const DROPS = {
 	// Above IP.
 	"ip-noproto": "no handler for this IP protocol",
 	"no-socket": "no socket on this port",
+	"socket-backlog": "the listening socket's queue is full",
+	"tcp-flags": "a segment with flags that make no sense in this state",
+	"tcp-reset": "a segment that ended or found the end of its connection, answered by a reset",
 	"socket-rcvbuff": "the socket's receive buffer is full",
 	"icmp-unwanted": "an ICMP message nothing here waits for",
 	"icmp-echo-ignored": "echo requests to broadcast addresses are ignored",

@@ -1,8 +1,9 @@
 import type { Ip4, Mac, Prefix4 } from "../addr/index.ts";
 import { NetError } from "../errors.ts";
-import { Cable, type CableOptions, type Nic, type PhysicalSwitch } from "../link/index.ts";
+import type { Nic, PhysicalSwitch, SwitchPort, SwitchPortOptions } from "../link/index.ts";
 import type { Duration } from "../sim/index.ts";
 import type { Kernel } from "../stack/index.ts";
+import { type LabCableOptions, plugIn } from "./cabling.ts";
 import { Netns } from "./netns.ts";
 
 /** One network card of a host. */
@@ -11,11 +12,13 @@ export interface NicOptions {
 	readonly address?: string | Prefix4 | readonly (string | Prefix4)[];
 	/** Default gateway. */
 	readonly gateway?: Ip4 | string;
-	/** The switch its cable goes to. */
-	readonly attach?: PhysicalSwitch;
+	/** The switch its cable goes to, or a port of one. */
+	readonly attach?: PhysicalSwitch | SwitchPort;
 	readonly mac?: Mac | string;
 	readonly mtu?: number;
-	readonly cable?: CableOptions;
+	readonly cable?: Omit<LabCableOptions, "port">;
+	/** What the new port at the switch is set to. */
+	readonly port?: SwitchPortOptions;
 }
 
 /** What a host is made of. */
@@ -47,8 +50,10 @@ export class Host {
 		const nic = this.netns.addNic(name, options.mac === undefined ? {} : { mac: options.mac });
 		try {
 			if (options.mtu !== undefined) nic.setMtu(options.mtu);
-			if (options.attach !== undefined)
-				new Cable(this.kernel.world, nic, options.attach.addPort(), options.cable);
+			if (options.attach !== undefined) {
+				const port = options.port === undefined ? {} : { port: options.port };
+				plugIn(this.kernel.world, nic, options.attach, { ...options.cable, ...port });
+			}
 			for (const address of listOf(options.address)) nic.addAddress(address);
 			nic.up();
 			if (options.gateway !== undefined) this.netns.routes.add("default", { via: options.gateway });

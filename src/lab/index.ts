@@ -1,3 +1,4 @@
+export type { LabCableOptions } from "./cabling.ts";
 export { Host, type HostOptions, type NicOptions } from "./host.ts";
 export { type Explanation, Lab, type LabOptions, type LabVethEnd } from "./lab.ts";
 export { Netns } from "./netns.ts";

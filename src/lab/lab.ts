@@ -1,12 +1,12 @@
 import { formatIp4, type Ip4 } from "../addr/index.ts";
 import { NetError } from "../errors.ts";
 import {
-	Cable,
-	type CableOptions,
+	type Cable,
 	Device,
 	type Drop,
 	PhysicalSwitch,
 	type Plug,
+	type SwitchOptions,
 	type Veth,
 	World,
 } from "../link/index.ts";
@@ -29,6 +29,7 @@ import {
 	Scheduler,
 } from "../sim/index.ts";
 import { IpNamespace, Kernel } from "../stack/index.ts";
+import { type LabCableOptions, plugIn } from "./cabling.ts";
 import { Host, type HostOptions } from "./host.ts";
 import { Netns } from "./netns.ts";
 
@@ -105,9 +106,6 @@ export class Lab implements CaptureHost {
 		};
 		this.epoch = readEpoch(options.epoch ?? EPOCH);
 		this.#kernel = this.#boot("lab", options.uptime);
-		this.world.dropListeners.push((drop) => {
-			if (this.#captures.length > 0) this.#drops.push(drop);
-		});
 	}
 
 	/** Virtual nanoseconds since the lab's epoch. */
@@ -146,10 +144,10 @@ export class Lab implements CaptureHost {
 		return new Kernel(name, this.world, this.#driver, this.epoch, up);
 	}
 
-	/** A physical learning switch. Throws `NetError` EEXIST. */
-	switch(name: string): PhysicalSwitch {
+	/** A physical learning switch, unmanaged until a port is configured. Throws `NetError` EEXIST, RangeError. */
+	switch(name: string, options: SwitchOptions = {}): PhysicalSwitch {
 		this.#checkName(name);
-		const made = new PhysicalSwitch(this.world, name);
+		const made = new PhysicalSwitch(this.world, name, options);
 		this.#switches.set(name, made);
 		return made;
 	}
@@ -159,9 +157,12 @@ export class Lab implements CaptureHost {
 		return IpNamespace.addVethPair(a, b);
 	}
 
-	/** A cable between two cards, or a card and a port of a switch. */
-	cable(a: Plug, b: Plug | PhysicalSwitch, options: CableOptions = {}): Cable {
-		return new Cable(this.world, a, b instanceof PhysicalSwitch ? b.addPort() : b, options);
+	/**
+	 * A cable between two cards, ports or switches; at a switch it goes into a new port, set to `port`. Throws
+	 * RangeError, TypeError for options out of range, `NetError` EBUSY for a plug that has a cable.
+	 */
+	cable(a: Plug | PhysicalSwitch, b: Plug | PhysicalSwitch, options: LabCableOptions = {}): Cable {
+		return plugIn(this.world, a, b, options);
 	}
 
 	#register(ns: Netns): void {
@@ -200,6 +201,8 @@ export class Lab implements CaptureHost {
 	/** Starts a capture: all interfaces, or those a glob over `namespace:device` or a function chooses. */
 	capture(selection: CaptureSelection = "*:*"): Capture {
 		const capture = new Capture(this, selection);
+		// Packets are followed to their end from the first capture on: nobody pays for that before.
+		if (this.#captures.length === 0) this.onDrop((drop) => this.#drops.push(drop));
 		this.#captures.push(capture);
 		return capture;
 	}

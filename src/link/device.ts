@@ -5,7 +5,13 @@ import { NetError } from "../errors.ts";
 import type { Jiffies } from "../sim/index.ts";
 import type { Frame } from "../wire/index.ts";
 import { ethernet, vlan } from "../wire/index.ts";
+import type { AddressListener, Layer3Upper } from "./layer3.ts";
+import { ALL_NODES_MAC, MulticastList } from "./multicast-list.ts";
+import { operState, type OperState } from "./operstate.ts";
+import type { Qdisc } from "./qdisc/qdisc.ts";
 import { IN, OUT, type Tap, tapFor } from "./tap.ts";
+import { UnicastList } from "./unicast-list.ts";
+import { isTag } from "./vlan/tag.ts";
 import type { World } from "./world.ts";
 
 /** `ip -s link`: frames and octets seen, refused and spoilt at one device. */
@@ -29,6 +35,11 @@ export const NEIGHBOUR_NOT_VALID = -2;
 export interface DeviceInput {
 	/** A frame that no bridge, VLAN or other upper device took. Takes the frame. */
 	receive(frame: Frame): void;
+	/**
+	 * An IPv4 packet that another namespace's stack found to be for this device (ipvlan l3s); the frame starts at
+	 * its IPv4 header. True when it was for this namespace and was taken; else it stays the caller's.
+	 */
+	receivePacket(frame: Frame): boolean;
 }
 
 /** What a device needs of the network namespace it lives in. Declared here, implemented by `stack`. */
@@ -52,6 +63,11 @@ export interface DeviceOwner {
 	neighbourMac(device: Device, address: Ip4, fit: "connected" | "valid"): number;
 	/** True when the device has the address. */
 	hasAddress(device: Device, address: Ip4): boolean;
+	/**
+	 * An IPv4 packet of another namespace leaves by the device: routed here, by that device alone, its TTL as it is
+	 * (ipvlan l3). The frame starts at its IPv4 header. Takes the frame.
+	 */
+	sendPacket(frame: Frame, device: Device): void;
 	/** A tunnel carries no more than `mtu` octets to the destination of the packet behind the Ethernet header. */
 	tooLong(frame: Frame, mtu: number): void;
 }
@@ -64,8 +80,10 @@ export interface Upper {
 	lowerChanged(device: Device): void;
 	/** The lower device is being deleted. */
 	lowerGone(device: Device): void;
-	/** The device that `ip link show` names as `master`. */
-	readonly master: Device;
+	/** The device that `ip link show` names as `master`; null above a macvlan or ipvlan parent, which has none. */
+	readonly master: Device | null;
+	/** Stays on its lower device when that moves to another namespace, as macvlan and ipvlan do. */
+	readonly staysOnMove?: boolean;
 }
 
 /** A VLAN device on this one: takes frames with its tag. */
@@ -75,11 +93,18 @@ export interface TagTaker {
 	lowerGone(): void;
 }
 
+/** A device that cannot be without a lower one. */
+export interface Dependent {
+	/** The lower device is being deleted, or moved away. */
+	lowerGone(): void;
+}
+
 /** A device that no namespace has taken in yet is down: nothing comes up from it. */
 const NOWHERE: DeviceInput = {
 	receive: (frame) => {
 		frame.release();
 	},
+	receivePacket: () => false,
 };
 
 /** Longest device name Linux keeps (`IFNAMSIZ` less the final zero). */
@@ -91,46 +116,81 @@ const MAX_MTU = 65_535;
 export const FORWARDABLE_EXTRA: number = ethernet.OCTETS + vlan.OCTETS;
 
 /**
+ * True for a frame that is short enough for a device within the same machine (`is_skb_forwardable`). The outermost
+ * tag does not count: the kernel carries it beside the frame.
+ */
+export function isForwardable(frame: Frame, device: Device): boolean {
+	const beyond = frame.end - frame.start - device.mtu - FORWARDABLE_EXTRA;
+	return beyond <= 0 || (beyond <= vlan.OCTETS && isTag(ethernet.type(frame.view, frame.start)));
+}
+
+/**
  * A network device: frames in here, frames out there.
  *
- *     transmit(frame)   from above, out to the medium     tap (out) → send
+ *     transmit(frame)   from above, out to the medium     qdisc → tap (out) → send
  *     receive(frame)    from the medium, up               tap (in) → VLAN device → upper → namespace
  *
  * Both take the frame. Subclasses give `send`, the medium. Reference: `__dev_queue_xmit` and
  * `__netif_receive_skb_core` in net/core/dev.c.
  */
 export abstract class Device {
-	readonly world: World;
-	/** The word after `type` in `ip -d link`: "veth", "bridge", "vxlan" … */
-	abstract readonly kind: string;
-	readonly counters: DeviceCounters = new DeviceCounters();
-	/** Interface number, unique in the namespace. */
-	index = 0;
+	// What every frame reads comes first: a device is several lines of cache, and a host may have a thousand.
+	/** `ip link set … up` was said. */
 	isUp = false;
 	/** True when something answers at the other end. Devices without a medium always have it. */
 	carrier = true;
-	/** What takes frames here last: the namespace's side of the device. */
-	input: DeviceInput = NOWHERE;
+	/** The queueing discipline frames wait in on their way out (`tc qdisc … root`); `null` for none. */
+	qdisc: Qdisc | null = null;
+	/** All taps as one, or none: one test on the path of a frame. */
+	protected tap: Tap | null = null;
+	#mtu: number;
+	readonly world: World;
+	readonly counters: DeviceCounters = new DeviceCounters();
 	/** What takes frames here before the namespace does. */
 	upper: Upper | null = null;
 	/** VLAN devices on this one, by `tpid << 12 | vid`. */
 	vlans: Map<number, TagTaker> | null = null;
-	/** Neighbour resolution is not used (`IFF_NOARP`). */
-	noArp = false;
+	/** What takes frames here last: the namespace's side of the device. */
+	input: DeviceInput = NOWHERE;
 	/** The address in the two parts in which it is written into headers. */
 	macHigh = 0;
 	macLow = 0;
+
+	/** The word after `type` in `ip -d link`: "veth", "bridge", "vxlan" … */
+	abstract readonly kind: string;
+	/** Interface number, unique in the namespace. */
+	index = 0;
+	/** The device this one lies on: of a VLAN, macvlan or ipvlan. */
+	readonly lower: Device | null = null;
+	/** The group addresses listened to (`ip maddress`). */
+	readonly multicast: MulticastList = new MulticastList();
+	/** Devices that cannot be without this one, VLANs aside: deleted with it. */
+	dependents: Set<Dependent> | null = null;
+	/** Hears of the device's IPv4 addresses. */
+	addressListener: AddressListener | null = null;
+	/** Whose packets come up to the stack by this device, when not its own. */
+	layer3: Layer3Upper | null = null;
+	/** Neighbour resolution is not used (`IFF_NOARP`). */
+	noArp = false;
+	/** True from the first time it was up: until then `ip link` shows `qdisc noop`. */
+	wasUp = false;
+	/** `txqueuelen`: frames a queue of the device may hold unless its qdisc says otherwise. */
+	txQueueLength = 1000;
+	/** `ignore_routes_with_linkdown`, the device's or its namespace's: without carrier its routes are not used. */
+	ignoreLinkdown = false;
 	/** True once deleted: frames still on their way to it are dropped. */
 	gone = false;
 
 	#name: string;
 	#owner: DeviceOwner;
 	#mac: Mac;
-	#mtu: number;
 	#promiscuity = 0;
+	#unicast: UnicastList | null = null;
+	/** Ends the promiscuous mode that stands for a filter of addresses. */
+	#unfiltered: (() => void) | null = null;
+	/** Takes frames for the addresses of `addUnicast` alone (`IFF_UNICAST_FLT`); others become promiscuous for them. */
+	protected readonly filtersUnicast: boolean = false;
 	#taps: readonly Tap[] = [];
-	/** All taps as one, or none: one test on the path of a frame. */
-	protected tap: Tap | null = null;
 
 	constructor(world: World, owner: DeviceOwner, name: string, mac: Mac, mtu: number) {
 		checkName(name);
@@ -140,6 +200,7 @@ export abstract class Device {
 		this.#mac = mac;
 		this.#mtu = mtu;
 		this.#splitMac();
+		this.multicast.add(ALL_NODES_MAC);
 	}
 
 	#splitMac(): void {
@@ -177,14 +238,34 @@ export abstract class Device {
 		return 0;
 	}
 
+	/** `state` in `ip link`. */
+	get operstate(): OperState {
+		return operState(this);
+	}
+
 	/** True while somebody wants all frames, also those for other MACs (`IFF_PROMISC`). */
 	get promiscuous(): boolean {
 		return this.#promiscuity > 0;
 	}
 
-	/** Down from the namespace: taps, then the medium. Takes the frame. */
+	/** The device that `ip link` names behind the `@`: a veth's peer, what a VLAN is on; `null` for none. */
+	get link(): Device | null {
+		return null;
+	}
+
+	/**
+	 * Down from the namespace: the queue if there is one, taps, then the medium. Without carrier nothing is sent
+	 * (`dev_deactivate` puts the noop queue in the place of any other). Takes the frame.
+	 */
 	transmit(frame: Frame): void {
 		if (!this.isUp) return this.dropOut(frame, "dev-down");
+		if (!this.carrier) return this.dropOut(frame, "no-carrier");
+		if (this.qdisc !== null) return this.qdisc.send(frame);
+		this.startXmit(frame);
+	}
+
+	/** Out of the queue: taps, then the medium (`dev_hard_start_xmit`). Takes the frame. */
+	startXmit(frame: Frame): void {
 		if (this.tap !== null) this.tap.see(frame, this, OUT);
 		this.send(frame);
 	}
@@ -199,17 +280,22 @@ export abstract class Device {
 		this.counters.rxPackets++;
 		this.counters.rxBytes += frame.end - frame.start;
 		if (this.tap !== null) this.tap.see(frame, this, IN);
-		if (this.vlans !== null && this.#takenByVlan(frame, this.vlans)) return;
+		this.passUp(frame);
+	}
+
+	/** `receive` behind counters and taps. Takes the frame. */
+	protected passUp(frame: Frame): void {
+		if (this.vlans !== null && this.takenByVlan(frame)) return;
 		const upper = this.upper;
 		if (upper !== null) upper.receive(frame, this);
 		else this.input.receive(frame);
 	}
 
-	#takenByVlan(frame: Frame, vlans: Map<number, TagTaker>): boolean {
+	/** Gives a frame to the VLAN device of its tag, if there is one; says whether it took it. */
+	takenByVlan(frame: Frame): boolean {
 		const type = ethernet.type(frame.view, frame.start);
-		if (type !== vlan.TPID_CUSTOMER && type !== vlan.TPID_SERVICE) return false;
-		if (frame.end - frame.start < ethernet.OCTETS + vlan.OCTETS) return false;
-		const taker = vlans.get((type << 12) | vlan.vid(frame.view, frame.start + ethernet.OCTETS));
+		if (!isTag(type) || frame.end - frame.start < ethernet.OCTETS + vlan.OCTETS) return false;
+		const taker = this.vlans?.get((type << 12) | vlan.vid(frame.view, frame.start + ethernet.OCTETS));
 		if (taker === undefined) return false;
 		taker.receiveTagged(frame);
 		return true;
@@ -236,6 +322,7 @@ export abstract class Device {
 	up(): void {
 		if (this.isUp) return;
 		this.isUp = true;
+		this.wasUp = true;
 		this.changed();
 	}
 
@@ -296,6 +383,7 @@ export abstract class Device {
 		this.gone = true;
 		this.upper?.lowerGone(this);
 		for (const taker of [...(this.vlans?.values() ?? [])]) taker.lowerGone();
+		for (const dependent of [...(this.dependents ?? [])]) dependent.lowerGone();
 		this.#owner.deviceGone(this);
 	}
 
@@ -312,27 +400,61 @@ export abstract class Device {
 	addTap(tap: Tap): () => void {
 		this.#taps = [...this.#taps, tap];
 		this.tap = tapFor(this.#taps);
-		this.#promiscuity++;
+		const release = this.promisc();
 		return () => {
 			if (!this.#taps.includes(tap)) return;
 			this.#taps = this.#taps.filter((each) => each !== tap);
 			this.tap = tapFor(this.#taps);
-			this.#promiscuity--;
+			release();
 		};
 	}
 
 	/** `ip link set … promisc on`; returns what takes it back. */
 	promisc(): () => void {
-		this.#promiscuity++;
+		if (++this.#promiscuity === 1) this.rxModeChanged();
 		let on = true;
 		return () => {
-			if (on) this.#promiscuity--;
+			if (!on) return;
 			on = false;
+			if (--this.#promiscuity === 0) this.rxModeChanged();
 		};
+	}
+
+	/** Takes frames for one more address, once for each call (`dev_uc_add`). */
+	addUnicast(mac: Mac): void {
+		(this.#unicast ??= new UnicastList()).add(mac);
+		if (!this.filtersUnicast) this.#unfiltered ??= this.promisc();
+		this.rxModeChanged();
+	}
+
+	/** Takes one call of `addUnicast` back (`dev_uc_del`). */
+	delUnicast(mac: Mac): void {
+		this.#unicast?.del(mac);
+		if (this.unicast.length === 0) {
+			this.#unfiltered?.();
+			this.#unfiltered = null;
+		}
+		this.rxModeChanged();
+	}
+
+	/** The addresses added to the filter. */
+	get unicast(): readonly Mac[] {
+		return this.#unicast?.macs ?? [];
+	}
+
+	/** True for an address added to the filter. */
+	hasUnicast(mac: Mac): boolean {
+		return this.#unicast?.has(mac) === true;
+	}
+
+	/** What the device has to take changed: devices on others pass it down (`ndo_set_rx_mode`). */
+	protected rxModeChanged(): void {
+		// Most devices take everything that reaches them.
 	}
 
 	/** Tells everyone who follows the device's state. */
 	protected changed(): void {
+		if (!this.isUp || !this.carrier) this.qdisc?.reset();
 		this.upper?.lowerChanged(this);
 		for (const taker of [...(this.vlans?.values() ?? [])]) taker.lowerChanged(this);
 		this.#owner.deviceChanged(this);

@@ -1,6 +1,7 @@
 import { ZERO_MAC } from "../addr/index.ts";
 import type { Lane, Sink } from "../sim/index.ts";
 import type { Frame } from "../wire/index.ts";
+import { ALL_NODES_MAC } from "./multicast-list.ts";
 import { Device, type DeviceOwner } from "./device.ts";
 import type { World } from "./world.ts";
 
@@ -18,6 +19,7 @@ export class Loopback extends Device implements Sink<Frame> {
 		super(world, owner, "lo", ZERO_MAC, LOOPBACK_MTU);
 		this.#lane = world.scheduler.lane(0);
 		this.noArp = true;
+		this.multicast.delete(ALL_NODES_MAC);
 	}
 
 	protected override send(frame: Frame): void {

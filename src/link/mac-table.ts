@@ -9,8 +9,8 @@ const FIRST_SLOTS = 16;
  * with the VLAN id above them (`keyHigh`). Both are read from a frame without arithmetic on 48 bits.
  */
 export class MacTable<T extends object> {
-	#low = new Uint32Array(FIRST_SLOTS);
-	#high = new Uint32Array(FIRST_SLOTS);
+	/** Both halves of the key of a slot side by side: one line of cache. */
+	#keys = new Uint32Array(FIRST_SLOTS * 2);
 	#values: (T | undefined)[] = new Array<T | undefined>(FIRST_SLOTS).fill(undefined);
 	#mask = FIRST_SLOTS - 1;
 	#size = 0;
@@ -27,7 +27,7 @@ export class MacTable<T extends object> {
 		for (;;) {
 			const value = this.#values[slot];
 			if (value === undefined) return undefined;
-			if (this.#low[slot] === low && this.#high[slot] === high) return value;
+			if (this.#keys[slot * 2] === low && this.#keys[slot * 2 + 1] === high) return value;
 			slot = (slot + 1) & mask;
 		}
 	}
@@ -38,14 +38,14 @@ export class MacTable<T extends object> {
 		const mask = this.#mask;
 		let slot = spread(low, high) & mask;
 		while (this.#values[slot] !== undefined) {
-			if (this.#low[slot] === low && this.#high[slot] === high) {
+			if (this.#keys[slot * 2] === low && this.#keys[slot * 2 + 1] === high) {
 				this.#values[slot] = value;
 				return;
 			}
 			slot = (slot + 1) & mask;
 		}
-		this.#low[slot] = low;
-		this.#high[slot] = high;
+		this.#keys[slot * 2] = low;
+		this.#keys[slot * 2 + 1] = high;
 		this.#values[slot] = value;
 		this.#size++;
 	}
@@ -56,7 +56,7 @@ export class MacTable<T extends object> {
 		let slot = spread(low, high) & mask;
 		for (;;) {
 			if (this.#values[slot] === undefined) return false;
-			if (this.#low[slot] === low && this.#high[slot] === high) break;
+			if (this.#keys[slot * 2] === low && this.#keys[slot * 2 + 1] === high) break;
 			slot = (slot + 1) & mask;
 		}
 		this.#size--;
@@ -66,10 +66,10 @@ export class MacTable<T extends object> {
 			slot = (slot + 1) & mask;
 			const value = this.#values[slot];
 			if (value === undefined) break;
-			const home = spread(this.#low[slot]!, this.#high[slot]!) & mask;
+			const home = spread(this.#keys[slot * 2]!, this.#keys[slot * 2 + 1]!) & mask;
 			if (((slot - home) & mask) < ((slot - gap) & mask)) continue;
-			this.#low[gap] = this.#low[slot]!;
-			this.#high[gap] = this.#high[slot]!;
+			this.#keys[gap * 2] = this.#keys[slot * 2]!;
+			this.#keys[gap * 2 + 1] = this.#keys[slot * 2 + 1]!;
 			this.#values[gap] = value;
 			gap = slot;
 		}
@@ -83,15 +83,14 @@ export class MacTable<T extends object> {
 	}
 
 	#grow(): void {
-		const [low, high, values] = [this.#low, this.#high, this.#values];
+		const [keys, values] = [this.#keys, this.#values];
 		const slots = (this.#mask + 1) * 2;
-		this.#low = new Uint32Array(slots);
-		this.#high = new Uint32Array(slots);
+		this.#keys = new Uint32Array(slots * 2);
 		this.#values = new Array<T | undefined>(slots).fill(undefined);
 		this.#mask = slots - 1;
 		this.#size = 0;
 		for (const [slot, value] of values.entries()) {
-			if (value !== undefined) this.set(low[slot]!, high[slot]!, value);
+			if (value !== undefined) this.set(keys[slot * 2]!, keys[slot * 2 + 1]!, value);
 		}
 	}
 }
@@ -105,7 +104,8 @@ export const macLow = (mac: number): number => mac % 0x1_0000_0000;
 /** The upper 16 bits of a MAC held as a number. */
 export const macHigh = (mac: number): number => Math.floor(mac / 0x1_0000_0000);
 
-function spread(low: number, high: number): number {
+/** Mixes the two halves of a key; tables take its lowest bits. */
+export function spread(low: number, high: number): number {
 	let mixed = Math.imul(low, 0x9e37_79b1) ^ Math.imul(high, 0x85eb_ca77);
 	mixed ^= mixed >>> 15;
 	return Math.imul(mixed, 0x2c1b_3c6d) >>> 8;

@@ -1,4 +1,4 @@
-import type { Mac } from "../addr/index.ts";
+import { BROADCAST_MAC, type Mac } from "../addr/index.ts";
 import { ethernet, type Frame } from "../wire/index.ts";
 import type { CableEnd, Plug } from "./cable.ts";
 import { Device, type DeviceOwner } from "./device.ts";
@@ -7,12 +7,12 @@ import type { World } from "./world.ts";
 const ETH_DATA_LEN = 1500;
 
 /**
- * A physical network card: takes frames for its own address, for groups, and for the addresses added to its
- * filter; in promiscuous mode all. Without a cable it has no carrier.
+ * A physical network card: takes frames for its own address, for everyone, for the groups joined on it, and for
+ * the addresses added to its filter; in promiscuous mode all. Without a cable it has no carrier.
  */
 export class Nic extends Device implements Plug {
 	override readonly kind = "nic";
-	readonly #filter = new Set<Mac>();
+	protected override readonly filtersUnicast = true;
 	#cable: CableEnd | null = null;
 
 	constructor(world: World, owner: DeviceOwner, name: string, mac: Mac) {
@@ -25,45 +25,70 @@ export class Nic extends Device implements Plug {
 	}
 
 	protected override send(frame: Frame): void {
-		if (this.#cable === null || !this.carrier) return this.dropOut(frame, "no-carrier");
+		if (this.#cable === null) return this.dropOut(frame, "no-carrier");
 		this.counters.txPackets++;
 		this.counters.txBytes += frame.end - frame.start;
 		frame.mark = 0;
+		frame.forgetFlow();
 		this.#cable.send(frame);
 	}
 
 	/** A frame comes out of the cable. */
 	deliver(frame: Frame): void {
-		if (!this.promiscuous && !this.#accepts(frame)) return this.dropIn(frame, "unicast-filter");
+		if (this.promiscuous) return this.receive(frame);
+		const group = (ethernet.dstHigh(frame.view, frame.start) & 0x0100) !== 0;
+		if (group ? !this.#listens(frame) : !this.#accepts(frame)) {
+			return this.dropIn(frame, group ? "multicast-filter" : "unicast-filter");
+		}
 		this.receive(frame);
+	}
+
+	/** Broadcasts, and the groups somebody here joined. */
+	#listens(frame: Frame): boolean {
+		if (frame.end - frame.start < ethernet.OCTETS) return true;
+		const mac = ethernet.dst(frame.view, frame.start);
+		return mac === BROADCAST_MAC || this.multicast.accepts(mac);
 	}
 
 	#accepts(frame: Frame): boolean {
 		if (frame.end - frame.start < ethernet.OCTETS) return true;
 		const high = ethernet.dstHigh(frame.view, frame.start);
-		if ((high & 0x0100) !== 0) return true;
 		if (high === this.macHigh && ethernet.dstLow(frame.view, frame.start) === this.macLow) return true;
-		return this.#filter.size > 0 && this.#filter.has(ethernet.dst(frame.view, frame.start));
+		return this.hasUnicast(ethernet.dst(frame.view, frame.start));
 	}
 
-	/** Accepts frames for one more address (`dev_uc_add`). */
-	addUnicast(mac: Mac): void {
-		this.#filter.add(mac);
-	}
-
-	/** `dev_uc_del`. */
-	delUnicast(mac: Mac): void {
-		this.#filter.delete(mac);
+	get hasCable(): boolean {
+		return this.#cable !== null;
 	}
 
 	plugged(end: CableEnd | null): void {
 		this.#cable = end;
-		this.carrierChanged(end !== null);
+		if (end === null) this.carrierChanged(false);
+		else end.light(this.isUp);
 	}
 
 	carrierChanged(carrier: boolean): void {
 		if (this.carrier === carrier) return;
 		this.carrier = carrier;
-		this.changed();
+		// A card that is down has no link to speak of: going up or down tells enough.
+		if (this.isUp) this.changed();
+	}
+
+	/** Sets the card up: its light goes on, and there is a link when the far end's is on too. */
+	override up(): void {
+		this.#cable?.light(true);
+		super.up();
+	}
+
+	/** Sets the card down, which the far end sees as the loss of its link. */
+	override down(): void {
+		super.down();
+		this.#cable?.light(false);
+	}
+
+	/** Takes the card out of its machine, and the cable out of it. */
+	override delete(): void {
+		super.delete();
+		this.#cable?.unplug();
 	}
 }

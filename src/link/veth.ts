@@ -1,7 +1,7 @@
 import type { Mac } from "../addr/index.ts";
 import type { Lane, Sink } from "../sim/index.ts";
 import type { Frame } from "../wire/index.ts";
-import { Device, FORWARDABLE_EXTRA, type DeviceOwner } from "./device.ts";
+import { Device, type DeviceOwner, FORWARDABLE_EXTRA, isForwardable } from "./device.ts";
 import type { World } from "./world.ts";
 
 const ETH_DATA_LEN = 1500;
@@ -35,6 +35,10 @@ export class Veth extends Device implements Sink<Frame> {
 		return 10_000;
 	}
 
+	override get link(): Veth | null {
+		return this.#peer;
+	}
+
 	/** Ties two ends together. Done once, by the namespace that creates them. */
 	static pair(a: Veth, b: Veth): void {
 		a.#peer = b;
@@ -43,9 +47,9 @@ export class Veth extends Device implements Sink<Frame> {
 
 	protected override send(frame: Frame): void {
 		const peer = this.#peer;
-		if (peer === null || !peer.isUp) return this.dropOut(frame, "no-carrier");
+		if (peer === null) return this.dropOut(frame, "no-carrier");
 		const octets = frame.end - frame.start;
-		if (octets > peer.mtu + FORWARDABLE_EXTRA) {
+		if (octets > peer.mtu + FORWARDABLE_EXTRA && !isForwardable(frame, peer)) {
 			peer.counters.rxDropped++;
 			return this.dropOut(frame, "rx-length");
 		}
@@ -54,6 +58,7 @@ export class Veth extends Device implements Sink<Frame> {
 		this.world.crossing(frame);
 		// What another machine's kernel would not know does not cross with the frame.
 		frame.mark = 0;
+		frame.forgetFlow();
 		this.#lane.push(peer, frame);
 	}
 

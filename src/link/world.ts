@@ -85,6 +85,7 @@ export class World {
 	 */
 	crossing(frame: Frame): void {
 		frame.routed = false;
+		frame.priority = 0;
 		frame.secPath = null;
 		if (++frame.hops > MOST_HOPS) throw this.storm(`one frame crossed ${String(MOST_HOPS)} wires`);
 	}

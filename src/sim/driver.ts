@@ -47,8 +47,21 @@ export class Operation<T> implements PromiseLike<T> {
 	}
 }
 
+/** How an operation waits. */
+export interface Manner {
+	/** Says in an error what still waits: "recvfrom on c1 udp port 53". */
+	readonly what: string;
+	/**
+	 * `drives` (unless said): the clock runs while somebody awaits it, and when nothing is left to happen it fails with
+	 * EDEADLK. `patient`: it drives too, but goes on waiting when nothing is left, as a stream does whose other side may
+	 * still be written to. `idle`: others have to drive.
+	 */
+	readonly manner?: "drives" | "patient" | "idle";
+}
+
 interface Waiting {
 	readonly what: string;
+	readonly patient: boolean;
 	readonly reject: (error: unknown) => void;
 }
 
@@ -63,14 +76,16 @@ export class Driver {
 	/** Instants somebody wants to be reached, earliest first. */
 	readonly #targets: { readonly instant: Instant; readonly reached: () => void }[] = [];
 	#settled = 0;
+	/** How often somebody began to wait. */
+	#asked = 0;
 	#pumping = false;
 
 	constructor(scheduler: Scheduler) {
 		this.#scheduler = scheduler;
 	}
 
-	/** Starts an operation. `what` says in an error what still waits: "recvfrom on c1 udp port 53". */
-	operation<T>(start: (settle: Settle<T>) => void, { what }: { readonly what: string }): Operation<T> {
+	/** Starts an operation. */
+	operation<T>(start: (settle: Settle<T>) => void, { what, manner = "drives" }: Manner): Operation<T> {
 		let open = true;
 		let waiting: Waiting | undefined;
 		const finish = (): void => {
@@ -85,7 +100,7 @@ export class Driver {
 				finish();
 				reject(error instanceof Error ? error : new Error(String(error)));
 			};
-			waiting = { what, reject: fail };
+			waiting = { what, patient: manner === "patient", reject: fail };
 			start({
 				resolve: (value) => {
 					if (!open) return;
@@ -96,7 +111,8 @@ export class Driver {
 			});
 		});
 		return new Operation(promise, () => {
-			if (!open || waiting === undefined) return;
+			if (!open || waiting === undefined || manner === "idle") return;
+			this.#asked++;
 			this.#awaited.add(waiting);
 			void this.#pump();
 		});
@@ -121,6 +137,7 @@ export class Driver {
 	async #pump(): Promise<void> {
 		if (this.#pumping) return;
 		this.#pumping = true;
+		let asked = this.#asked;
 		try {
 			let idle = 0;
 			while (this.#awaited.size > 0) {
@@ -136,17 +153,23 @@ export class Driver {
 				}
 				await hostTurn();
 				idle = done === 0 && this.#settled === before ? idle + 1 : 0;
+				if (this.#asked !== asked) idle = 0;
+				asked = this.#asked;
 				if (idle > PATIENCE) {
-					this.#rejectAll(
-						(what) => new NetError("EDEADLK", `nothing is left to happen, and ${what} still waits`),
-					);
+					for (const waiting of [...this.#awaited]) {
+						if (waiting.patient) continue;
+						waiting.reject(
+							new NetError("EDEADLK", `nothing is left to happen, and ${waiting.what} still waits`),
+						);
+					}
+					break;
 				}
 			}
 		} finally {
 			this.#pumping = false;
 		}
 		// Somebody may have begun to wait while the last turn ended.
-		if (this.#awaited.size > 0) void this.#pump();
+		if (this.#awaited.size > 0 && this.#asked !== asked) void this.#pump();
 	}
 
 	/** Nothing more happens up to the next wanted instant: it is that instant now. */

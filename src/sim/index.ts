@@ -1,4 +1,4 @@
-export { Driver, Operation, type Settle } from "./driver.ts";
+export { Driver, type Manner, Operation, type Settle } from "./driver.ts";
 export { hashText, keyedHash } from "./hash.ts";
 export { Jiffies } from "./jiffies.ts";
 export { KernelTimer } from "./kernel-timer.ts";

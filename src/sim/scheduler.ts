@@ -168,8 +168,8 @@ export class Scheduler implements LaneClock {
 		this.#halted = true;
 	}
 
-	/** Asked of a getter, since what is done in between may have called `halt`. */
-	get #stopped(): boolean {
+	/** Asked of a method, since what is done in between may have called `halt`. */
+	#isStopped(): boolean {
 		return this.#halted;
 	}
 
@@ -196,7 +196,7 @@ export class Scheduler implements LaneClock {
 			done++;
 			if (first === null) wheel.shift();
 			else first.shift();
-			if (this.#stopped) break;
+			if (this.#isStopped()) break;
 		}
 		return done;
 	}

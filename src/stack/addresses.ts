@@ -33,6 +33,7 @@ export class Addresses {
 				context: { device: device.place, address: formatPrefix4(prefix) },
 			});
 		}
+		device.addressListener?.checkAddress(prefix.address);
 		const loopback = isLoopbackIp4(prefix.address);
 		const added: InterfaceAddress = {
 			prefix,
@@ -41,6 +42,7 @@ export class Addresses {
 			secondary: inDevice.addresses.some((each) => !each.secondary && sameSubnet(each.prefix, prefix)),
 		};
 		inDevice.addresses.push(added);
+		device.addressListener?.addressAdded(prefix.address);
 		this.#ns.settingsChanged();
 		const { address, length } = prefix;
 		this.#ns.localFib.add(kernelRoute(address, 32, "local", device, address, "host"));
@@ -76,6 +78,7 @@ export class Addresses {
 			});
 		}
 		addresses.splice(index, 1);
+		device.addressListener?.addressRemoved(prefix.address);
 		// A primary address takes the secondaries of its subnet with it (`promote_secondaries` 0).
 		if (!gone.secondary) {
 			for (const each of addresses.filter(({ secondary }) => secondary)) {

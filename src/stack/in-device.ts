@@ -1,6 +1,7 @@
 import type { Ip4, Prefix4 } from "../addr/index.ts";
 import type { Device, DeviceInput } from "../link/index.ts";
 import type { Frame } from "../wire/index.ts";
+import type { Igmp } from "./ipv4/igmp.ts";
 import type { NeighbourTable } from "./neighbour/table.ts";
 import { signedMask } from "./route.ts";
 
@@ -16,8 +17,15 @@ export interface DeviceConf {
 	rp_filter: number;
 	accept_local: number;
 	route_localnet: number;
+	ignore_routes_with_linkdown: number;
 	send_redirects: number;
 	accept_redirects: number;
+	/** 1, 2 or 3 to speak no other version of IGMP. */
+	force_igmp_version: number;
+	/** Milliseconds within which a report of version 1 or 2 is repeated. */
+	igmpv2_unsolicited_report_interval: number;
+	/** Milliseconds within which a report of version 3 is repeated. */
+	igmpv3_unsolicited_report_interval: number;
 	secure_redirects: number;
 	shared_media: number;
 	log_martians: number;
@@ -55,8 +63,12 @@ export const DEVICE_CONF: Readonly<DeviceConf> = {
 	rp_filter: 0,
 	accept_local: 0,
 	route_localnet: 0,
+	ignore_routes_with_linkdown: 0,
 	send_redirects: 1,
 	accept_redirects: 1,
+	force_igmp_version: 0,
+	igmpv2_unsolicited_report_interval: 10_000,
+	igmpv3_unsolicited_report_interval: 1000,
 	secure_redirects: 1,
 	shared_media: 1,
 	log_martians: 0,
@@ -88,12 +100,11 @@ export interface InterfaceAddress {
 	readonly secondary: boolean;
 }
 
-/** Nobody can join a group yet: all devices share the empty set. */
-const NO_GROUPS: ReadonlySet<Ip4> = new Set();
-
 /** What takes the frames of a device: the namespace. */
 export interface FrameTaker {
 	receive(frame: Frame, inDevice: InDevice): void;
+	/** True when the packet was taken; else it stays the caller's. */
+	receivePacket(frame: Frame, inDevice: InDevice): boolean;
 }
 
 /** What a namespace keeps of IPv4 at one of its devices (`struct in_device`), and where its frames come in. */
@@ -102,8 +113,8 @@ export class InDevice implements DeviceInput {
 	readonly addresses: InterfaceAddress[] = [];
 	readonly conf: DeviceConf;
 	readonly neigh: NeighbourConf;
-	/** The multicast groups joined here. */
-	readonly groups: ReadonlySet<Ip4> = NO_GROUPS;
+	/** The multicast groups joined here, made when first needed. */
+	igmp: Igmp | null = null;
 
 	/** The neighbours on this device's link, made when first needed. */
 	neighbours: NeighbourTable | null = null;
@@ -118,6 +129,10 @@ export class InDevice implements DeviceInput {
 
 	receive(frame: Frame): void {
 		this.#taker.receive(frame, this);
+	}
+
+	receivePacket(frame: Frame): boolean {
+		return this.#taker.receivePacket(frame, this);
 	}
 
 	/** The address to speak to `destination` with: one of its subnet if there is one, else the first (`inet_select_addr`). */

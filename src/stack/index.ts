@@ -9,8 +9,18 @@ export {
 export type { IcmpError } from "./ipv4/icmp.ts";
 export { DEFAULT_TTL } from "./ipv4/ttl.ts";
 export type { MtuDiscovery } from "./ipv4/send.ts";
+export {
+	type DestinationOptions,
+	type ForwardMethod,
+	IpvsCommands,
+	type IpvsSettings,
+	type IpvsTimeouts,
+	type ServiceOptions,
+	type ServiceSelector,
+} from "./ipvs/index.ts";
 export { Kernel } from "./kernel.ts";
 export { Namespace, type ProtocolHandler } from "./namespace.ts";
+export * from "./netfilter/index.ts";
 export { Neighbour } from "./neighbour/neighbour.ts";
 export {
 	type NeighbourEffect,
@@ -57,4 +67,19 @@ export {
 	XfrmState,
 	XfrmStateCommands,
 } from "./xfrm/index.ts";
+export { type ConntrackFilter, ConntrackTool } from "./tools/conntrack.ts";
 export { Sysctl, type SysctlName } from "./sysctl.ts";
+export { type QdiscHandle, TcCommands } from "./tc.ts";
+export { LinkCommands } from "./links.ts";
+export {
+	type ConnectOptions as TcpConnectOptions,
+	type ListenOptions as TcpListenOptions,
+	Tcp,
+	type TcpAddresses,
+	type TcpInfo,
+	TcpListener,
+	TcpServer,
+	TcpSocket,
+	TcpStream,
+	type TcpTuning,
+} from "./tcp/index.ts";

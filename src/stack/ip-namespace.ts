@@ -1,3 +1,4 @@
+import type { Operation } from "../sim/index.ts";
 import type { Mac } from "../addr/index.ts";
 import { toMac } from "../addr/index.ts";
 import { NetError } from "../errors.ts";
@@ -5,6 +6,10 @@ import {
 	Bridge,
 	type BridgeOptions,
 	type Device,
+	IpvlanDevice,
+	type IpvlanOptions,
+	MacvlanDevice,
+	type MacvlanOptions,
 	Nic,
 	Veth,
 	VlanDevice,
@@ -12,9 +17,13 @@ import {
 	VxlanDevice,
 	type VxlanOptions,
 } from "../link/index.ts";
+import { ipvsadm } from "./ipvs/index.ts";
 import type { Kernel } from "./kernel.ts";
+import { LinkCommands } from "./links.ts";
 import { Namespace } from "./namespace.ts";
 import { NeighbourCommands } from "./neighbour/commands.ts";
+import { Iptables } from "./netfilter/iptables/iptables.ts";
+import { Netfilter } from "./netfilter/netfilter.ts";
 import { type PacketSocket, type PacketSocketOptions } from "./packet-socket.ts";
 import { type RawOptions, type RawSocket } from "./raw-socket.ts";
 import { RouteCommands } from "./route-commands.ts";
@@ -22,6 +31,9 @@ import { RuleCommands } from "./rule-commands.ts";
 import { Sysctl } from "./sysctl.ts";
 import { Brctl } from "./tools/brctl.ts";
 import { BridgeTool } from "./tools/bridge.ts";
+import { TcCommands } from "./tc.ts";
+import { ConntrackTool } from "./tools/conntrack.ts";
+import { type ConnectOptions, type ListenOptions, TcpServer, TcpStream } from "./tcp/index.ts";
 import type { UdpOptions, UdpSocket } from "./udp-socket.ts";
 import { XfrmCommands } from "./xfrm/commands.ts";
 
@@ -51,6 +63,12 @@ export class IpNamespace extends Namespace {
 	readonly bridgeTool: BridgeTool;
 	/** `brctl show…`. */
 	readonly brctl: Brctl;
+	// Made when first needed.
+	#links: LinkCommands | undefined;
+	#tc: TcCommands | undefined;
+
+	#iptables: Iptables | undefined;
+	#conntrack: ConntrackTool | undefined;
 
 	constructor(kernel: Kernel, name: string) {
 		super(kernel, name);
@@ -58,10 +76,49 @@ export class IpNamespace extends Namespace {
 		this.rule = new RuleCommands(this);
 		this.neigh = new NeighbourCommands(this);
 		this.xfrm = new XfrmCommands(this);
-		this.sysctl = new Sysctl(this);
+		this.sysctl = new Sysctl(this, {
+			conntrack: () => this.netfilter.conntrackConf,
+			ipvs: () => this.ipvs.settings,
+		});
 		this.bridgeTool = new BridgeTool(this);
 		this.brctl = new Brctl(this);
 		this.loopback.addAddress("127.0.0.1/8");
+	}
+
+	/** `ip link show`. */
+	get links(): LinkCommands {
+		return (this.#links ??= new LinkCommands(this));
+	}
+
+	/** `tc qdisc …`. */
+	get tc(): TcCommands {
+		return (this.#tc ??= new TcCommands(this));
+	}
+
+	/** Connection tracking, address translation and tables; made when first needed. */
+	get netfilter(): Netfilter {
+		if (this.filtering !== undefined) return this.filtering;
+		this.filtering = new Netfilter(this);
+		this.filtering.predicates.ipvs = (frame) => frame.ipvs;
+		return this.filtering;
+	}
+
+	/** `iptables` with its relatives, and rules as objects. */
+	get iptablesTool(): Iptables {
+		return (this.#iptables ??= new Iptables(this.netfilter));
+	}
+
+	/**
+	 * `iptables …`: `ns.iptables("-t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE")`. Returns what it
+	 * prints. Throws `NetError` in iptables' words; nothing is changed then.
+	 */
+	iptables(command: string | readonly string[]): string {
+		return this.iptablesTool.run(command);
+	}
+
+	/** `conntrack`. */
+	get conntrack(): ConntrackTool {
+		return (this.#conntrack ??= new ConntrackTool(this.netfilter));
 	}
 
 	/** The bridge of a name. Throws `NetError` ENODEV when the device is none. */
@@ -92,7 +149,8 @@ export class IpNamespace extends Namespace {
 	}
 
 	/**
-	 * `ip link add link LOWER name LOWER.ID type vlan id ID`. Throws `NetError` ENODEV, EEXIST, ERANGE.
+	 * `ip link add link LOWER name LOWER.ID type vlan id ID`. Throws `NetError` ENODEV, EEXIST, ERANGE, EINVAL,
+	 * EOPNOTSUPP for loopback and ipvlan, EMLINK.
 	 */
 	addVlan(
 		lower: Device | string,
@@ -103,6 +161,27 @@ export class IpNamespace extends Namespace {
 		const name = options.name ?? `${below.name}.${String(id)}`;
 		this.checkFree(name);
 		return this.#take(new VlanDevice(this.world, this, name, below, id, options), name);
+	}
+
+	/**
+	 * `ip link add NAME link LOWER type macvlan mode …`; on a macvlan it is made on that one's parent. Throws
+	 * `NetError` ENODEV, EEXIST, EBUSY, EINVAL, EADDRNOTAVAIL.
+	 */
+	addMacvlan(lower: Device | string, name: string, options: MacvlanOptions = {}): MacvlanDevice {
+		const below = typeof lower === "string" ? this.device(lower) : lower;
+		this.checkFree(name);
+		const mac = options.mac === undefined ? this.kernel.randomMac() : toMac(options.mac, "mac");
+		return this.#take(new MacvlanDevice(this.world, this, name, below, mac, options), name);
+	}
+
+	/**
+	 * `ip link add NAME link LOWER type ipvlan mode …`; on an ipvlan it is made on that one's parent. Throws
+	 * `NetError` ENODEV, EEXIST, EBUSY, EINVAL.
+	 */
+	addIpvlan(lower: Device | string, name: string, options: IpvlanOptions = {}): IpvlanDevice {
+		const below = typeof lower === "string" ? this.device(lower) : lower;
+		this.checkFree(name);
+		return this.#take(new IpvlanDevice(this.world, this, name, below, options), name);
 	}
 
 	/** A physical network card, to be plugged into a cable. Throws `NetError` EEXIST. */
@@ -136,6 +215,14 @@ export class IpNamespace extends Namespace {
 		return [first, second];
 	}
 
+	/**
+	 * `ipvsadm ARGUMENTS`: what it prints. `input` is what `-R` reads. Throws `NetError` with what it prints when it
+	 * fails; nothing has changed then.
+	 */
+	ipvsadm(line: string, input = ""): string {
+		return ipvsadm(this.ipvs, line, input);
+	}
+
 	/** Opens a UDP socket. Throws `NetError` EADDRINUSE, EADDRNOTAVAIL. */
 	udp(options: UdpOptions = {}): UdpSocket {
 		return this.udpPorts.open(options);
@@ -144,6 +231,36 @@ export class IpNamespace extends Namespace {
 	/** Opens a raw socket: packets of one IP protocol, for tests and programs of their own. Throws `NetError` EPROTONOSUPPORT, EADDRNOTAVAIL. */
 	rawSocket(options: RawOptions): RawSocket {
 		return this.raws.open(options);
+	}
+
+	/**
+	 * Connects by TCP; `hostname` is an address as text. Awaiting it drives the clock until the handshake is done. Rejects
+	 * with `NetError` ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, EADDRNOTAVAIL, or ECANCELED by the signal.
+	 */
+	connect({
+		hostname,
+		signal,
+		...options
+	}: Omit<ConnectOptions, "address"> & {
+		readonly hostname: string;
+		readonly signal?: AbortSignal;
+	}): Operation<TcpStream> {
+		const { driver } = this.kernel;
+		return driver.operation<TcpStream>(
+			(settle) => {
+				try {
+					TcpStream.connect(this.tcp, { ...options, address: hostname }, driver, settle, signal);
+				} catch (error) {
+					settle.reject(error);
+				}
+			},
+			{ what: `connect to ${hostname} port ${String(options.port)} from ${this.name}` },
+		);
+	}
+
+	/** Listens on a TCP port. Throws `NetError` EADDRINUSE, EADDRNOTAVAIL. */
+	listen(options: ListenOptions): TcpServer {
+		return new TcpServer(this.tcp.listen(options), this.kernel.driver);
 	}
 
 	/** Opens a packet socket: whole frames, for programs such as arping and for tests. */

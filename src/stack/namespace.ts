@@ -12,15 +12,18 @@ import { NetError } from "../errors.ts";
 import {
 	type Device,
 	type DeviceOwner,
+	hasCarrier,
 	Loopback,
 	NEIGHBOUR_NOT_VALID,
 	NO_NEIGHBOUR,
+	stripPriorityTags,
 	type TunnelHeader,
 	type TunnelReceiver,
 	type Underlay,
+	type VxlanDevice,
 	type World,
 } from "../link/index.ts";
-import type { Jiffies } from "../sim/index.ts";
+import type { Jiffies, Nanoseconds, Timer } from "../sim/index.ts";
 import { ethernet, type Frame, ipv4 } from "../wire/index.ts";
 import {
 	DEVICE_CONF,
@@ -31,19 +34,23 @@ import {
 	SCOPE,
 } from "./in-device.ts";
 import { type IcmpError } from "./ipv4/icmp.ts";
+import { Igmp, IGMP_CONF, type IgmpConf } from "./ipv4/igmp.ts";
 import { Ipv4 } from "./ipv4/ipv4.ts";
 import type { Kernel } from "./kernel.ts";
 import { Arp } from "./neighbour/arp.ts";
 import { Addresses } from "./addresses.ts";
 import { OutputRoutes } from "./output-routes.ts";
 import { isConnected, isValid } from "./neighbour/state.ts";
+import { IpvsCommands } from "./ipvs/index.ts";
+import { Hooks } from "./netfilter/hooks.ts";
+import type { Netfilter } from "./netfilter/netfilter.ts";
 import { type NeighbourHost, NeighbourTable } from "./neighbour/table.ts";
 import { PacketSockets } from "./packet-socket.ts";
 import { Pings } from "./ping-socket.ts";
 import { RawSockets } from "./raw-socket.ts";
 import { Fib, Route } from "./route.ts";
 import { Rules } from "./rules.ts";
-import { refuseSegment } from "./tcp-refuse.ts";
+import { Tcp } from "./tcp/connections.ts";
 import { hashFrame, sendTunnel } from "./tunnel.ts";
 import { Udp } from "./udp.ts";
 import { Xfrm } from "./xfrm/xfrm.ts";
@@ -51,8 +58,8 @@ import { Xfrm } from "./xfrm/xfrm.ts";
 const ICMP = 1;
 const TCP = 6;
 const UDP = 17;
+const IGMP = 2;
 const ESP = 50;
-const ALL_HOSTS = 0xe000_0001 as Ip4; // 224.0.0.1, which every host is in (RFC 1112)
 
 /** Takes the packets of one IP protocol; the frame starts at its IPv4 header and is the handler's. */
 export type ProtocolHandler = (frame: Frame, inDevice: InDevice) => void;
@@ -78,15 +85,22 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	readonly broadcastRoute: Route;
 	readonly ipv4: Ipv4;
 	readonly arp: Arp;
+	/** Where netfilter and others look at its IPv4 packets. */
+	readonly hooks: Hooks = new Hooks();
+	/** Tables and connection tracking, once somebody asked for them. */
+	protected filtering: Netfilter | undefined;
 	/** `net.ipv4.conf.all`. */
 	readonly confAll: DeviceConf = { ...DEVICE_CONF };
 	/** `net.ipv4.conf.default`: what a new device gets. */
 	readonly confDefault: DeviceConf = { ...DEVICE_CONF };
 	/** `net.ipv4.neigh.default`. */
 	readonly neighDefault: NeighbourConf = { ...NEIGHBOUR_CONF };
+	/** `net.ipv4.igmp_*`. */
+	readonly igmpConf: IgmpConf = { ...IGMP_CONF };
 	/** `net.ipv4.ip_local_port_range`, the end excluded as flow hashing has it. */
 	readonly localPortRange: readonly [number, number] = [32_768, 60_999];
 
+	readonly vxlans: Set<VxlanDevice> = new Set();
 	/** `ip rule` and tables beside `main` and `local`; null while nobody made any, and only those two are asked. */
 	rules: Rules | null = null;
 	/** IPsec; null while there is neither a state nor a policy, so that packets pay one comparison for it. */
@@ -100,7 +114,9 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	#protocols: Map<number, ProtocolHandler> | undefined;
 	#udpPorts: Udp | undefined;
 	#pings: Pings | undefined;
+	#tcp: Tcp | undefined;
 	#packets: PacketSockets | undefined;
+	#ipvs: IpvsCommands | undefined;
 	#raws: RawSockets | undefined;
 	readonly #addresses: Addresses;
 	readonly #outputRoutes: OutputRoutes;
@@ -125,6 +141,11 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		return (this.#udpPorts ??= new Udp(this));
 	}
 
+	/** TCP connections and listeners. */
+	get tcp(): Tcp {
+		return (this.#tcp ??= new Tcp(this));
+	}
+
 	/** Ping sockets. */
 	get pings(): Pings {
 		return (this.#pings ??= new Pings(this));
@@ -133,6 +154,11 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	/** Packet sockets. */
 	get packets(): PacketSockets {
 		return (this.#packets ??= new PacketSockets(this));
+	}
+
+	/** The IP virtual server; its module is loaded when it is first asked for. */
+	get ipvs(): IpvsCommands {
+		return (this.#ipvs ??= new IpvsCommands(this, () => this.filtering?.trackedBy));
 	}
 
 	/** Raw sockets. */
@@ -158,6 +184,12 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	/** Says that a setting changed which decisions were made by. */
 	settingsChanged(): void {
 		this.#changes++;
+		for (const inDevice of this.#inDevices.values()) this.#tellDevice(inDevice);
+	}
+
+	#tellDevice({ device, conf }: InDevice): void {
+		device.ignoreLinkdown =
+			conf.ignore_routes_with_linkdown !== 0 || this.confAll.ignore_routes_with_linkdown !== 0;
 	}
 
 	// ── devices ───────────────────────────────────────────────────────────────────────────────────
@@ -198,6 +230,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		device.placeIn(this, name, this.#nextIndex++, inDevice);
 		this.#devices.set(name, device);
 		this.#inDevices.set(device, inDevice);
+		this.#tellDevice(inDevice);
 		this.#changes++;
 		for (const listener of this.world.deviceListeners) listener(device);
 	}
@@ -228,7 +261,8 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		}
 		to.checkFree(name);
 		device.down();
-		device.upper?.lowerGone(device);
+		if (device.upper?.staysOnMove !== true) device.upper?.lowerGone(device);
+		for (const dependent of [...(device.dependents ?? [])]) dependent.lowerGone();
 		this.#forget(device);
 		to.adopt(device, name);
 	}
@@ -243,6 +277,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		for (const fib of this.tables.filter((each) => each !== this.localFib))
 			for (const route of fib.routes()) if (route.device === device) fib.remove(route);
 		inDevice?.neighbours?.clear();
+		inDevice?.igmp?.down();
 		this.#inDevices.delete(device);
 		this.#devices.delete(device.name);
 		this.#changes++;
@@ -263,13 +298,18 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		const inDevice = this.#inDevices.get(device);
 		if (inDevice === undefined) return;
 		if (!device.isUp) {
+			this.filtering?.deviceDown(device);
 			inDevice.neighbours?.clear();
+			inDevice.igmp?.down();
 			// Routes through it go, connected ones come back with it (`fib_sync_down_dev`).
 			for (const fib of this.tables.filter((each) => each !== this.localFib))
 				for (const route of fib.routes()) if (route.device === device) fib.remove(route);
 			return;
 		}
+		// Nobody answers there: what was learned goes (`neigh_carrier_down`).
+		if (!hasCarrier(device)) inDevice.neighbours?.flush();
 		this.#addresses.connect(inDevice);
+		this.igmp(inDevice).up();
 		if (inDevice.conf.arp_notify !== 0) {
 			for (const { prefix } of inDevice.addresses) this.announce(inDevice, prefix.address);
 		}
@@ -297,7 +337,9 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	}
 
 	removeAddress(device: Device, address: string | Prefix4): void {
-		this.#addresses.remove(device, toPrefix4(address, "address"));
+		const prefix = toPrefix4(address, "address");
+		this.#addresses.remove(device, prefix);
+		this.filtering?.addressGone(device, prefix.address);
 	}
 
 	/** True for an address of any device here: the weak host model. */
@@ -305,27 +347,28 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		return this.localFib.lookup(address)?.type === "local";
 	}
 
-	mtuTo(address: Ip4): number {
-		const route = this.route(address);
-		return route === undefined ? 0 : this.ipv4.mtuOf(route, address);
+	reach(address: Ip4, device: Device | null): number {
+		const route = device === null ? this.route(address) : this.routeBy(device, address);
+		if (route === undefined) return 0;
+		return route.type === "local" ? -1 : this.ipv4.mtuOf(route, address);
+	}
+
+	sendPacket(frame: Frame, device: Device): void {
+		const route = this.#outputRoutes.by(device, ipv4.destination(frame.view, frame.start));
+		if (route === undefined) return device.dropOut(frame, "dev-down");
+		if (route.type === "broadcast") return device.dropOut(frame, "ip-broadcast", route.text);
+		if (route.type !== "unicast" && route.type !== "local")
+			return device.dropOut(frame, "ip-unreachable-route", route.text);
+		this.ipv4.output(frame, route);
 	}
 
 	tooLong(frame: Frame, mtu: number): void {
 		this.ipv4.pathMtus.learn(ipv4.destination(frame.view, frame.start + ethernet.OCTETS), mtu);
 	}
 
-	isLocalAddress(address: Ip4): boolean {
-		return this.route(address)?.type === "local";
-	}
-
 	/** True for 255.255.255.255 and the broadcast addresses of subnets here. */
 	isBroadcast(address: Ip4): boolean {
 		return address === BROADCAST_IP4 || this.localFib.lookup(address)?.type === "broadcast";
-	}
-
-	/** True for 224.0.0.1, the group every host is in (RFC 1112). */
-	isAllHosts(address: Ip4): boolean {
-		return address === ALL_HOSTS;
 	}
 
 	/** True when the address is in a subnet of the device. */
@@ -375,9 +418,19 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		return this.rules === null ? [this.localFib, this.fib] : [...this.rules.tables.values()];
 	}
 
+	/** The route of a packet of this host that has to leave by `device`; `loop`, see `Route.loop`. */
+	routeBy(device: Device, destination: Ip4, loop?: boolean): Route | undefined {
+		return this.#outputRoutes.by(device, destination, loop);
+	}
+
 	/** The neighbour table of a device. */
 	neighbours(inDevice: InDevice): NeighbourTable {
 		return (inDevice.neighbours ??= new NeighbourTable(inDevice, this.kernel, this));
+	}
+
+	/** The multicast groups of a device. */
+	igmp(inDevice: InDevice): Igmp {
+		return (inDevice.igmp ??= new Igmp(this, inDevice));
 	}
 
 	neighbourMac(device: Device, address: Ip4, fit: "connected" | "valid"): number {
@@ -432,14 +485,29 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 			(high === device.macHigh && ethernet.dstLow(view, start) === device.macLow) ||
 			device.isOwnAddress(ethernet.dst(view, start));
 		if (!forUs) return device.dropIn(frame, "otherhost");
-		switch (ethernet.type(view, start)) {
+		this.#handle(frame, inDevice, ethernet.type(view, start));
+	}
+
+	#handle(frame: Frame, inDevice: InDevice, type: number): void {
+		const { device } = inDevice;
+		switch (type) {
 			case ethernet.TYPE_IPV4:
 				return this.ipv4.receive(frame, inDevice);
 			case ethernet.TYPE_ARP:
 				return this.arp.receive(frame, inDevice);
+			case ethernet.TYPE_VLAN:
+			case ethernet.TYPE_SERVICE_VLAN:
+				if (stripPriorityTags(frame, device))
+					this.#handle(frame, inDevice, ethernet.type(frame.view, frame.start));
+				return;
 			default:
 				return device.dropIn(frame, "unhandled-proto");
 		}
+	}
+
+	/** A packet for a device here reached another namespace's stack; true when it was taken (ipvlan l3s). */
+	receivePacket(frame: Frame, inDevice: InDevice): boolean {
+		return this.ipv4.receivePacket(frame, inDevice);
 	}
 
 	/** A whole packet for this host, to whoever handles its protocol. Takes the frame. */
@@ -448,9 +516,10 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		const raw = this.#raws !== undefined && this.#raws.see(frame, inDevice.device, protocol);
 		if (protocol === UDP) return this.udpPorts.receive(frame, inDevice);
 		if (protocol === ICMP) return this.ipv4.icmp.receive(frame, inDevice);
+		if (protocol === IGMP) return this.igmp(inDevice).receive(frame);
 		const handler = this.#protocols?.get(protocol);
 		if (handler !== undefined) return handler(frame, inDevice);
-		if (protocol === TCP) return refuseSegment(this, frame, inDevice);
+		if (protocol === TCP) return this.tcp.receive(frame, inDevice);
 		if (protocol === ESP && this.kernel.hasEsp) return (this.ipsec ??= new Xfrm(this)).input(frame, inDevice);
 		if (raw) return frame.release();
 		this.ipv4.icmp.tell(frame, inDevice, 3, 2, 0);
@@ -461,6 +530,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	icmpError(error: IcmpError, frame: Frame, transport: number): void {
 		this.#raws?.error(error);
 		if (error.protocol === UDP) this.udpPorts.error(error, frame.view, transport);
+		else if (error.protocol === TCP) this.#tcp?.error(error, frame.view, transport);
 		else if (error.protocol === ICMP) this.pings.error(error, frame.view, transport);
 	}
 
@@ -473,7 +543,9 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	loopBack(frame: Frame, device: Device): void {
 		const inDevice = this.#inDevices.get(device);
 		if (inDevice === undefined) return frame.release();
-		this.ipv4.receive(frame, inDevice);
+		// Its way was decided when it was sent: nobody asks whether an own address may come in.
+		frame.pull(ethernet.OCTETS);
+		this.ipv4.deliver(frame, inDevice);
 	}
 
 	// ── underlay of tunnels ───────────────────────────────────────────────────────────────────────
@@ -491,6 +563,27 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	closeTunnel(port: number): void {
 		this.#tunnels?.delete(port);
 		this.udpPorts.free(port);
+	}
+
+	lowerDevice(device: Device | string): Device {
+		if (typeof device === "string") return this.device(device);
+		if (this.#inDevices.has(device)) return device;
+		throw new NetError("ENODEV", "Error: Invalid local interface, device not found.", {
+			context: { namespace: this.name, device: device.place },
+		});
+	}
+
+	joinGroup(group: Ip4, device: Device): void {
+		const inDevice = this.#inDevices.get(device);
+		if (inDevice !== undefined) this.igmp(inDevice).join(group);
+	}
+
+	leaveGroup(group: Ip4, device: Device): void {
+		this.#inDevices.get(device)?.igmp?.leave(group);
+	}
+
+	arm(timer: Timer, delay: Nanoseconds): void {
+		this.kernel.arm(timer, delay);
 	}
 
 	flowHash(frame: Frame): number {

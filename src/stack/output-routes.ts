@@ -1,4 +1,5 @@
-import type { Ip4 } from "../addr/index.ts";
+import { type Ip4, isMulticastIp4 } from "../addr/index.ts";
+import type { Device } from "../link/index.ts";
 import type { Namespace } from "./namespace.ts";
 import { Route } from "./route.ts";
 
@@ -14,6 +15,9 @@ export class OutputRoutes {
 	#routes: (Route | undefined)[] | undefined;
 	readonly #destinations: Ip4[] = [];
 	#generation = -1;
+	/** On-link routes by a device, last made first. */
+	readonly #byDevice = new Map<Device, Route[]>();
+	#byDeviceGeneration = -1;
 	/** The way by `lo` that stands for an own address's route. */
 	#byLoopback: WeakMap<Route, Route> | undefined;
 
@@ -25,7 +29,7 @@ export class OutputRoutes {
 	find(destination: Ip4, source: Ip4, mark: number): Route | undefined {
 		if (this.#ns.rules !== null) {
 			const route = this.#ns.rules.lookup({ destination, source, mark, iif: null });
-			return route?.type === "local" ? this.#loop(route) : this.#redirected(route, destination);
+			return route?.type === "local" ? this.#loop(route) : this.#way(route, destination);
 		}
 		const slot = (destination ^ (destination >>> 8)) & (SLOTS - 1);
 		const generation = this.#ns.generation;
@@ -42,17 +46,45 @@ export class OutputRoutes {
 		return route;
 	}
 
+	/**
+	 * The route to a destination by one device (`flowi4_oif`): the tables' if they have one that leaves by it, else the
+	 * destination is taken to be on its link. Groups are always on the link. Undefined while the device is down.
+	 */
+	by(device: Device, destination: Ip4, loop = true): Route | undefined {
+		if (!device.isUp) return undefined;
+		if (!isMulticastIp4(destination)) {
+			const local = this.#ns.localFib.lookup(destination, device);
+			if (local !== undefined) return local.type === "local" ? this.#loop(local) : local;
+			const route = this.#ns.fib.lookup(destination, device);
+			if (route !== undefined) return route;
+		}
+		const generation = this.#ns.generation;
+		if (this.#byDeviceGeneration !== generation) this.#byDevice.clear();
+		this.#byDeviceGeneration = generation;
+		const known = this.#byDevice
+			.get(device)
+			?.find((each) => each.network === destination && each.loop === loop);
+		if (known !== undefined) return known;
+		const route = new Route({ network: destination, length: 32, device, scope: "link", loop });
+		this.#byDevice.set(device, [route, ...(this.#byDevice.get(device) ?? []).slice(0, SLOTS - 1)]);
+		return route;
+	}
+
 	#lookup(destination: Ip4): Route | undefined {
 		const local = this.#ns.localFib.lookup(destination);
 		if (local === undefined) {
-			return this.#redirected(this.#ns.fib.lookup(destination), destination);
+			return this.#way(this.#ns.fib.lookup(destination), destination);
 		}
 		return local.type === "local" ? this.#loop(local) : local;
 	}
 
-	/** What a router said of a better first hop. */
-	#redirected(route: Route | undefined, destination: Ip4): Route | undefined {
-		return route === undefined ? undefined : (this.#ns.ipv4.redirects?.apply(route, destination) ?? route);
+	/** The way by a route of the tables: groups are on its device's link, and a router may have told of a better hop. */
+	#way(route: Route | undefined, destination: Ip4): Route | undefined {
+		if (route === undefined) return undefined;
+		// A group is on the link of the device that the tables name, never behind a gateway (`__mkroute_output`).
+		if (isMulticastIp4(destination))
+			return route.device === null ? route : this.by(route.device, destination);
+		return this.#ns.ipv4.redirects?.apply(route, destination) ?? route;
 	}
 
 	/** Packets to an own address leave and come back by `lo`, whichever device holds it. */

@@ -1,5 +1,5 @@
 import { formatIp4, type Ip4 } from "../addr/index.ts";
-import type { Device } from "../link/index.ts";
+import { type Device, hasCarrier } from "../link/index.ts";
 import type { Neighbour } from "./neighbour/neighbour.ts";
 
 /** `rtm_type`: what happens to packets that match. */
@@ -28,6 +28,8 @@ export class Route {
 	readonly protocol: RouteProtocol;
 	/** Longest packet by this route, 0 for the device's MTU. */
 	readonly mtu: number;
+	/** Whether the host hears what it sends to a group it is in itself (`IP_MULTICAST_LOOP`). */
+	readonly loop: boolean;
 	/** The neighbour last used by this route, so that a flow looks it up once. */
 	neighbour: Neighbour | null = null;
 
@@ -42,6 +44,7 @@ export class Route {
 		readonly scope?: RouteScope;
 		readonly protocol?: RouteProtocol;
 		readonly mtu?: number;
+		readonly loop?: boolean;
 	}) {
 		this.network = route.network;
 		this.length = route.length;
@@ -53,6 +56,7 @@ export class Route {
 		this.scope = route.scope ?? "global";
 		this.protocol = route.protocol ?? "boot";
 		this.mtu = route.mtu ?? 0;
+		this.loop = route.loop ?? true;
 	}
 
 	/** The line of `ip route show`. */
@@ -70,10 +74,16 @@ export class Route {
 		if (this.scope !== "global") parts.push(`scope ${this.scope}`);
 		if (this.source !== 0) parts.push(`src ${formatIp4(this.source)}`);
 		if (this.metric !== 0) parts.push(`metric ${String(this.metric)}`);
+		if (this.device !== null && this.type !== "local" && this.device.isUp && !hasCarrier(this.device))
+			parts.push(this.device.ignoreLinkdown ? "dead linkdown" : "linkdown");
 		if (this.mtu !== 0) parts.push(`mtu ${String(this.mtu)}`);
 		return `${parts.join(" ")} `;
 	}
 }
+
+/** A route leads out by a device that is up; without carrier too, unless the device is told to ignore such routes. */
+const isUsable = (device: Device, route: Route): boolean =>
+	device.isUp && (!device.ignoreLinkdown || route.type === "local" || hasCarrier(device));
 
 /** The 32-bit mask of a prefix length, signed, for use with `&`. */
 export const signedMask = (length: number): number => (length === 0 ? 0 : -1 << (32 - length));
@@ -89,12 +99,18 @@ export class Fib {
 	#masks: number[] = [];
 	#maps: Map<number, Route[]>[] = [];
 
-	/** The route of a destination whose device is up, if any. */
-	lookup(destination: Ip4): Route | undefined {
+	/**
+	 * The route of a destination whose device is up, if any; by `device`, or one that ends packets, if that is said
+	 * (`flowi4_oif`).
+	 */
+	lookup(destination: Ip4, device?: Device): Route | undefined {
 		for (let i = 0; i < this.#maps.length; i++) {
 			const routes = this.#maps[i]!.get(destination & this.#masks[i]!);
 			if (routes === undefined) continue;
-			for (const route of routes) if (route.device === null || route.device.isUp) return route;
+			for (const route of routes) {
+				if (route.device === null) return route;
+				if ((device === undefined || route.device === device) && isUsable(route.device, route)) return route;
+			}
 		}
 		return undefined;
 	}

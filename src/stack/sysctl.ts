@@ -1,11 +1,17 @@
 import { NetError } from "../errors.ts";
 import type { DeviceConf, NeighbourConf } from "./in-device.ts";
+import type { IgmpConf } from "./ipv4/igmp.ts";
+import type { IpvsSettings } from "./ipvs/index.ts";
 import type { Ipv4Conf } from "./ipv4/conf.ts";
 import type { Namespace } from "./namespace.ts";
+import type { ConntrackConf } from "./netfilter/conntrack/conf.ts";
 
 /** The names this stack knows, as `sysctl` writes them; `<device>` may be `all` or `default` where Linux has it. */
 export type SysctlName =
 	| "net.ipv4.ip_forward"
+	| `net.ipv4.${keyof IgmpConf}`
+	| `net.netfilter.${keyof ConntrackConf}`
+	| `net.ipv4.vs.${keyof IpvsSettings}`
 	| `net.ipv4.${keyof Ipv4Conf}`
 	| `net.ipv4.conf.${string}.${keyof DeviceConf}`
 	| `net.ipv4.neigh.${string}.${keyof NeighbourConf}`;
@@ -17,9 +23,21 @@ export type SysctlName =
  */
 export class Sysctl {
 	readonly #ns: Namespace;
+	/** Where the names that begin alike are kept; asked for when one is named, since most namespaces never need them. */
+	readonly #families: readonly (readonly [prefix: string, settings: () => object])[];
 
-	constructor(ns: Namespace) {
+	/** `conntrack` gives the values below `net.netfilter`, `ipvs` those below `net.ipv4.vs`. */
+	constructor(
+		ns: Namespace,
+		{ conntrack, ipvs }: { readonly conntrack: () => ConntrackConf; readonly ipvs: () => IpvsSettings },
+	) {
 		this.#ns = ns;
+		this.#families = [
+			["net.netfilter.", conntrack],
+			["net.ipv4.vs.", ipvs],
+			["net.ipv4.", () => ns.igmpConf],
+			["net.ipv4.", () => ns.ipv4.conf],
+		];
 	}
 
 	/** Reads a value. Throws `NetError` ENOENT for a name or device that is not there. */
@@ -48,10 +66,13 @@ export class Sysctl {
 	}
 
 	#place(name: string): { readonly table: Record<string, number>; readonly key: string } {
-		const whole = /^net\.ipv4\.([a-z_]+)$/.exec(name)?.[1];
-		const ofNamespace = shared(this.#ns.ipv4.conf);
-		if (whole !== undefined && Object.hasOwn(ofNamespace, whole)) return { table: ofNamespace, key: whole };
-		const match = /^net\.ipv4\.(conf|neigh)\.(.+)\.([a-z_]+)$/.exec(name);
+		for (const [prefix, settings] of this.#families) {
+			const own = name.slice(prefix.length);
+			if (!name.startsWith(prefix)) continue;
+			const table = shared(settings());
+			if (Object.hasOwn(table, own)) return { table, key: own };
+		}
+		const match = /^net\.ipv4\.(conf|neigh)\.(.+)\.([a-z0-9_]+)$/.exec(name);
 		const [, kind, device, key] = match ?? [];
 		const table = kind === undefined || device === undefined ? undefined : this.#table(kind, device);
 		if (table === undefined || key === undefined || !Object.hasOwn(table, key)) {

@@ -18,11 +18,14 @@ const MOST_TUNNELS = 8;
  * Reference: `udp_tunnel_xmit_skb`, `iptunnel_xmit`.
  */
 export function sendTunnel(ns: Namespace, frame: Frame, header: TunnelHeader): void {
-	const { destination } = header;
-	const route = ns.route(destination, header.source);
+	const { destination, device } = header;
+	// What a tunnel says to a group does not come back to it.
+	const route = device === null ? ns.route(destination, header.source) : ns.routeBy(device, destination, false);
 	if (route?.device == null) return ns.drop(frame, "ip-no-route");
 	if (++frame.tunnelDepth > MOST_TUNNELS) return ns.drop(frame, "tunnel-recursion");
 	const source = header.source !== ANY_IP4 ? header.source : ns.sourceFor(route, destination);
+	// The outer packet is of another flow than the inner one (`skb_scrub_packet`).
+	frame.forgetFlow();
 	frame.push(udp.OCTETS);
 	const { view } = frame;
 	const octets = frame.end - frame.start;

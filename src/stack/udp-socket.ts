@@ -1,9 +1,11 @@
-import { ANY_IP4, BROADCAST_IP4, formatIp4, type Ip4, toIp4, toPort } from "../addr/index.ts";
+import { ANY_IP4, BROADCAST_IP4, formatIp4, type Ip4, isMulticastIp4, toIp4, toPort } from "../addr/index.ts";
 import { NetError } from "../errors.ts";
+import type { Device } from "../link/index.ts";
 import type { Operation } from "../sim/index.ts";
 import { checksum, type Frame, ipv4, udp } from "../wire/index.ts";
 import type { IcmpError } from "./ipv4/icmp.ts";
 import { type IpSocket, type MtuDiscovery, sendPacket } from "./ipv4/send.ts";
+import { Memberships } from "./memberships.ts";
 import type { Namespace } from "./namespace.ts";
 import type { Route } from "./route.ts";
 import { errorOf } from "./socket-error.ts";
@@ -40,7 +42,15 @@ export interface UdpOptions {
 	readonly mtuDiscovery?: MtuDiscovery;
 	/** May send to broadcast addresses (`SO_BROADCAST`). */
 	readonly broadcast?: boolean;
-	/** Mark of its packets (`SO_MARK`). */
+	/** Shares the port with other sockets that allow it (`SO_REUSEADDR`); each gets its copy of what is for a group. */
+	readonly reuseAddress?: boolean;
+	/** TTL of packets to groups (`IP_MULTICAST_TTL`); 1 unless said. */
+	readonly multicastTtl?: number;
+	/** The device by which packets to groups leave (`IP_MULTICAST_IF`); without it the routes decide. */
+	readonly multicastDevice?: Device;
+	/** Whether this host gets what the socket sends to groups it is in (`IP_MULTICAST_LOOP`); yes unless said. */
+	readonly multicastLoop?: boolean;
+	/** The mark of the packets sent (`SO_MARK`), which a VXLAN device with `gbp` sends along. */
 	readonly mark?: number;
 }
 
@@ -54,16 +64,25 @@ export class UdpSocket implements IpSocket {
 	ttl: number;
 	tos: number;
 	mtuDiscovery: MtuDiscovery;
-	/** Mark of its packets (`SO_MARK`); it counts from the next `connect` or unconnected `send`. */
-	mark: number;
 	/** Takes datagrams at once, without a copy, instead of queueing them. */
 	handler: DatagramHandler | null = null;
 	/** Told of ICMP errors about this socket's datagrams, whether connected or not (`IP_RECVERR`). */
 	errorHandler: ((error: IcmpError) => void) | null = null;
 
+	/** Shares its port (`SO_REUSEADDR`). */
+	readonly reuseAddress: boolean;
+
 	readonly #ns: Namespace;
 	readonly #udp: Udp;
 	readonly #broadcast: boolean;
+	readonly #mark: number;
+	/** What it sends with; a socket bound to a group or broadcast address uses its device's (`inet_saddr`). */
+	readonly #source: Ip4;
+	readonly #multicastDevice: Device | undefined;
+	readonly #multicastLoop: boolean;
+	/** What this socket decides about packets to groups. */
+	readonly #toGroups: IpSocket;
+	#memberships: Memberships | undefined;
 	#peer: Ip4 = ANY_IP4;
 	#peerPort = 0;
 	#flowHash = 0;
@@ -80,12 +99,35 @@ export class UdpSocket implements IpSocket {
 		this.#ns = ns;
 		this.#udp = owner;
 		this.address = address;
+		this.#source = isMulticastIp4(address) || ns.isBroadcast(address) ? ANY_IP4 : address;
 		this.port = port;
 		this.ttl = options.ttl ?? 64;
 		this.tos = options.tos ?? 0;
 		this.mtuDiscovery = options.mtuDiscovery ?? "want";
-		this.mark = options.mark ?? 0;
 		this.#broadcast = options.broadcast ?? false;
+		this.reuseAddress = options.reuseAddress ?? false;
+		this.#mark = options.mark ?? 0;
+		this.#multicastDevice = options.multicastDevice;
+		this.#multicastLoop = options.multicastLoop ?? true;
+		this.#toGroups = {
+			ttl: options.multicastTtl ?? 1,
+			tos: this.tos,
+			mtuDiscovery: this.mtuDiscovery,
+			nextIdent: () => this.nextIdent(),
+		};
+	}
+
+	/**
+	 * Joins a group on a device, or where the routes say the group is (`IP_ADD_MEMBERSHIP`). Throws `NetError`:
+	 * EINVAL for no group, ENODEV, EADDRINUSE when the socket is in it, ENOBUFS beyond `igmp_max_memberships`.
+	 */
+	join(group: Ip4 | string, device?: Device): void {
+		(this.#memberships ??= new Memberships(this.#ns)).join(group, device);
+	}
+
+	/** Leaves a group (`IP_DROP_MEMBERSHIP`). Throws `NetError` EADDRNOTAVAIL when the socket is not in it. */
+	leave(group: Ip4 | string, device?: Device): void {
+		(this.#memberships ??= new Memberships(this.#ns)).leave(group, device);
 	}
 
 	/** How well a packet to `address` from `peer` fits this socket; negative when it does not. */
@@ -127,12 +169,21 @@ export class UdpSocket implements IpSocket {
 		const generation = this.#ns.generation;
 		if (this.#peerPort !== 0 && destination === this.#peer && this.#routeGeneration === generation)
 			return this.#route;
-		const route = this.#ns.route(destination, this.address, this.mark);
+		const route = this.#ns.route(destination, this.address, this.#mark);
 		if (this.#peerPort !== 0 && destination === this.#peer) {
 			this.#route = route;
 			this.#routeGeneration = generation;
 		}
 		return route;
+	}
+
+	/** By the socket's device, else by that of its address, else by where the routes say. */
+	#routeToGroup(group: Ip4): Route | undefined {
+		const device =
+			this.#multicastDevice ??
+			(this.address === ANY_IP4 ? undefined : this.#ns.localFib.lookup(this.address)?.device) ??
+			this.#ns.route(group)?.device;
+		return device == null ? undefined : this.#ns.routeBy(device, group, this.#multicastLoop);
 	}
 
 	/**
@@ -148,7 +199,8 @@ export class UdpSocket implements IpSocket {
 		if (port === 0) throw new NetError("EDESTADDRREQ", "sendto: Destination address required");
 		if (data.length > LONGEST)
 			throw new NetError("EMSGSIZE", "sendto: Message too long", { context: { octets: data.length } });
-		const route = this.#routeTo(address);
+		const toGroup = isMulticastIp4(address);
+		const route = toGroup ? this.#routeToGroup(address) : this.#routeTo(address);
 		if (route === undefined) throw unreachableNet(address);
 		if (route.type === "unreachable") throw new NetError("EHOSTUNREACH", "sendto: No route to host");
 		if (route.type === "prohibit") throw new NetError("EACCES", "sendto: Permission denied");
@@ -158,7 +210,7 @@ export class UdpSocket implements IpSocket {
 				remedy: "Open the socket with broadcast: true.",
 			});
 		}
-		const source = this.address !== ANY_IP4 ? this.address : this.#ns.sourceFor(route, address);
+		const source = this.#source !== ANY_IP4 ? this.#source : this.#ns.sourceFor(route, address);
 		const frame = this.#ns.kernel.world.frames.begin(data.length);
 		const { view } = frame;
 		const end = frame.start + data.length;
@@ -176,8 +228,9 @@ export class UdpSocket implements IpSocket {
 		udp.setChecksum(view, frame.start, udp.sent(checksum.fold(sum)));
 		frame.trusted = true;
 		frame.flowHash = this.#flowHash;
-		frame.mark = this.mark;
-		const error = sendPacket(this.#ns, frame, route, source, address, PROTOCOL, this);
+		frame.mark = this.#mark;
+		const socket = toGroup ? this.#toGroups : this;
+		const error = sendPacket(this.#ns, frame, route, source, address, PROTOCOL, socket);
 		if (error !== undefined) throw error;
 	}
 
@@ -266,6 +319,7 @@ export class UdpSocket implements IpSocket {
 	close(): void {
 		if (this.#closed) return;
 		this.#closed = true;
+		this.#memberships?.drop();
 		this.#udp.remove(this);
 		for (const waiter of this.#waiters.splice(0))
 			waiter.reject(new NetError("EBADF", "recvfrom: Bad file descriptor"));

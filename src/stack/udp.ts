@@ -1,5 +1,6 @@
 import { ANY_IP4, formatIp4, type Ip4, isMulticastIp4, toIp4, toPort } from "../addr/index.ts";
 import { NetError } from "../errors.ts";
+import type { Device } from "../link/index.ts";
 import { type Frame, ipv4, udp } from "../wire/index.ts";
 import type { InDevice } from "./in-device.ts";
 import type { IcmpError } from "./ipv4/icmp.ts";
@@ -8,6 +9,9 @@ import { type UdpOptions, UdpSocket } from "./udp-socket.ts";
 
 /** The UDP ports and sockets of one namespace (RFC 768). Reference: net/ipv4/udp.c. */
 export class Udp {
+	/** The last destination that was no group and no broadcast address, so that not every datagram asks the tables. */
+	#unicast = -1;
+	#unicastGeneration = -1;
 	readonly #ns: Namespace;
 	readonly #sockets = new Map<number, UdpSocket[]>();
 	/** Ports of tunnels, which are no sockets of programs. */
@@ -34,7 +38,9 @@ export class Udp {
 			options.port === undefined || options.port === 0 ? this.#freePort() : toPort(options.port, "port");
 		const others = this.#sockets.get(port) ?? [];
 		const clash = others.some(
-			(each) => each.address === ANY_IP4 || address === ANY_IP4 || each.address === address,
+			(each) =>
+				!(each.reuseAddress && options.reuseAddress === true) &&
+				(each.address === ANY_IP4 || address === ANY_IP4 || each.address === address),
 		);
 		if (clash || this.#claimed.has(port)) {
 			throw new NetError("EADDRINUSE", "bind: Address already in use", {
@@ -97,18 +103,50 @@ export class Udp {
 		const tunnel = this.#ns.tunnel(port);
 		if (tunnel !== undefined) {
 			const tos = ipv4.tos(view, start);
+			frame.forgetFlow();
 			frame.start = at + udp.OCTETS;
 			frame.end = at + octets;
 			frame.secPath = null; // `skb_scrub_packet`
 			return tunnel.receiveTunnel(frame, source, tos);
 		}
 		const sourcePort = udp.sourcePort(view, at);
+		if (destination !== this.#unicast || this.#ns.generation !== this.#unicastGeneration) {
+			if (isMulticastIp4(destination) || this.#ns.isBroadcast(destination)) {
+				return this.#toAll(frame, at, octets, source, sourcePort, port, device);
+			}
+			this.#unicast = destination;
+			this.#unicastGeneration = this.#ns.generation;
+		}
 		const socket = this.#match(port, destination, source, sourcePort);
 		if (socket === undefined) {
 			this.#ns.ipv4.icmp.tell(frame, inDevice, 3, 3, 0);
 			return device.dropIn(frame, "no-socket", `udp port ${String(port)}`);
 		}
 		socket.take(frame, at + udp.OCTETS, octets - udp.OCTETS, source, sourcePort);
+	}
+
+	/** What is for a group goes to every socket it fits, a copy each (`__udp4_lib_mcast_deliver`). Takes the frame. */
+	#toAll(
+		frame: Frame,
+		at: number,
+		octets: number,
+		source: Ip4,
+		sourcePort: number,
+		port: number,
+		device: Device,
+	): void {
+		const destination = ipv4.destination(frame.view, frame.start);
+		let last: UdpSocket | undefined;
+		for (const socket of this.#sockets.get(port) ?? []) {
+			if (socket.score(destination, source, sourcePort) < 0) continue;
+			if (last !== undefined) {
+				const copy = frame.clone();
+				last.take(copy, at - frame.start + copy.start + udp.OCTETS, octets - udp.OCTETS, source, sourcePort);
+			}
+			last = socket;
+		}
+		if (last === undefined) return device.dropIn(frame, "no-socket", `udp port ${String(port)}`);
+		last.take(frame, at + udp.OCTETS, octets - udp.OCTETS, source, sourcePort);
 	}
 
 	/** The socket a packet is for: connected to the sender first, then bound to the address, then to all. */

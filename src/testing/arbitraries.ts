@@ -6,6 +6,7 @@ import {
 	type esp,
 	ethernet,
 	icmp,
+	igmp,
 	ipv4,
 	type ipv6,
 	type llc,
@@ -103,6 +104,47 @@ export const anyIcmp: fc.Arbitrary<icmp.Icmp> = fc.record({
 	rest: bits(32),
 	data: fc.uint8Array({ maxLength: 200 }),
 });
+const anyAddresses: fc.Arbitrary<Ip4[]> = fc.array(anyIp4, { maxLength: 4 });
+/** Any IGMP message: queries of all versions, reports, leaves. */
+export const anyIgmp: fc.Arbitrary<igmp.Igmp> = fc.oneof(
+	fc.record({
+		type: bits(8).filter((type) => type !== igmp.QUERY && type !== igmp.REPORT_3),
+		code: bits(8),
+		group: anyIp4,
+		data: fc.uint8Array({ maxLength: 8 }),
+	}),
+	// Four octets more make a query one of version 3.
+	fc.record({
+		type: fc.constant(igmp.QUERY),
+		code: bits(8),
+		group: anyIp4,
+		data: fc.uint8Array({ maxLength: 3 }),
+	}),
+	fc.record({
+		type: fc.constant(igmp.QUERY),
+		code: bits(8),
+		group: anyIp4,
+		query3: fc.record({ flags: bits(8), qqic: bits(8), sources: anyAddresses }),
+		data: fc.uint8Array({ maxLength: 8 }),
+	}),
+	fc.record({
+		type: fc.constant(igmp.REPORT_3),
+		code: bits(8),
+		reserved: bits(16),
+		records: fc.array(
+			fc.record({
+				type: bits(8),
+				group: anyIp4,
+				sources: anyAddresses,
+				aux: fc
+					.nat({ max: 2 })
+					.chain((words) => fc.uint8Array({ minLength: 4 * words, maxLength: 4 * words })),
+			}),
+			{ maxLength: 4 },
+		),
+		data: fc.uint8Array({ maxLength: 8 }),
+	}),
+);
 /** Any UDP header. */
 export const anyUdp: fc.Arbitrary<udp.Udp> = fc.record({
 	sourcePort: bits(16),
@@ -179,6 +221,11 @@ const anyEchoPacket: fc.Arbitrary<{ protocol: number; payload: Uint8Array }> = a
 	payload: frame(icmp.octets(message), new Uint8Array(), (view) => icmp.write(view, 0, message)),
 }));
 
+const anyGroupPacket: fc.Arbitrary<{ protocol: number; payload: Uint8Array }> = anyIgmp.map((message) => ({
+	protocol: ipv4.PROTOCOL_IGMP,
+	payload: frame(igmp.octets(message), new Uint8Array(), (view) => igmp.write(view, 0, message)),
+}));
+
 /** A whole IPv4 packet around a payload, with good checksums. */
 function packet(source: Ip4, destination: Ip4, protocol: number, payload: Uint8Array): Uint8Array {
 	return frame(ipv4.MIN_OCTETS, payload, (view) =>
@@ -200,7 +247,7 @@ function datagram(source: Ip4, destination: Ip4, port: number, payload: Uint8Arr
 	});
 }
 
-/** Any whole, valid frame: ARP, ICMP, UDP, and those again inside VXLAN up to two deep. */
+/** Any whole, valid frame: ARP, ICMP, IGMP, UDP, and those again inside VXLAN up to two deep. */
 export const anyFrame: fc.Arbitrary<Uint8Array> = fc.letrec<{
 	frame: Uint8Array;
 	plain: Uint8Array;
@@ -215,7 +262,7 @@ export const anyFrame: fc.Arbitrary<Uint8Array> = fc.letrec<{
 			),
 		),
 		fc
-			.tuple(anyEchoPacket, anyIp4, anyIp4, anyMac, anyMac)
+			.tuple(fc.oneof(anyEchoPacket, anyGroupPacket), anyIp4, anyIp4, anyMac, anyMac)
 			.map(([{ protocol, payload }, from, to, dst, src]) =>
 				ethernetOf(ethernet.TYPE_IPV4)(packet(from, to, protocol, payload), dst, src),
 			),

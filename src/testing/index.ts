@@ -4,6 +4,7 @@ export {
 	anyEthernet,
 	anyFrame,
 	anyIcmp,
+	anyIgmp,
 	anyIp4,
 	anyIp6,
 	anyIpv4,

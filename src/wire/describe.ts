@@ -69,6 +69,8 @@ function tellPacket(of: (protocol: string) => Layer | undefined): string {
 			id === "" ? ` code ${text(icmp, "icmp.code")}` : `, id ${id}, seq ${text(icmp, "icmp.sequence")}`;
 		return `${source} > ${destination} ICMP ${ICMP_TEXT[type] ?? `type ${type}`}${echo}${ttl}`;
 	}
+	const igmp = of("igmp");
+	if (igmp !== undefined) return `${source} > ${destination} ${tellIgmp(igmp)}${ttl}`;
 	for (const transport of ["udp", "tcp"]) {
 		const layer = of(transport);
 		if (layer === undefined) continue;
@@ -82,6 +84,32 @@ function tellPacket(of: (protocol: string) => Layer | undefined): string {
 	const offset = text(ip, "ipv4.fragmentOffset");
 	const fragment = offset === "0" || offset === "" ? "" : ` fragment at ${offset}`;
 	return `${source} > ${destination} ${name === "ipv4" ? `protocol ${text(ip, "ipv4.protocol")}` : "IPv6"}${fragment}${ttl}`;
+}
+
+const IGMP_TEXT: Readonly<Record<string, string>> = {
+	"0x11": "query",
+	"0x12": "v1 report",
+	"0x16": "v2 report",
+	"0x17": "v2 leave",
+	"0x22": "v3 report",
+};
+const RECORD_TEXT = ["?", "is_in", "is_ex", "to_in", "to_ex", "allow", "block"];
+
+/** `IGMP v3 report 239.1.1.1 to_ex {}`, records as tcpdump abbreviates them. */
+function tellIgmp(layer: Layer): string {
+	const type = text(layer, "igmp.type");
+	let told = `IGMP ${IGMP_TEXT[type] ?? `type ${type}`}`;
+	const group = text(layer, "igmp.group");
+	if (group !== "" && group !== "0.0.0.0") told += ` ${group}`;
+	const types = layer.fields.filter((field) => field.name === "igmp.recordType");
+	const groups = layer.fields.filter((field) => field.name === "igmp.recordGroup");
+	const counts = layer.fields.filter((field) => field.name === "igmp.sources");
+	for (const [i, record] of groups.entries()) {
+		const name = RECORD_TEXT[Number(types[i]?.value)] ?? `type ${types[i]?.text ?? ""}`;
+		const sources = counts[i]?.text === "0" ? "{}" : `{${counts[i]?.text ?? ""} sources}`;
+		told += ` ${record.text} ${name} ${sources}`;
+	}
+	return told;
 }
 
 const find = (layer: Layer | undefined, name: string): Field | undefined =>

@@ -5,6 +5,7 @@ import * as checksums from "./checksum.ts";
 import * as esp from "./esp.ts";
 import * as ethernet from "./ethernet.ts";
 import * as icmp from "./icmp.ts";
+import * as igmp from "./igmp.ts";
 import * as ipv4 from "./ipv4.ts";
 import * as ipv6 from "./ipv6.ts";
 import * as llc from "./llc.ts";
@@ -169,7 +170,8 @@ class Dissection {
 			fields.push(this.#data("llc.oui", at + 3, at + 6), this.#number("llc.protocol", at + 6, 2));
 		}
 		this.#layer("llc", at, octets, fields);
-		const spanningTree = header.dsap === llc.SAP_STP && header.ssap === llc.SAP_STP && header.control === llc.UI;
+		const spanningTree =
+			header.dsap === llc.SAP_STP && header.ssap === llc.SAP_STP && header.control === llc.UI;
 		if (spanningTree) this.#stp(at + octets, last);
 		else this.#rest("payload", "payload.data", at + octets, last);
 		this.#rest("padding", "ethernet.padding", last, end);
@@ -268,6 +270,8 @@ class Dissection {
 		switch (header.protocol) {
 			case ipv4.PROTOCOL_ICMP:
 				return this.#icmp(at, end, whole);
+			case ipv4.PROTOCOL_IGMP:
+				return this.#igmp(at, end, whole);
 			case ipv4.PROTOCOL_UDP:
 				return this.#udp(header, at, end, whole);
 			case ipv4.PROTOCOL_TCP:
@@ -330,6 +334,49 @@ class Dissection {
 		this.#quoted = true;
 		this.#ipv4(data, end);
 		this.#quoted = false;
+	}
+
+	#igmp(at: number, end: number, whole: boolean): void {
+		const message = igmp.parse(this.#view, at, end);
+		if (typeof message === "string") return this.#malformed(at, end, message);
+		const good = whole ? { good: checksums.checksum(this.#view, at, end - at) === 0 } : {};
+		const fields = [
+			this.#number("igmp.type", at, 1, `0x${message.type.toString(16)}`),
+			this.#number("igmp.code", at + 1, 1),
+			{ ...this.#number("igmp.checksum", at + 2, 2), ...good },
+		];
+		let next = at + igmp.OCTETS;
+		const addresses = (list: readonly Ip4[]): void => {
+			for (let i = 0; i < list.length; i++, next += 4) fields.push(this.#ip("igmp.source", next));
+		};
+		if ("records" in message) {
+			fields.push(this.#number("igmp.reserved", at + 4, 2), this.#number("igmp.records", at + 6, 2));
+			for (const record of message.records) {
+				fields.push(
+					this.#number("igmp.recordType", next, 1),
+					this.#number("igmp.auxWords", next + 1, 1),
+					this.#number("igmp.sources", next + 2, 2),
+					this.#ip("igmp.recordGroup", next + 4),
+				);
+				next += igmp.RECORD_OCTETS;
+				addresses(record.sources);
+				if (record.aux.length > 0) fields.push(this.#data("igmp.aux", next, next + record.aux.length));
+				next += record.aux.length;
+			}
+		} else {
+			fields.push(this.#ip("igmp.group", at + 4));
+			if (message.query3 !== undefined) {
+				fields.push(
+					this.#number("igmp.flags", next, 1),
+					this.#number("igmp.qqic", next + 1, 1),
+					this.#number("igmp.sources", next + 2, 2),
+				);
+				next = at + igmp.QUERY3_OCTETS;
+				addresses(message.query3.sources);
+			}
+		}
+		this.#layer("igmp", at, next - at, fields);
+		this.#rest("payload", "payload.data", next, end);
 	}
 
 	#udp(ip: ipv4.Ipv4, at: number, end: number, whole: boolean): void {

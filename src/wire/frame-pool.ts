@@ -36,6 +36,11 @@ export class FramePool {
 		frame.hops = 0;
 		frame.flowHash = 0;
 		frame.mark = 0;
+		frame.priority = 0;
+		frame.flow = null;
+		frame.flowInfo = 0;
+		frame.ipvs = false;
+		frame.longestFragment = 0;
 		frame.secPath = null;
 		frame.trusted = false;
 		frame.routed = false;

@@ -35,6 +35,16 @@ export class Frame {
 	flowHash = 0;
 	/** The packet mark (`skb->mark`), which never leaves its namespace. */
 	mark = 0;
+	/** Its priority within the machine (`skb->priority`), which VLAN devices map to and from the tag's. */
+	priority = 0;
+	/** The flow that connection tracking found it to be of (`skb->_nfct`); it never leaves its namespace either. */
+	flow: object | null = null;
+	/** What it is to that flow (`enum ip_conntrack_info`), 7 for untracked, 0 with `flow` null for not looked at. */
+	flowInfo = 0;
+	/** The IP virtual server has handled it in this namespace (`skb->ipvs_property`). */
+	ipvs = false;
+	/** Longest fragment it was put together from, 0 for none (`IPCB(skb)->frag_max_size`). */
+	longestFragment = 0;
 	/** The IPsec states it came by, outermost first (`skb_sec_path`); what they are is the stack's business. */
 	secPath: readonly object[] | null = null;
 	/**
@@ -95,6 +105,13 @@ export class Frame {
 		this.log = null;
 	}
 
+	/** Forgets what connection tracking and IPVS said of it: it leaves the namespace, or enters or left a tunnel (`nf_reset_ct`). */
+	forgetFlow(): void {
+		this.flow = null;
+		this.flowInfo = 0;
+		this.ipvs = false;
+	}
+
 	/** A second frame with the same octets and journey. The caller owns it. */
 	clone(): Frame {
 		const length = this.end - this.start;
@@ -111,6 +128,11 @@ export class Frame {
 		copy.hops = this.hops;
 		copy.flowHash = this.flowHash;
 		copy.mark = this.mark;
+		copy.priority = this.priority;
+		copy.flow = this.flow;
+		copy.flowInfo = this.flowInfo;
+		copy.ipvs = this.ipvs;
+		copy.longestFragment = this.longestFragment;
 		copy.secPath = this.secPath;
 		copy.trusted = this.trusted;
 		copy.routed = this.routed;

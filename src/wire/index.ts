@@ -3,6 +3,7 @@ export * as checksum from "./checksum.ts";
 export * as esp from "./esp.ts";
 export * as ethernet from "./ethernet.ts";
 export * as icmp from "./icmp.ts";
+export * as igmp from "./igmp.ts";
 export * as ipv4 from "./ipv4.ts";
 export * as ipv6 from "./ipv6.ts";
 export * as llc from "./llc.ts";

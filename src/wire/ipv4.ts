@@ -42,12 +42,17 @@ const OFFSET = 0x1fff;
 
 /** Protocol number of ICMP. */
 export const PROTOCOL_ICMP = 1;
+/** Protocol number of IGMP. */
+export const PROTOCOL_IGMP = 2;
 /** Protocol number of TCP. */
 export const PROTOCOL_TCP = 6;
 /** Protocol number of UDP. */
 export const PROTOCOL_UDP = 17;
 /** Protocol number of ESP. */
 export const PROTOCOL_ESP = 50;
+
+/** The router alert option (RFC 2113): routers look at the packet though it is not for them. */
+export const ROUTER_ALERT = 0x9404_0000;
 
 /** 4, if it is IPv4. */
 export const version = (v: DataView, at: number): number => v.getUint8(at) >>> 4;

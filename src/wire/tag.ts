@@ -23,5 +23,4 @@ export function popTag(frame: Frame): void {
 
 /** True when the outermost tag of a frame is whole and has this TPID. */
 export const hasTag = (frame: Frame, tpid: number): boolean =>
-	ethernet.type(frame.view, frame.start) === tpid &&
-	frame.end - frame.start >= ethernet.OCTETS + vlan.OCTETS;
+	ethernet.type(frame.view, frame.start) === tpid && frame.end - frame.start >= ethernet.OCTETS + vlan.OCTETS;

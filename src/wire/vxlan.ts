@@ -19,8 +19,10 @@ export const FLAG_GBP = 0x8000_0000;
 export const FLAG_GPE_PROTOCOL = 0x0400_0000;
 /** O of GPE: operations and management. */
 export const FLAG_GPE_OAM = 0x0100_0000;
-/** G, D, A and the identifier: all that GBP may set. */
-const GBP_BITS = 0x8048_ffff;
+/** What a receiver with GBP looks past: G and the lower three octets (`VXLAN_GBP_USED_BITS`). */
+const GBP_BITS = 0x80ff_ffff;
+/** D (don't learn), A (policy applied) and the identifier: what a packet's mark holds of it (`VXLAN_GBP_MASK`). */
+const POLICY = 0x0048_ffff;
 
 /** The whole first word: flags and everything reserved. */
 export const flags = (v: DataView, at: number): number => v.getUint32(at + FLAGS);
@@ -30,6 +32,12 @@ export const vni = (v: DataView, at: number): Vni => (v.getUint32(at + VNI) >>> 
 export const reserved = (v: DataView, at: number): number => v.getUint32(at + VNI) & 0xff;
 /** The group policy identifier. */
 export const group = (v: DataView, at: number): number => v.getUint32(at + FLAGS) & 0xffff;
+
+/** The group policy as a packet's mark: D, A and the identifier; 0 without the G flag. */
+export const policy = (v: DataView, at: number): number => {
+	const word = v.getUint32(at + FLAGS);
+	return (word & FLAG_GBP) === 0 ? 0 : word & POLICY;
+};
 
 /** True when nothing is set that a receiver without extensions (or with GBP) does not know. */
 export const reservedAreZero = (v: DataView, at: number, gbp: boolean): boolean =>
@@ -77,4 +85,9 @@ export function write(v: DataView, at: number, message: Vxlan): void {
 export function writeVni(v: DataView, at: number, value: Vni): void {
 	v.setUint32(at + FLAGS, FLAG_VNI);
 	v.setUint32(at + VNI, value << 8);
+}
+
+/** Adds the group policy that a packet's mark holds to a plain header (`vxlan_build_gbp_hdr`). */
+export function writePolicy(v: DataView, at: number, mark: number): void {
+	v.setUint32(at + FLAGS, (FLAG_VNI | FLAG_GBP | (mark & POLICY)) >>> 0);
 }

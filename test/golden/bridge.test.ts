@@ -66,6 +66,7 @@ async function replay(seed: number) {
 					sw.neigh.replace("10.8.0.2", { lladdr: "02:00:00:00:d0:02", dev: "br0" });
 					br0.fdb.replace("02:00:00:00:d0:02", { dev: h2.port, kind: "static" });
 					h2.at.set({ neighSuppress: true });
+					dumps["F"] = sw.bridgeTool.link({ dev: "p2", details: true }).text;
 				},
 			],
 			[
@@ -194,6 +195,15 @@ describe("a bridge does what Linux's does", () => {
 	])("%s: bridge shows what it showed there", async (name, section, command) => {
 		const { dumps } = await run;
 		expect(dumps[name]).toBe(printed(section, command));
+	});
+
+	test("F: bridge -d link show lists the flags of a port as there", async () => {
+		const { dumps } = await run;
+		// Interface numbers go on through all cases of the recorded machine.
+		const numbered = (text: string): string => text.replace(/^\d+: p2@if\d+/, "N: p2@ifN");
+		expect(numbered(dumps["F"] ?? "")).toBe(
+			numbered(printed("## F proxy_arp", "bridge -d link show dev p2")),
+		);
 	});
 
 	test("H: an address is shown where it was seen last", async () => {

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { toIp4 } from "../../src/addr/index.ts";
 import { Lab, type Netns } from "../../src/index.ts";
 import type { Capture } from "../../src/observe/index.ts";
-import { dissect, ipv4, tcp, udp } from "../../src/wire/index.ts";
+import { dissect, tcp } from "../../src/wire/index.ts";
 import { openEsp } from "../support/esp.ts";
 import { Comparison, has, recording, type TimedFrame, value } from "../support/golden.ts";
 import { atInstants, emulated } from "../support/scenario.ts";
@@ -77,18 +77,6 @@ function addPolicy(ns: Netns, spi: Spi, from: Name, to: Name, mark: number | und
 	});
 }
 
-/** `iptables -t mangle -A OUTPUT -p udp --dport 4789 … -j MARK --set-mark 0xd0c4e3`. */
-function markVxlan(ns: Netns): void {
-	const output = ns.ipv4.output.bind(ns.ipv4);
-	ns.ipv4.output = (frame, route) => {
-		const { view, start } = frame;
-		const isUdp = ipv4.protocol(view, start) === ipv4.PROTOCOL_UDP;
-		if (isUdp && udp.destinationPort(view, start + ipv4.headerOctets(view, start)) === 4789)
-			frame.mark = MARK;
-		output(frame, route);
-	};
-}
-
 async function replay() {
 	const lab = new Lab({ seed: 1, uptime: "256.0223s", epoch: "2026-11-23T17:39:20Z" });
 	const { u1, u2 } = twoHosts(lab);
@@ -120,7 +108,7 @@ async function replay() {
 			START + 10,
 			() => {
 				for (const [i, ns] of [u1, u2].entries()) {
-					markVxlan(ns);
+					ns.iptables(`-t mangle -A OUTPUT -p udp --dport 4789 -j MARK --set-mark ${String(MARK)}`);
 					const [own, other] = [String(i + 1), String(2 - i)];
 					const vx = ns.addVxlan("vx0", {
 						vni: 4097,

@@ -19,7 +19,7 @@ function world() {
 	vx.addFdb("02:00:00:00:00:01", { dst: "192.0.2.9" });
 	ns.neigh.add("192.0.2.7", { dev: "eth0", lladdr: "02:00:00:00:00:07" });
 	const text = (device: Device): string =>
-		[device.place, device.macText, device.mtu, device.isUp, device.index, device.upper?.master.name].join(
+		[device.place, device.macText, device.mtu, device.isUp, device.index, device.upper?.master?.name].join(
 			" ",
 		);
 	const state = (): string =>
@@ -36,7 +36,7 @@ function world() {
 				].join("\n"),
 			)
 			.concat(
-				vx.fdb.entries().map((entry) => JSON.stringify(entry)),
+				vx.fdbShow().map((line) => line.text),
 				[...lab.hosts.keys()].join(),
 			)
 			.join("\n");
@@ -126,7 +126,12 @@ describe("a mistake gets the kernel's or iproute2's words and changes nothing", 
 			"RTNETLINK answers: Address already in use",
 			(w) => {
 				w.ns.udp({ port: 5000 });
-				w.ns.addVxlan("vx", { vni: 1, port: 5000 });
+				const vx = w.ns.addVxlan("vx", { vni: 1, port: 5000 });
+				try {
+					vx.up();
+				} finally {
+					vx.delete();
+				}
 			},
 		],
 		["ERANGE", "Error: 8021q: Invalid VLAN id.", (w) => w.ns.addVlan("eth0", 4095)],
@@ -276,6 +281,15 @@ describe("a mistake gets the kernel's or iproute2's words and changes nothing", 
 		[
 			'loss is "150%", expected a share from 0 to 1 or a text such as "5%"',
 			(w) => w.lab.cable(w.ns.addNic("eth7"), w.lan, { netem: { loss: "150%" } }),
+		],
+		[
+			"netem and qdisc are both given, expected one of them",
+			(w) => w.lab.cable(w.ns.addNic("eth7"), w.lan, { netem: {}, qdisc: { kind: "pfifo" } }),
+		],
+		["macTable is 0, expected a whole number of addresses from 1", (w) => w.lab.switch("s", { macTable: 0 })],
+		[
+			"access and trunk are both given, expected one of them",
+			(w) => w.lab.cable(w.lan, w.lab.switch("s"), { port: { access: 1, trunk: [1] } }),
 		],
 		[
 			'duration is "5 parsecs", expected milliseconds or a number with a unit such as "150us", "20ms", "5s"',

@@ -71,7 +71,7 @@ describe("a cable's faults are those of tc-netem", () => {
 		// 1042 octets at 10 Mbit/s are 833.6 us.
 		const { arrived, reasons } = await through({ rate: "10mbit", limit: 10 }, 30, "1us");
 		expect(arrived).toHaveLength(10);
-		expect(reasons.get("full-ring")).toBe(20);
+		expect(reasons.get("qdisc-drop")).toBe(20);
 		for (const [i, each] of arrived.entries())
 			expect(each.late).toBeCloseTo(0.01 + (i + 1) * 0.8336 - i * 0.001, 2);
 	});
@@ -93,4 +93,108 @@ describe("a cable's faults are those of tc-netem", () => {
 		expect(two.arrived).toEqual(one.arrived);
 		expect(three.arrived).not.toEqual(one.arrived);
 	});
+
+	test("a normal, Pareto or mixed distribution has the mean and deviation that tc's tables have", async () => {
+		for (const [distribution, mean, deviation] of [
+			// Mean and deviation of iproute2's tables in units of the jitter; Pareto's tail is cut at four.
+			["normal", 0, 1],
+			["pareto", -0.03, 0.82],
+			["paretonormal", -0.03, 0.83],
+		] as const) {
+			const { arrived } = await through({ delay: "50ms", jitter: "5ms", distribution }, 3000, "100us");
+			const late = arrived.map((each) => each.late - 50.01);
+			const middle = late.reduce((sum, x) => sum + x, 0) / late.length;
+			const spread = Math.sqrt(late.reduce((sum, x) => sum + (x - middle) ** 2, 0) / late.length);
+			expect(Math.abs(middle / 5 - mean), distribution).toBeLessThan(0.08);
+			expect(Math.abs(spread / 5 - deviation), distribution).toBeLessThan(0.06);
+		}
+	});
+
+	test("Pareto is never earlier than two thirds of a deviation, and has a long tail", async () => {
+		const { arrived } = await through(
+			{ delay: "50ms", jitter: "3ms", distribution: "pareto" },
+			2000,
+			"100us",
+		);
+		const late = arrived.map((each) => each.late - 50.01);
+		expect(Math.min(...late)).toBeGreaterThan(-2.01);
+		expect(Math.max(...late)).toBeGreaterThan(9);
+		expect(Math.max(...late)).toBeLessThanOrEqual(12.001);
+	});
+
+	test("correlation crowds draws around the middle, so that small losses become rare, as netem's users know", async () => {
+		const alone = await losses({ loss: "10%" }, 10_000);
+		expect(Math.abs(alone.lost - 0.1)).toBeLessThan(0.01);
+		expect(Math.abs(alone.bursts - 1 / 0.9)).toBeLessThan(0.05);
+		// Of draws that keep 75 % of the last, with deviation sqrt((1 - 0.75) / (1 + 0.75)) of the even one's, few are below 10 %.
+		const correlated = await losses({ loss: "10%", lossCorrelation: "75%" }, 10_000);
+		expect(correlated.lost).toBeLessThan(0.01);
+		const often = await losses({ loss: "40%", lossCorrelation: "75%" }, 10_000);
+		// Losses by themselves would follow each other 1 / (1 - share) times.
+		expect(often.bursts * (1 - often.lost)).toBeGreaterThan(1.4);
+	});
+
+	test("Gilbert and Elliott's model loses what its chain says, in bursts of its length", async () => {
+		// Good to bad 2 %, back 25 %; in the bad state all is lost: share p / (p + r), bursts of 1 / r.
+		const { lost, bursts } = await losses({ loss: { gemodel: { p: "2%", r: "25%" } } }, 20_000);
+		expect(Math.abs(lost - 0.02 / 0.27)).toBeLessThan(0.012);
+		expect(Math.abs(bursts - 4)).toBeLessThan(0.5);
+		const half = await losses(
+			{ loss: { gemodel: { p: "2%", r: "25%", "1-h": "50%", "1-k": "1%" } } },
+			20_000,
+		);
+		expect(Math.abs(half.lost - (0.5 * 0.02 + 0.01 * 0.25) / 0.27)).toBeLessThan(0.012);
+	});
+
+	test("the four-state model loses what its chain says", async () => {
+		// p13 5 %, p31 20 %, within a burst p32 30 % and p23 60 %, alone p14 1 %. Shares of the states by their balance.
+		const [p13, p31, p32, p23, p14] = [0.05, 0.2, 0.3, 0.6, 0.01];
+		const losing = p13 / p31;
+		const states = 1 + losing + (losing * p32) / p23 + p14;
+		const { lost } = await losses({ loss: { state: { p13, p31, p32, p23, p14 } } }, 20_000);
+		expect(Math.abs(lost - (losing + p14) / states)).toBeLessThan(0.015);
+		// With p13 alone each loss ends its burst with what is left of it.
+		const simple = await losses({ loss: { state: { p13: 0.1 } } }, 20_000);
+		expect(Math.abs(simple.bursts - 1 / 0.9)).toBeLessThan(0.03);
+	});
+
+	test("a frame that is to be doubled and lost goes out once", async () => {
+		const { arrived, reasons } = await through({ loss: "100%", duplicate: "100%" }, 20);
+		expect(arrived).toHaveLength(20);
+		expect(reasons.size).toBe(0);
+	});
+
+	test("a gap lets each gap-th frame past and holds the others", async () => {
+		const { arrived } = await through({ delay: "10ms", reorder: "100%", gap: 4 }, 40, "1ms");
+		expect(arrived.filter((each) => each.late < 1).map((each) => each.number)).toEqual(
+			Array.from({ length: 10 }, (_, i) => 4 * i + 3),
+		);
+	});
+
+	test("rate counts overheads and whole cells", async () => {
+		// 1042 octets and 8 more are 22 cells of 48, each with 5 octets of header: 1166 octets, 932.8 us.
+		const { arrived } = await through(
+			{ rate: "10mbit", packetOverhead: 8, cellSize: 48, cellOverhead: 5 },
+			3,
+			"10ms",
+		);
+		for (const { late } of arrived) expect(late).toBeCloseTo(0.01 + 0.9328, 6);
+	});
+
+	test("with a rate, what a frame waits for others counts for its delay", async () => {
+		// The second frame waits 0.8336 ms for the first, which the 2 ms of delay contain: it follows at once behind it.
+		const { arrived } = await through({ delay: "2ms", rate: "10mbit" }, 3, "1us");
+		expect(arrived.map((each) => each.late)).toEqual(
+			[1, 2, 3].map((i) => expect.closeTo(0.01 + 2 + i * 0.8336 - (i - 1) * 0.001, 6) as number),
+		);
+	});
 });
+
+/** The share of frames lost, and how many were lost in a row on average. */
+async function losses(netem: NetemOptions, count: number): Promise<{ lost: number; bursts: number }> {
+	const { arrived } = await through(netem, count, "10us");
+	const came = new Set(arrived.map((each) => each.number));
+	let bursts = 0;
+	for (let i = 0; i < count; i++) if (!came.has(i) && (i === 0 || came.has(i - 1))) bursts++;
+	return { lost: 1 - came.size / count, bursts: (count - came.size) / bursts };
+}

@@ -97,12 +97,12 @@ describe("a capture", () => {
 		const { lab, red, b } = pair();
 		const capture = lab.capture();
 		await red.ping("10.0.0.2", { count: 1 });
-		b.down();
+		b.removeAddress("10.0.0.2/24");
 		const { packets } = await red.ping("10.0.0.2", { count: 1, timeout: "1s" });
 		const comments = readCapture(capture.toPcapng()).packets.flatMap((packet) => packet.comments);
-		expect(comments).toEqual(["dropped at red:eth0: no-carrier"]);
+		expect(comments).toEqual(["dropped at blue:eth0: ip-forwarding-off"]);
 		expect(lab.explain(packets[0] ?? 0).text()).toContain(
-			"a copy ends, no-carrier: the device has no carrier",
+			"a copy ends, ip-forwarding-off: not for this host and forwarding is off",
 		);
 	});
 

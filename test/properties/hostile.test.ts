@@ -33,6 +33,7 @@ function everyDevice() {
 	vxlan.up();
 	const tunnel = host.netns.addVxlan("vxlan1", {
 		vni: 43,
+		port: 4790,
 		remote: "192.0.2.2",
 		ttl: "inherit",
 		tos: "inherit",
@@ -44,9 +45,28 @@ function everyDevice() {
 	const vlan = host.netns.addVlan("eth0", 100);
 	vlan.addAddress("10.2.0.1/24");
 	vlan.up();
+	// A group: joined on eth0, so that what is aimed at it gets to the tunnel.
+	const group = host.netns.addVxlan("vxlan2", { vni: 44, group: "239.1.1.1", dev: "eth0", rsc: true });
+	group.up();
 	const service = host.netns.addVlan("eth0", 200, { protocol: "802.1ad" });
 	service.up();
+	const mac = host.netns.addMacvlan("eth0", "mv0", { mode: "bridge" });
+	const vepa = host.netns.addMacvlan("eth0", "mv1", { mode: "vepa" });
+	const listener = host.netns.addMacvlan("eth0", "mv2", { mode: "source", sources: ["02:00:00:00:00:01"] });
+	const children: Device[] = [mac, vepa, listener];
+	for (const mode of ["l2", "l3", "l3s"] as const) {
+		const [parent, peer] = lab.veth({ ns: host.netns, name: `to-${mode}` }, { ns: box, name: mode });
+		const child = host.netns.addIpvlan(parent, `ip-${mode}`, { mode });
+		host.netns.move(child, host.addNetns(mode));
+		for (const each of [parent, peer]) each.up();
+		children.push(parent, child);
+	}
+	for (const [i, child] of children.entries()) {
+		child.up();
+		child.addAddress(`10.3.0.${String(i + 1)}/24`);
+	}
 	const devices: Device[] = [
+		...children,
 		host.netns.device("eth0"),
 		host.netns.device("lo"),
 		bridge,
@@ -54,6 +74,7 @@ function everyDevice() {
 		inside,
 		vxlan,
 		tunnel,
+		group,
 		vlan,
 		service,
 	];
@@ -68,7 +89,7 @@ const aimed = fc.tuple(
 );
 const ADDRESSES = [
 	0xc000_0201, 0xc000_0202, 0x0a00_0001, 0x0a00_0002, 0x0a01_0001, 0x0a02_0001, 0x7f00_0001, 0xffff_ffff,
-	0xe000_0001,
+	0xef01_0101, 0xe000_0001, 0xe000_0001, 0x0a03_0001, 0x0a03_0005, 0x0a03_0007, 0x0a03_0009,
 ];
 
 function aim(

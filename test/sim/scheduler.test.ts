@@ -14,6 +14,10 @@ const delay = fc.oneof(
 	fc.nat({ max: 100_000 }),
 	fc.nat({ max: 5e9 }),
 	fc.nat({ max: 8.64e15 }),
+	// Where slots of several levels of the wheel begin together.
+	fc
+		.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 3 }))
+		.map(([n, level]) => n * 2 ** (14 + 8 * level)),
 );
 const step: fc.Arbitrary<Step> = fc.oneof(
 	fc.record({ kind: fc.constant("lane" as const), delay: fc.constantFrom(0, 5000, 50_000) }),
@@ -22,7 +26,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 	fc.record({ kind: fc.constant("wire" as const), delay }),
 	fc.record({
 		kind: fc.constant("run" as const),
-		time: fc.oneof(fc.nat({ max: 200_000 }), fc.nat({ max: 1e10 })),
+		time: fc.oneof(
+			fc.nat({ max: 200_000 }),
+			fc.nat({ max: 1e10 }),
+			fc.integer({ min: 1, max: 600 }).map((n) => n * 2 ** 14),
+		),
 	}),
 );
 

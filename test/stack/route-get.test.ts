@@ -22,7 +22,7 @@ describe("ip route get prints", () => {
 		["10.6.1.10", {}, "local 10.6.1.10 dev lo src 10.6.1.10 uid 0 \n    cache <local> \n"],
 		["127.0.0.1", {}, "local 127.0.0.1 dev lo src 127.0.0.1 uid 0 \n    cache <local> \n"],
 		["10.6.1.255", {}, "broadcast 10.6.1.255 dev eth0 src 10.6.1.10 uid 0 \n    cache <local,brd> \n"],
-		["224.1.2.3", {}, "multicast 224.1.2.3 via 10.6.1.1 dev eth0 src 10.6.1.10 uid 0 \n    cache <mc> \n"],
+		["224.1.2.3", {}, "multicast 224.1.2.3 dev eth0 src 10.6.1.10 uid 0 \n    cache <mc> \n"],
 		["8.8.8.8", { from: "10.6.1.10" }, "8.8.8.8 from 10.6.1.10 via 10.6.1.1 dev eth0 uid 0 \n    cache \n"],
 		["8.8.8.8", { mark: 1 }, "8.8.8.8 via 10.6.1.1 dev eth0 src 10.6.1.10 mark 0x1 uid 0 \n    cache \n"],
 	])("%s %j", (to, query, text) => {

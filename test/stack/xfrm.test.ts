@@ -266,13 +266,11 @@ describe("ip xfrm", () => {
 		red.xfrm.state.add(STATE);
 		blue.xfrm.state.add(STATE);
 		red.xfrm.policy.add({ ...POLICY, mark: { value: 0x10, mask: 0xf0 } });
-		const output = red.ipv4.output.bind(red.ipv4);
-		let mark = 0;
-		red.ipv4.output = (frame, route) => {
-			frame.mark = mark;
-			output(frame, route);
-		};
-		for (mark of [0, 0x1f, 0x20]) await say("x");
+		for (const mark of [0, 0x1f, 0x20]) {
+			red.iptables("-t mangle -F OUTPUT");
+			red.iptables(`-t mangle -A OUTPUT -j MARK --set-mark ${String(mark)}`);
+			await say("x");
+		}
 		expect(onWire()).toEqual([17, 50, 17]);
 	});
 

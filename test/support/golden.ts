@@ -33,19 +33,27 @@ export class Comparison {
 		this.#scenario = new RecordedScenario({ tolerance: { absolute: time * 1000 } });
 	}
 
-	/** The report of one interface's differences, if there are any; `offset` leads from our clock to the recording's. */
+	/**
+	 * The report of one interface's differences, if there are any; `offset` leads from our clock to the recording's, and
+	 * single frames may be off by milliseconds of their own.
+	 */
 	differences(
 		name: string,
 		recorded: readonly TimedFrame[],
 		emulated: readonly TimedFrame[],
 		offset: number,
+		frameTolerances: readonly {
+			readonly frame: number;
+			readonly absolute: number;
+			readonly why: string;
+		}[] = [],
 	): string[] {
 		const nanoseconds = (seconds: number): number => Math.round(seconds * 1e9);
 		const found = this.#scenario.differences(
 			name,
 			recorded.map(({ time, data }) => ({ time: BigInt(nanoseconds(time)), data })),
 			emulated.map(({ time, data }) => ({ time: nanoseconds(time), data })),
-			{ anchor: { recorded: BigInt(nanoseconds(offset)), emulated: 0 } },
+			{ anchor: { recorded: BigInt(nanoseconds(offset)), emulated: 0 }, frameTolerances },
 		);
 		return found.length === 0 ? [] : [report(name, found)];
 	}

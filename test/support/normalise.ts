@@ -9,9 +9,10 @@
  * - `same-offset`: counted from a start drawn at random: the difference between emulated and recorded value is the
  *   same for all of one direction of one connection; a recorded 0 stays 0.
  * - `same-clock`: the same for a clock in milliseconds, as far apart as frames may be in time.
+ * - `elapsed`: time since something, in 1/256 s: as far apart as frames may be in time.
  */
 export type Normalisation =
-	"zero-or-not" | "same-mapping" | "validity" | "time-of-day" | "same-offset" | "same-clock";
+	"zero-or-not" | "same-mapping" | "validity" | "time-of-day" | "same-offset" | "same-clock" | "elapsed";
 
 /** Ports from here on are drawn by the kernel (`net.ipv4.ip_local_port_range`). */
 export const FIRST_EPHEMERAL_PORT = 32_768;
@@ -32,6 +33,7 @@ export const NORMALISED: Readonly<Record<string, { readonly as: Normalisation; r
 	"tcp.sackEdge": { as: "same-offset", why: "counted from the other side's initial sequence number" },
 	"tcp.tsval": { as: "same-clock", why: "each connection's timestamps start at random" },
 	"tcp.tsecr": { as: "same-clock", why: "the other side's timestamp" },
+	"stp.messageAge": { as: "elapsed", why: "the recorded machine was late with some timers" },
 	"dns.id": { as: "same-mapping", why: "drawn at random for each query" },
 };
 

@@ -251,6 +251,8 @@ export class RecordedScenario {
 					Number(is.value),
 					Math.ceil(allowed / 1e6) + 1,
 				);
+			case "elapsed":
+				return (Math.abs(Number(was.value) - Number(is.value)) * 1e9) / 256 <= allowed;
 			case undefined:
 				return was.text === is.text;
 		}

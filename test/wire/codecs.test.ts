@@ -6,6 +6,7 @@ import {
 	anyEthernet,
 	anyFrame,
 	anyIcmp,
+	anyIgmp,
 	anyIpv4,
 	anyIpv6,
 	anyLlc,
@@ -20,6 +21,7 @@ import {
 	esp,
 	ethernet,
 	icmp,
+	igmp,
 	ipv4,
 	ipv6,
 	llc,
@@ -89,6 +91,7 @@ const CODECS = {
 		span: () => ipv6.OCTETS,
 	}),
 	icmp: codec({ any: anyIcmp, octets: icmp.octets, read: icmp.read, write: icmp.write, span: icmp.octets }),
+	igmp: codec({ any: anyIgmp, octets: igmp.octets, read: igmp.read, write: igmp.write, span: igmp.octets }),
 	udp: codec({
 		any: anyUdp,
 		octets: () => udp.OCTETS,

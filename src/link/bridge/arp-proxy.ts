@@ -20,7 +20,7 @@ export function proxyArp(bridge: Bridge, frame: Frame, from: BridgePort | null, 
 	if (typeof request === "string") return false;
 	const { senderIp, targetIp } = request;
 	if (isLoopbackIp4(targetIp) || isMulticastIp4(targetIp)) return false;
-	const suppresses = bridge.ports.some((port) => port.flags.neighSuppress);
+	const suppresses = bridge.newestPorts.some((port) => port.flags.neighSuppress);
 	if (suppresses) {
 		if (from?.flags.neighSuppress === true) return false;
 		// Announcements and address probes are nothing for the ports that suppress.

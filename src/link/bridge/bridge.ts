@@ -18,8 +18,12 @@ import { BridgeVlans } from "./vlans.ts";
 const ETH_DATA_LEN = 1500;
 /** 01:80:c2:00:00:00, the bridge group. */
 const GROUP = 0x0180_c200_0000 as Mac;
+/** Devices that cannot be ports: no Ethernet, or without a place for a bridge to take frames (`IFF_NO_RX_HANDLER`). */
+const NO_PORTS: ReadonlySet<string> = new Set(["loopback", "ipvlan"]);
 /** From up to the first look for aged addresses (`br_stp_enable_bridge`). */
 const GC_FIRST = milliseconds(100);
+/** Where snoopers of multicast listen, by IPv4 and IPv6 (RFC 4286). */
+const ALL_SNOOPERS = [0x0100_5e00_006a as Mac, 0x3333_0000_006a as Mac];
 const MOST_PORTS = 1023; // BR_MAX_PORTS - 1
 
 /**
@@ -48,10 +52,14 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	forwarded = 0;
 	/** Newest first, the order in which Linux keeps and floods them. */
 	readonly #ports: BridgePort[] = [];
+	/** What the spanning tree keeps of them, in the same order. */
+	readonly #stpPorts: StpPort<BridgePort>[] = [];
 	readonly #replies: Lane;
 	#groupFwdMask = 0;
 	#noLinklocalLearn = false;
 	#filtering = false;
+	/** The groups the bridge listens to while it is up and snoops. */
+	#snoops: readonly Mac[] = ALL_SNOOPERS;
 	#vlanTpid = vlan.TPID_CUSTOMER;
 	#ageing = AGEING;
 	#arpWatched = false;
@@ -85,7 +93,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	}
 
 	get stpPorts(): readonly StpPort<BridgePort>[] {
-		return this.#ports.map((port) => port.stp);
+		return this.#stpPorts;
 	}
 
 	/** The device as the VLANs and the table see it. */
@@ -115,7 +123,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		const first = this.#upSince + GC_FIRST + this.#ageing;
 		if (first > now) return first - now;
 		const due = this.fdb.entries().filter((entry) => entry.ages);
-		return due.reduce((least, entry) => Math.min(least, entry.updated + this.fdb.ageing - now), this.fdb.ageing);
+		return due.reduce((least, entry) => Math.min(least, this.fdb.ageing - entry.updated), this.fdb.ageing);
 	}
 
 	/** As fast as its fastest port. */
@@ -138,6 +146,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		const ticks = (time: NonNullable<BridgeSettings["helloTime"]>): number =>
 			this.owner.jiffies.ticks(parseDuration(time, "time"));
 		if (groupFwdMask !== undefined) this.#groupFwdMask = groupFwdMask;
+		if (settings.mcastSnooping !== undefined) this.#snoop(settings.mcastSnooping);
 		if (settings.noLinklocalLearn !== undefined) this.#noLinklocalLearn = settings.noLinklocalLearn;
 		if (vlanProtocol !== undefined)
 			this.#vlanTpid = vlanProtocol === "802.1Q" ? vlan.TPID_CUSTOMER : vlan.TPID_SERVICE;
@@ -151,6 +160,12 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		if (ageing === undefined) return;
 		this.#ageing = parseDuration(ageing, "ageing");
 		this.ageingChanged();
+	}
+
+	#snoop(on: boolean): void {
+		if (this.isUp) for (const mac of this.#snoops) this.multicast.delete(mac);
+		this.#snoops = on ? ALL_SNOOPERS : [];
+		if (this.isUp) for (const mac of this.#snoops) this.multicast.add(mac);
 	}
 
 	/** `group_fwd_mask`. Throws `NetError` EINVAL for the three groups that a bridge never forwards. */
@@ -174,7 +189,9 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		}
 		const port = new BridgePort(this, device, number);
 		device.upper = port;
+		this.fdb.addPort(port);
 		this.#ports.unshift(port);
+		this.#stpPorts.unshift(port.stp);
 		this.fdb.addLocal(port, device.mac, 0);
 		this.vlan.joinDefault(port);
 		this.#followMac();
@@ -188,7 +205,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		if (device.kind === "bridge") {
 			throw new NetError("ELOOP", "Error: Can not enslave a bridge to a bridge.", { context });
 		}
-		if (device.kind === "loopback" || device.gone || device.owner !== this.owner) {
+		if (NO_PORTS.has(device.kind) || device.gone || device.owner !== this.owner) {
 			throw new NetError("EINVAL", "RTNETLINK answers: Invalid argument", {
 				remedy: "A port is an Ethernet device of the bridge's own namespace.",
 				context,
@@ -216,6 +233,8 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		port.leave();
 		device.upper = null;
 		this.#ports.splice(this.#ports.indexOf(port), 1);
+		this.#stpPorts.splice(this.#stpPorts.indexOf(port.stp), 1);
+		this.fdb.removePort(port);
 		this.flagsChanged();
 		this.#followMtu();
 		this.#followMac();
@@ -228,8 +247,11 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 
 	/** A port's device changed: up, down, carrier, address, MTU. */
 	portChanged(port: BridgePort): void {
-		this.fdb.moveLocal(port, port.device.mac);
-		this.#followMac();
+		if (port.mac !== port.device.mac) {
+			port.mac = port.device.mac;
+			this.fdb.moveLocal(port, port.mac);
+			this.#followMac();
+		}
 		if (this.isUp) {
 			if (port.isRunning && port.state === "disabled") this.stp.enablePort(port.stp);
 			if (!port.isRunning && port.state !== "disabled") this.stp.disablePort(port.stp);
@@ -289,8 +311,9 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		const sourceHigh = keyHigh(ethernet.srcHigh(view, start), vid);
 		const { flags } = from;
 		if (flags.locked) {
-			const known = this.fdb.lookup(sourceLow, sourceHigh);
-			if (known?.port !== from || known.isLocal) return from.device.dropIn(frame, "bridge-locked");
+			const slot = this.fdb.slot(sourceLow, sourceHigh);
+			const known = slot >= 0 && !this.fdb.isLocalAt(slot) && this.fdb.portAt(slot) === from;
+			if (!known) return from.device.dropIn(frame, "bridge-locked");
 		}
 		if (flags.learning) this.fdb.learn(sourceLow, sourceHigh, from);
 		if (from.state === "learning") {
@@ -299,12 +322,13 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		const answered = this.#arpWatched && proxyArp(this, frame, from, tag);
 		const high = ethernet.dstHigh(view, start);
 		if ((high & 0x0100) !== 0) return this.#flood(frame, from, true, tag, answered);
-		const entry = this.fdb.lookup(ethernet.dstLow(view, start), keyHigh(high, vid));
-		if (entry?.isLocal === true) return this.#passUp(frame, tag);
+		const { fdb } = this;
+		const slot = fdb.slot(ethernet.dstLow(view, start), keyHigh(high, vid));
+		if (slot >= 0 && fdb.isLocalAt(slot)) return this.#passUp(frame, tag);
 		if (this.promiscuous) this.#glimpse(frame, tag);
-		if (entry === undefined) return this.#flood(frame, from, false, tag, answered);
-		entry.used = this.world.scheduler.now;
-		this.#forward(frame, from, entry.port, tag);
+		if (slot < 0) return this.#flood(frame, from, false, tag, answered);
+		fdb.useAt(slot);
+		this.#forward(frame, from, fdb.portAt(slot), tag);
 	}
 
 	/** Up to the bridge's own stack (`br_pass_frame_up`). Takes the frame. */
@@ -323,7 +347,8 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	 */
 	#glimpse(frame: Frame, tag: number): void {
 		if (!this.isUp) return;
-		if (tag !== 0) return this.#passUp(frame.clone(), tag);
+		// A macvlan or VLAN device on the bridge may want it.
+		if (tag !== 0 || this.upper !== null || this.vlans !== null) return this.#passUp(frame.clone(), tag);
 		this.counters.rxPackets++;
 		this.counters.rxBytes += frame.end - frame.start;
 		if (this.tap !== null) this.tap.see(frame, this, IN);
@@ -349,9 +374,10 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		const answered = this.#arpWatched && proxyArp(this, frame, null, tag);
 		const high = ethernet.dstHigh(frame.view, frame.start);
 		if ((high & 0x0100) !== 0) return this.#flood(frame, null, false, tag, answered);
-		const entry = this.fdb.lookup(ethernet.dstLow(frame.view, frame.start), keyHigh(high, tag & VID));
-		if (entry === undefined) return this.#flood(frame, null, false, tag, answered);
-		this.#forward(frame, null, entry.port, tag);
+		const slot = this.fdb.slot(ethernet.dstLow(frame.view, frame.start), keyHigh(high, tag & VID));
+		if (slot < 0) return this.#flood(frame, null, false, tag, answered);
+		this.fdb.useAt(slot);
+		this.#forward(frame, null, this.fdb.portAt(slot), tag);
 	}
 
 	/** One copy per port that wants it, and one up when `local` (`br_flood`). Takes the frame. */
@@ -447,6 +473,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	override up(): void {
 		if (this.isUp) return;
 		this.#upSince = this.world.scheduler.now;
+		for (const mac of this.#snoops) this.multicast.add(mac);
 		super.up();
 		this.stp.start();
 		for (const port of this.#ports) if (port.isRunning) this.stp.enablePort(port.stp);
@@ -454,6 +481,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 
 	override down(): void {
 		if (!this.isUp) return;
+		for (const mac of this.#snoops) this.multicast.delete(mac);
 		super.down();
 		for (const port of this.#ports) if (port.state !== "disabled") this.stp.disablePort(port.stp);
 		this.stp.stop();

@@ -1,12 +1,12 @@
 import { formatMac, type Mac, toMac, ZERO_MAC } from "../../addr/index.ts";
 import { NetError } from "../../errors.ts";
 import type { Device } from "../device.ts";
-import { Fdb, type FdbEntry } from "../fdb.ts";
+import { Fdb, type FdbKind } from "../fdb.ts";
 import type { BridgePort } from "./port.ts";
 import type { VlanGroup } from "./vlan-group.ts";
 
 /** What `bridge fdb add MAC dev DEV master …` takes. */
-export interface FdbOptions {
+export interface BridgeFdbOptions {
 	/** The port, or the bridge itself. */
 	readonly dev: Device;
 	/** One VLAN; without it the address is put in for all VLANs of the port, and for none. */
@@ -55,9 +55,9 @@ export class BridgeFdb extends Fdb<BridgePort> {
 		const other = this.#bridge.newestPorts.find(
 			(each) => each !== port && each.device.mac === mac && has(each.vlanGroup),
 		);
-		if (other !== undefined) entry.port = other;
-		else if (port !== null && this.#bridge.mac === mac && has(this.#bridge.vlanGroup)) entry.port = null;
-		else this.remove(mac, vlan);
+		const bridges = port !== null && this.#bridge.mac === mac && has(this.#bridge.vlanGroup);
+		if (other === undefined && !bridges) this.remove(mac, vlan);
+		else this.change(mac, vlan, { kind: "local", port: other ?? null, sticky: false });
 	}
 
 	/** A port's device, or the bridge, changed its address (`br_fdb_changeaddr`, `br_fdb_change_mac_address`). */
@@ -84,7 +84,7 @@ export class BridgeFdb extends Fdb<BridgePort> {
 	// ── bridge fdb … ─────────────────────────────────────────────────────────────────────────────
 
 	/** `bridge fdb add … master`. Throws `NetError` EEXIST, EINVAL, EOPNOTSUPP. */
-	add(mac: Mac | string, options: FdbOptions): void {
+	add(mac: Mac | string, options: BridgeFdbOptions): void {
 		this.#command(mac, options, (address, vlan, port) => {
 			if (this.find(address, vlan) === undefined) return;
 			throw new NetError("EEXIST", "RTNETLINK answers: File exists", {
@@ -95,18 +95,18 @@ export class BridgeFdb extends Fdb<BridgePort> {
 	}
 
 	/** `bridge fdb append … master`: on a bridge the same as replace. Throws `NetError` EINVAL, EOPNOTSUPP. */
-	append(mac: Mac | string, options: FdbOptions): void {
+	append(mac: Mac | string, options: BridgeFdbOptions): void {
 		this.#command(mac, options, () => undefined);
 	}
 
 	/** `bridge fdb replace … master`. Throws `NetError` EINVAL, EOPNOTSUPP. */
-	replace(mac: Mac | string, options: FdbOptions): void {
+	replace(mac: Mac | string, options: BridgeFdbOptions): void {
 		this.#command(mac, options, () => undefined);
 	}
 
 	#command(
 		mac: Mac | string,
-		options: FdbOptions,
+		options: BridgeFdbOptions,
 		check: (mac: Mac, vlan: number, port: BridgePort | null) => void,
 	): void {
 		const address = this.#address(mac);
@@ -134,22 +134,13 @@ export class BridgeFdb extends Fdb<BridgePort> {
 		for (const each of vlans) this.#set(address, each, port, kind, options.sticky ?? false);
 	}
 
-	#set(
-		mac: Mac,
-		vlan: number,
-		port: BridgePort | null,
-		kind: FdbEntry<BridgePort>["kind"],
-		sticky: boolean,
-	): void {
-		const old = this.find(mac, vlan);
-		const entry = old ?? this.put(mac, vlan, kind, port);
-		entry.kind = kind;
-		entry.port = port;
-		entry.sticky = sticky;
+	#set(mac: Mac, vlan: number, port: BridgePort | null, kind: FdbKind, sticky: boolean): void {
+		if (this.find(mac, vlan) === undefined) this.put(mac, vlan, kind, port);
+		this.change(mac, vlan, { kind, port, sticky });
 	}
 
 	/** `bridge fdb del … master`. Throws `NetError` ENOENT for what is not there, at that port. */
-	del(mac: Mac | string, { dev, vlan }: Pick<FdbOptions, "dev" | "vlan">): void {
+	del(mac: Mac | string, { dev, vlan }: Pick<BridgeFdbOptions, "dev" | "vlan">): void {
 		const address = this.#address(mac);
 		const { port, group } = this.#at(dev);
 		const vlans = vlan === undefined ? [0, ...group.members().map(({ vid }) => vid)] : [vlan];

@@ -24,6 +24,11 @@ export interface BridgeSettings {
 	readonly vlanProtocol?: "802.1Q" | "802.1ad";
 	/** PVID of new ports, 0 for none (`vlan_default_pvid`, 1). */
 	readonly defaultPvid?: number;
+	/**
+	 * The bridge listens for membership reports (`mcast_snooping`, on). As long as no querier speaks, all multicast is
+	 * flooded either way, as here.
+	 */
+	readonly mcastSnooping?: boolean;
 	/** Sources of link-local frames are not learned (`no_linklocal_learn`). */
 	readonly noLinklocalLearn?: boolean;
 }

@@ -1,7 +1,7 @@
-import { isLinkLocalGroup } from "../../addr/index.ts";
+import { isLinkLocalGroup, type Mac } from "../../addr/index.ts";
 import { NetError } from "../../errors.ts";
-import { ethernet, type Frame, hasTag, llc, stp, vlan } from "../../wire/index.ts";
-import { type Device, FORWARDABLE_EXTRA, type Upper } from "../device.ts";
+import { ethernet, type Frame, llc, stp } from "../../wire/index.ts";
+import { type Device, isForwardable, type Upper } from "../device.ts";
 import type { Bridge } from "./bridge.ts";
 import { PortFlags } from "./flags.ts";
 import { type PortState, StpPort } from "./stp-port.ts";
@@ -35,6 +35,9 @@ const COST_UNKNOWN = 100;
 export class BridgePort implements Upper {
 	readonly bridge: Bridge;
 	readonly device: Device;
+	tableNumber = 0;
+	/** The device's address as the bridge knows it. */
+	mac: Mac;
 	state: PortState = "disabled";
 	readonly flags: PortFlags;
 	/** What `bridge vlan` says of it. */
@@ -47,6 +50,7 @@ export class BridgePort implements Upper {
 	constructor(bridge: Bridge, device: Device, number: number) {
 		this.bridge = bridge;
 		this.device = device;
+		this.mac = device.mac;
 		this.flags = new PortFlags(() => {
 			bridge.flagsChanged();
 		});
@@ -88,7 +92,7 @@ export class BridgePort implements Upper {
 			this.stp.costSet = true;
 			this.bridge.stp.setPortCost(this.stp, cost);
 		}
-		if (state !== undefined) this.state = state;
+		if (state !== undefined) this.bridge.stp.setPortState(this.stp, state);
 	}
 
 	#checkState(state: PortState): void {
@@ -169,18 +173,14 @@ export class BridgePort implements Upper {
 		if (tag !== 0 && !this.vlanGroup.has(tag & VID)) return false;
 		if (from === null) return true;
 		if (from === this) return this.flags.hairpin;
-		return !(this.flags.isolated && from.flags.isolated);
+		return !(from.flags.isolated && this.flags.isolated);
 	}
 
 	/** Out of the bridge by this port (`br_dev_queue_push_xmit`). Takes the frame. */
 	deliver(frame: Frame, tag: number): void {
 		const device = this.device;
 		if (tag !== 0) this.vlanGroup.dress(frame, tag, this.bridge.vlanTpid);
-		const most = device.mtu + FORWARDABLE_EXTRA;
-		// The outermost tag travels beside the packet in Linux and does not count.
-		if (frame.end - frame.start > most && frame.length - (isTagged(frame) ? vlan.OCTETS : 0) > most) {
-			return device.dropOut(frame, "mtu-exceeded");
-		}
+		if (!isForwardable(frame, device)) return device.dropOut(frame, "mtu-exceeded");
 		device.transmit(frame);
 	}
 
@@ -203,6 +203,3 @@ export class BridgePort implements Upper {
 }
 
 const costOf = (device: Device): number => COSTS.get(device.speed) ?? COST_UNKNOWN;
-
-const isTagged = (frame: Frame): boolean =>
-	hasTag(frame, vlan.TPID_CUSTOMER) || hasTag(frame, vlan.TPID_SERVICE);

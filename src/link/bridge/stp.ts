@@ -170,7 +170,10 @@ export class SpanningTree<Port extends StatefulPort> implements PortTimers {
 
 	/** `priority` of the bridge (`br_stp_set_bridge_priority`). */
 	setPriority(priority: number): void {
-		this.#identify({ priority, mac: this.id.mac }, (port) => port.port.state !== "disabled" && this.isDesignated(port));
+		this.#identify(
+			{ priority, mac: this.id.mac },
+			(port) => port.port.state !== "disabled" && this.isDesignated(port),
+		);
 	}
 
 	#identify(id: stp.BridgeId, follows: (port: StpPort<Port>) => boolean): void {
@@ -196,6 +199,12 @@ export class SpanningTree<Port extends StatefulPort> implements PortTimers {
 			this.#becomeDesignated(port);
 			this.#selectStates();
 		}
+	}
+
+	/** A state set by hand; a blocking port goes on to where the tree wants it (`br_set_port_state`). */
+	setPortState(port: StpPort<Port>, state: PortState): void {
+		this.#setState(port, state);
+		this.#selectStates();
 	}
 
 	/** `cost` of a port (`br_stp_set_path_cost`). */

@@ -111,7 +111,8 @@ export class BridgeVlans {
 				});
 			}
 		}
-		if (first < 1 || last > MOST_VID || last < first) throw this.#invalid("VLAN ids go from 1 to 4094.", { vid });
+		if (first < 1 || last > MOST_VID || last < first)
+			throw this.#invalid("VLAN ids go from 1 to 4094.", { vid });
 		return Array.from({ length: last - first + 1 }, (_, i) => first + i);
 	}
 

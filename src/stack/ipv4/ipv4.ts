@@ -4,7 +4,6 @@ import {
 	type Ip4,
 	isLoopbackIp4,
 	isMulticastIp4,
-	isMulticastMac,
 	multicastMacOf,
 	ZERO_MAC,
 } from "../../addr/index.ts";
@@ -12,6 +11,7 @@ import type { DropReason } from "../../drop.ts";
 import type { Device } from "../../link/index.ts";
 import { ethernet, type Frame, icmp, ipv4 } from "../../wire/index.ts";
 import type { InDevice } from "../in-device.ts";
+import { ACCEPT, STOLEN } from "../netfilter/hooks.ts";
 import type { Namespace } from "../namespace.ts";
 import type { Route } from "../route.ts";
 import { type Ipv4Conf, IPV4_CONF } from "./conf.ts";
@@ -21,6 +21,7 @@ import { logMartian } from "./martian.ts";
 import { forwardOptions, type NotedOptions, readOptions } from "./options.ts";
 import { PathMtus } from "./path-mtu.ts";
 import { Peers } from "./peers.ts";
+import { priorityOf } from "./priority.ts";
 import { Reassembly } from "./reassembly.ts";
 import { Redirects } from "./redirects.ts";
 
@@ -42,9 +43,10 @@ const DECISIONS = 16;
 /**
  * IPv4 of one namespace.
  *
- *     receive → checks → route ┬─ local: reassemble → protocol (icmp, udp, raw …)
- *                              └─ forward: TTL → redirect? → output
- *     send → header → route → output → fragment? → neighbour → device
+ *     receive → checks → [PREROUTING] → route ┬─ local: reassemble → [INPUT] → protocol (icmp, udp, raw …)
+ *                                             └─ forward: TTL → redirect? → [FORWARD] ─┐
+ *     send → header → route → output → [OUTPUT] → route again? ────────────────────────┴→ way out
+ *     way out: [POSTROUTING] → fragment? → neighbour → device
  *
  * Inside, frames start at their IPv4 header. Reference: net/ipv4/ip_input.c, ip_forward.c, ip_output.c, route.c.
  */
@@ -105,6 +107,21 @@ export class Ipv4 {
 		if (total < header) return this.#refuse(frame, device, "ip-inhdr");
 		// Ethernet padding is no part of the packet.
 		frame.end = start + total;
+		const chain = this.ns.hooks.prerouting;
+		if (chain !== null && chain.run(frame, inDevice, null, null) !== ACCEPT) return;
+		this.routeIn(frame, inDevice, group);
+	}
+
+	/**
+	 * What follows PREROUTING: the packet goes where it is for (`ip_rcv_finish`). `group` says that it came to a
+	 * link-layer group. Takes the frame, which starts at its IPv4 header.
+	 */
+	routeIn(frame: Frame, inDevice: InDevice, group: boolean): void {
+		const { view, start } = frame;
+		if (inDevice.device.layer3 !== null) {
+			const child = inDevice.device.layer3.layer3Child(ipv4.destination(view, start));
+			if (child?.input.receivePacket(frame) === true) return;
+		}
 		const decision = this.#decide(
 			ipv4.source(view, start),
 			ipv4.destination(view, start),
@@ -119,7 +136,7 @@ export class Ipv4 {
 		if (route.type === "broadcast" && !this.#forwardsBroadcast(inDevice, route))
 			return this.deliver(frame, inDevice);
 		// A packet sent to everyone on the link is not for anyone elsewhere.
-		if (group) return this.#refuse(frame, device, "ip-broadcast");
+		if (group) return this.#refuse(frame, inDevice.device, "ip-broadcast");
 		this.#forward(frame, inDevice, route, decision.redirect);
 	}
 
@@ -136,6 +153,22 @@ export class Ipv4 {
 		if (ipv4.headerOctets(frame.view, frame.start) === ipv4.MIN_OCTETS) return undefined;
 		const known = this.#options?.get(frame);
 		return known?.journey === frame.id ? known.noted : undefined;
+	}
+
+	/**
+	 * A packet that came up by another namespace's device and is for one of this namespace; it starts at its IPv4
+	 * header. True when it is for this host and was taken (`ipvlan_l3_rcv`, `ipvlan_nf_input`).
+	 */
+	receivePacket(frame: Frame, inDevice: InDevice): boolean {
+		const { view, start } = frame;
+		const [source, destination] = [ipv4.source(view, start), ipv4.destination(view, start)];
+		const { verdict } = this.#decide(source, destination, inDevice, frame.mark);
+		if (typeof verdict === "string" || verdict.type !== "local") return false;
+		const { counters } = inDevice.device;
+		counters.rxPackets++;
+		counters.rxBytes += frame.end - start + ethernet.OCTETS;
+		this.deliver(frame, inDevice);
+		return true;
 	}
 
 	#refuse(frame: Frame, device: Device, reason: DropReason): void {
@@ -181,9 +214,8 @@ export class Ipv4 {
 	#route(source: Ip4, destination: Ip4, inDevice: InDevice, mark: number): Route | DropReason {
 		if (destination === BROADCAST_IP4) return this.ns.broadcastRoute;
 		if (isMulticastIp4(destination)) {
-			return inDevice.groups.has(destination) || this.ns.isAllHosts(destination)
-				? this.ns.broadcastRoute
-				: "ip-nomcast";
+			if (inDevice.igmp?.has(destination) !== true) return "ip-nomcast";
+			return this.#judgeGroupSource(source, destination, inDevice) ?? this.ns.broadcastRoute;
 		}
 		if (isMulticastIp4(source) || source === BROADCAST_IP4) return "ip-martian-source";
 		const loopback = inDevice.device === this.ns.loopback;
@@ -203,6 +235,12 @@ export class Ipv4 {
 		if (route?.type === "local" || route?.type === "broadcast") return route;
 		if (!this.forwards(inDevice)) return "ip-forwarding-off";
 		return route ?? "ip-no-route";
+	}
+
+	/** `ip_mc_validate_source`: a host without an address may only speak to groups of the link. */
+	#judgeGroupSource(source: Ip4, destination: Ip4, inDevice: InDevice): DropReason | undefined {
+		if (source === ANY_IP4) return destination >>> 8 === 0xe0_0000 ? undefined : "ip-martian-source";
+		return this.isMartian(source, inDevice) ? "ip-martian-source" : undefined;
 	}
 
 	/** `fib_validate_source`: an own address may not come in from outside, and `rp_filter` may ask for more. */
@@ -248,14 +286,33 @@ export class Ipv4 {
 		return this.ns.isOnLink(inDevice, source);
 	}
 
+	/** Keeps a fragment; returns the whole datagram with its last one. Takes the frame (`ip_defrag`). */
+	reassemble(frame: Frame, inDevice: InDevice): Frame | undefined {
+		return (this.#reassembly ??= new Reassembly(this)).add(frame, inDevice);
+	}
+
 	/** For this namespace: whole datagrams to their protocol. Takes the frame (`ip_local_deliver`). */
 	deliver(frame: Frame, inDevice: InDevice): void {
 		if (ipv4.isFragment(frame.view, frame.start)) {
-			const whole = (this.#reassembly ??= new Reassembly(this)).add(frame, inDevice);
+			const whole = this.reassemble(frame, inDevice);
 			if (whole === undefined) return;
 			return this.deliver(whole, inDevice);
 		}
+		const chain = this.ns.hooks.input;
+		if (chain !== null && chain.run(frame, inDevice, null, null) !== ACCEPT) return;
 		this.ns.deliver(frame, inDevice, ipv4.protocol(frame.view, frame.start));
+	}
+
+	/**
+	 * A packet that came out of ESP: it passes PREROUTING, is routed anew if that changed its destination, and goes to
+	 * its protocol. Takes the frame (`xfrm4_transport_finish`).
+	 */
+	receiveAgain(frame: Frame, inDevice: InDevice): void {
+		const before = ipv4.destination(frame.view, frame.start);
+		const chain = this.ns.hooks.prerouting;
+		if (chain !== null && chain.run(frame, inDevice, null, null) !== ACCEPT) return;
+		if (ipv4.destination(frame.view, frame.start) === before) this.deliver(frame, inDevice);
+		else this.routeIn(frame, inDevice, false);
 	}
 
 	/** `ip_forward`. Takes the frame. */
@@ -281,11 +338,19 @@ export class Ipv4 {
 			return inDevice.device.dropIn(frame, "ip-frag-needed", `next-hop MTU ${String(mtu)}`);
 		}
 		ipv4.decrementTtl(view, start);
+		frame.priority = priorityOf(ipv4.tos(view, start));
 		frame.changed();
 		if (redirect) this.icmp.redirect(frame, inDevice, route);
+		const chain = this.ns.hooks.forward;
+		if (chain !== null && chain.run(frame, inDevice, route.device, route) !== ACCEPT) return;
 		const noted = this.optionsOf(frame);
 		if (noted !== undefined) forwardOptions(this.ns, frame, route, noted);
-		this.#out(frame, route, wayMtu);
+		this.#out(frame, inDevice, route, wayMtu);
+	}
+
+	/** What follows FORWARD, for a packet that was put together there. Takes the frame (`ip_forward_finish`). */
+	forwardOn(frame: Frame, inDevice: InDevice, route: Route): void {
+		this.#out(frame, inDevice, route, this.mtuOf(route, ipv4.destination(frame.view, frame.start)));
 	}
 
 	// ── out ───────────────────────────────────────────────────────────────────────────────────────
@@ -300,32 +365,71 @@ export class Ipv4 {
 	/**
 	 * Sends a packet of this host. The frame starts at its complete IPv4 header. Takes the frame.
 	 * Longer than the way allows, it is fragmented, or dropped when it forbids that: senders that want to
-	 * know ask `mtuOf` first.
+	 * know ask `mtuOf` first. False when netfilter dropped it, which senders see as EPERM (`ip_local_out`).
 	 */
-	output(frame: Frame, route: Route): void {
-		const mtu = this.mtuOf(route, ipv4.destination(frame.view, frame.start));
-		this.#out(frame, route, mtu);
+	output(frame: Frame, route: Route): boolean {
+		let way = route;
+		const chain = this.ns.hooks.output;
+		if (chain !== null) {
+			const [before, mark] = [ipv4.destination(frame.view, frame.start), frame.mark];
+			const verdict = chain.run(frame, null, route.device, route);
+			if (verdict !== ACCEPT) return verdict === STOLEN;
+			const destination = ipv4.destination(frame.view, frame.start);
+			if (destination !== before || (frame.mark !== mark && this.ns.rules !== null)) {
+				// Another destination has another way, another mark may have one (`ip_route_me_harder`).
+				const other = this.ns.route(destination, ipv4.source(frame.view, frame.start), frame.mark);
+				if (other === undefined) {
+					this.ns.dropOut(frame, route, "ip-no-route");
+					return false;
+				}
+				way = other;
+			}
+		}
+		return this.#out(frame, null, way, this.mtuOf(way, ipv4.destination(frame.view, frame.start)));
 	}
 
-	#out(frame: Frame, route: Route, mtu: number): void {
-		const ipsec = this.ns.ipsec;
+	#out(frame: Frame, inDevice: InDevice | null, route: Route, mtu: number): boolean {
+		frame.routed = true;
+		const chain = this.ns.hooks.postrouting;
+		if (chain !== null) {
+			const verdict = chain.run(frame, inDevice, route.device, route);
+			if (verdict !== ACCEPT) return verdict === STOLEN;
+		}
+		const { ipsec } = this.ns;
 		const policy = ipsec === null ? undefined : ipsec.outPolicy(frame, route);
 		if (ipsec === null || policy === undefined) return this.#finish(frame, route, mtu);
 		const packet = ipsec.protect(frame, route, policy);
-		if (packet !== undefined) this.#finish(packet, route, mtu);
+		return packet === undefined || this.#protected(packet, route);
+	}
+
+	/** What IPsec made of a packet is a new one of this host: it passes OUTPUT and POSTROUTING again (`xfrm_output_resume`). */
+	#protected(frame: Frame, route: Route): boolean {
+		frame.routed = true;
+		for (const chain of [this.ns.hooks.output, this.ns.hooks.postrouting]) {
+			if (chain === null) continue;
+			const verdict = chain.run(frame, null, route.device, route);
+			if (verdict !== ACCEPT) return verdict === STOLEN;
+		}
+		return this.#finish(frame, route, this.mtuOf(route, ipv4.destination(frame.view, frame.start)));
 	}
 
 	/** `ip_finish_output`: fragments what is too long. Takes the frame. */
-	#finish(frame: Frame, route: Route, mtu: number): void {
-		const octets = frame.end - frame.start;
-		frame.routed = true;
-		if (octets <= mtu) return this.#toNeighbour(frame, route);
-		if (ipv4.dontFragment(frame.view, frame.start)) {
-			return this.ns.dropOut(frame, route, "ip-frag-needed", `MTU ${String(mtu)}`);
+	#finish(frame: Frame, route: Route, mtu: number): boolean {
+		const { longestFragment } = frame;
+		if (frame.end - frame.start <= mtu && longestFragment === 0) {
+			this.#toNeighbour(frame, route);
+			return true;
 		}
-		fragment(frame, mtu, (piece) => {
+		if (ipv4.dontFragment(frame.view, frame.start)) {
+			this.ns.dropOut(frame, route, "ip-frag-needed", `MTU ${String(mtu)}`);
+			return true;
+		}
+		// What came in fragments leaves in fragments no longer than those (`ip_do_fragment`).
+		const longest = longestFragment === 0 ? mtu : Math.min(mtu, longestFragment);
+		fragment(frame, longest, (piece) => {
 			this.#toNeighbour(piece, route);
 		});
+		return true;
 	}
 
 	/** `ip_finish_output2`: the link address of the next hop, then the device. Takes the frame. */
@@ -338,7 +442,7 @@ export class Ipv4 {
 		let neighbour = route.neighbour;
 		if (neighbour?.ip !== nextHop || neighbour.dead) {
 			if (route.type === "broadcast" || isMulticastIp4(nextHop) || nextHop === BROADCAST_IP4) {
-				return this.#toGroup(frame, device, nextHop);
+				return this.#toGroup(frame, device, nextHop, route);
 			}
 			const inDevice = this.ns.inDevice(device);
 			if (inDevice === undefined) return this.ns.dropOut(frame, route, "device-gone");
@@ -365,17 +469,21 @@ export class Ipv4 {
 
 	#withoutArp(frame: Frame, device: Device): void {
 		frame.push(ethernet.OCTETS);
-		const mac = device === this.ns.loopback ? ZERO_MAC : device.mac;
-		ethernet.write(frame.view, frame.start, { dst: mac, src: mac, type: ethernet.TYPE_IPV4 });
+		const loopback = device === this.ns.loopback;
+		const mac = loopback ? ZERO_MAC : device.mac;
+		// Groups have their own MAC here, too; everyone else, also everyone at once, is sent to the own one.
+		const destination = ipv4.destination(frame.view, frame.start + ethernet.OCTETS);
+		const dst = !loopback && isMulticastIp4(destination) ? multicastMacOf(destination) : mac;
+		ethernet.write(frame.view, frame.start, { dst, src: mac, type: ethernet.TYPE_IPV4 });
 		device.transmit(frame);
 	}
 
-	#toGroup(frame: Frame, device: Device, destination: Ip4): void {
+	#toGroup(frame: Frame, device: Device, destination: Ip4, { loop }: Route): void {
 		frame.push(ethernet.OCTETS);
 		const mac = isMulticastIp4(destination) ? multicastMacOf(destination) : ethernet.BROADCAST;
 		ethernet.write(frame.view, frame.start, { dst: mac, src: device.mac, type: ethernet.TYPE_IPV4 });
 		// The host hears what it says to a group it is in itself.
-		if (isMulticastMac(mac) && this.ns.inDevice(device)?.groups.has(destination) === true) {
+		if (loop && isMulticastIp4(destination) && this.ns.inDevice(device)?.igmp?.has(destination) === true) {
 			this.ns.loopBack(frame.clone(), device);
 		}
 		device.transmit(frame);

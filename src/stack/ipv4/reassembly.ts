@@ -118,7 +118,9 @@ export class Reassembly {
 	/** Time is up: ICMP "reassembly time exceeded" quotes the first fragment, if it came. */
 	#expire(queue: Queue): void {
 		const first = queue.pieces[0];
-		if (first?.from === 0) {
+		const host = this.#ipv4.ns;
+		// What was only put together on its way through is nobody's business (`frag_expire_skip_icmp`).
+		if (first?.from === 0 && host.isOwnAddress(ipv4.destination(first.frame.view, first.frame.start))) {
 			this.#ipv4.icmp.tell(first.frame, queue.inDevice, icmp.TIME_EXCEEDED, icmp.REASSEMBLY_EXCEEDED, 0);
 		}
 		this.#end(queue, "frag-timeout");
@@ -156,6 +158,9 @@ export class Reassembly {
 		whole.hops = first.hops;
 		whole.flowHash = first.flowHash;
 		whole.mark = first.mark;
+		for (const { frame } of queue.pieces) {
+			whole.longestFragment = Math.max(whole.longestFragment, frame.end - frame.start);
+		}
 		whole.trusted = queue.pieces.every((piece) => piece.frame.trusted);
 		copyOctets(first, first.start, whole, whole.start, header);
 		for (const { from, to, frame } of queue.pieces) {

@@ -3,6 +3,7 @@ import { NetError } from "../../errors.ts";
 import { type Frame, ipv4 } from "../../wire/index.ts";
 import type { Namespace } from "../namespace.ts";
 import type { Route } from "../route.ts";
+import { priorityOf } from "./priority.ts";
 
 /**
  * `IP_MTU_DISCOVER`: `want` sets Don't Fragment on what fits and fragments the rest, `do` refuses what does
@@ -58,6 +59,7 @@ export function sendPacket(
 	const dontFragment = refuses || (discovery === "want" && fits);
 	// A packet that will never be fragmented needs no identification; Linux gives connected sockets a counter.
 	const ident = refuses ? (socket.nextIdent() ?? 0) : ns.kernel.nextIdent(source, destination, protocol);
+	frame.priority = priorityOf(socket.tos);
 	frame.push(ipv4.MIN_OCTETS);
 	const fragmentField = dontFragment ? ipv4.DONT_FRAGMENT : 0;
 	ipv4.writePlain(
@@ -72,6 +74,5 @@ export function sendPacket(
 		source,
 		destination,
 	);
-	ns.ipv4.output(frame, route);
-	return undefined;
+	return ns.ipv4.output(frame, route) ? undefined : new NetError("EPERM", "Operation not permitted");
 }

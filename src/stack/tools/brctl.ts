@@ -6,7 +6,6 @@ import type { stp } from "../../wire/index.ts";
 /** Where the tool looks. */
 export interface BrctlHost {
 	readonly devices: readonly Device[];
-	readonly world: { readonly scheduler: { readonly now: number } };
 }
 
 /** `brctl` of bridge-utils: bridges and their spanning tree, as it prints them. */
@@ -32,14 +31,13 @@ export class Brctl {
 	/** `brctl showmacs BR`: addresses of the table by MAC; seconds since each was seen. Throws `NetError` ENODEV. */
 	showMacs(name: string): string {
 		const bridge = this.#bridge(name, "read of forward table failed");
-		const { now } = this.#host.world.scheduler;
 		const lines = bridge.fdb
 			.entries()
 			.filter((entry) => entry.port !== null)
 			.sort((a, b) => a.mac - b.mac)
 			.map((entry) => {
 				const port = String(entry.port?.stp.number ?? 0).padStart(3);
-				const age = entry.isLocal ? 0 : (now - entry.updated) / 1e9;
+				const age = entry.isLocal ? 0 : entry.updated / 1e9;
 				return `${port}\t${formatMac(entry.mac)}\t${entry.isLocal ? "yes" : "no"}\t\t${time(age)}\n`;
 			});
 		return `port no\tmac addr\t\tis local?\tageing timer\n${lines.join("")}`;
@@ -51,7 +49,8 @@ export class Brctl {
 		const tree = bridge.stp;
 		const seconds = (ticks: number): string => time(bridge.owner.jiffies.nanoseconds(ticks) / 1e9);
 		// While the topology changes addresses are kept for two forward delays.
-		const ageing = tree.enabled && tree.topologyChange ? seconds(2 * tree.forwardDelay) : time(bridge.ageing / 1e9);
+		const ageing =
+			tree.enabled && tree.topologyChange ? seconds(2 * tree.forwardDelay) : time(bridge.ageing / 1e9);
 		const flags =
 			(tree.topologyChange ? "TOPOLOGY_CHANGE " : "") +
 			(tree.topologyChangeDetected ? "TOPOLOGY_CHANGE_DETECTED " : "");
@@ -77,15 +76,20 @@ export class Brctl {
 	#bridge(name: string, what: string): Bridge {
 		const bridge = this.#host.devices.find((device) => device.name === name);
 		if (bridge instanceof Bridge) return bridge;
-		throw new NetError("ENODEV", `${what}: ${bridge === undefined ? "No such device" : "Operation not supported"}`, {
-			remedy: "Name a bridge of this namespace.",
-			context: { bridge: name },
-		});
+		throw new NetError(
+			"ENODEV",
+			`${what}: ${bridge === undefined ? "No such device" : "Operation not supported"}`,
+			{
+				remedy: "Name a bridge of this namespace.",
+				context: { bridge: name },
+			},
+		);
 	}
 }
 
 function portLines({ stp, state, device, flags }: BridgePort, seconds: (ticks: number) => string): string[] {
-	const said = (stp.configPending ? "CONFIG_PENDING " : "") + (stp.topologyChangeAck ? "TOPOLOGY_CHANGE_ACK " : "");
+	const said =
+		(stp.configPending ? "CONFIG_PENDING " : "") + (stp.topologyChangeAck ? "TOPOLOGY_CHANGE_ACK " : "");
 	return [
 		`${device.name} (${String(stp.number)})`,
 		` port id\t\t${hex(stp.id)}\t\t\tstate\t\t${state.padStart(15)}`,

@@ -62,6 +62,13 @@ export class Xfrm {
 		return policy;
 	}
 
+	/** Whether a policy would put a packet into ESP (`-m policy --dir out --pol ipsec`). The frame stays the caller's. */
+	transforms(frame: Frame): boolean {
+		if (!this.database.has("out")) return false;
+		this.#flow.decode(frame);
+		return (this.database.policy("out", this.#flow)?.templates.length ?? 0) > 0;
+	}
+
 	/**
 	 * Does to a packet what `outPolicy` said: returns it as it has to go on, in ESP when the policy has templates,
 	 * undefined when it ended. Takes the frame (`xfrm_output`).
@@ -79,6 +86,7 @@ export class Xfrm {
 			const done = this.#transform(packet, route, state);
 			if (done === undefined) return undefined;
 			packet = done;
+			packet.forgetFlow();
 		}
 		return packet;
 	}
@@ -196,7 +204,8 @@ export class Xfrm {
 		state.replay.advance(number);
 		state.lifetime.count(frame.end - frame.start - ipv4.headerOctets(view, frame.start));
 		frame.secPath = path.length === 0 ? state.path : [...path, state];
-		this.#ns.ipv4.deliver(frame, inDevice);
+		frame.forgetFlow();
+		this.#ns.ipv4.receiveAgain(frame, inDevice);
 	}
 
 	/**

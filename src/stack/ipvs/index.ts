@@ -1,0 +1,12 @@
+export { IpvsCommands, type IpvsTimeouts } from "./commands.ts";
+export { Connection, type ConnectionName } from "./connection.ts";
+export { Connections } from "./connections.ts";
+export { Ipvs } from "./ipvs.ts";
+export { ipvsadm } from "./ipvsadm.ts";
+export type { DestinationOptions, ServiceOptions, ServiceSelector } from "./options.ts";
+export { type MakeScheduler, type Request, type Scheduler, SCHEDULERS } from "./schedulers/index.ts";
+export { Destination, type ForwardMethod, Service, type ServiceName } from "./service.ts";
+export { Services } from "./services.ts";
+export { IPVS_SETTINGS, type IpvsSettings } from "./settings.ts";
+export { type Counters, Estimator, type Rates, Stats } from "./stats.ts";
+export { type Direction, nextTcpState, TCP_STATES, TCP_TIMEOUTS } from "./tcp-state.ts";

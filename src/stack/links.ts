@@ -1,0 +1,38 @@
+import { type Device, linkJson, type LinkJson, linkText, type NetnsRef } from "../link/index.ts";
+import { Namespace } from "./namespace.ts";
+
+/** `ip link show` of one namespace. */
+export class LinkCommands {
+	readonly #ns: Namespace;
+	/** Numbers given to other namespaces, in the order in which they were first met (`peernet2id_alloc`). */
+	readonly #numbers = new Map<object, number>();
+
+	constructor(ns: Namespace) {
+		this.#ns = ns;
+	}
+
+	/** `ip link show`, or of one device `ip link show dev DEVICE`: two lines for each. Throws `NetError` ENODEV. */
+	show(device?: Device | string): string {
+		return this.#which(device)
+			.map((each) => `${linkText(each, this.#netns)}\n`)
+			.join("");
+	}
+
+	/** `ip -j link show`. Throws `NetError` ENODEV. */
+	json(device?: Device | string): LinkJson[] {
+		return this.#which(device).map((each) => linkJson(each, this.#netns));
+	}
+
+	#which(device: Device | string | undefined): readonly Device[] {
+		if (device === undefined) return this.#ns.devices;
+		return [typeof device === "string" ? this.#ns.device(device) : device];
+	}
+
+	readonly #netns = ({ owner }: Device): NetnsRef => {
+		let id = this.#numbers.get(owner);
+		if (id === undefined) this.#numbers.set(owner, (id = this.#numbers.size));
+		// The namespace a machine boots with has no name in /var/run/netns; `machine/name` is `name` there.
+		const boot = owner instanceof Namespace && owner.kernel.name === owner.name;
+		return { id, name: boot ? undefined : owner.name.slice(owner.name.indexOf("/") + 1) };
+	};
+}

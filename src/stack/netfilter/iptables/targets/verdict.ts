@@ -1,0 +1,35 @@
+import { ACCEPTED, DROPPED, NEXT_RULE, type Outcome, RETURNED, type Target } from "../extension.ts";
+import { badParameter } from "../refusal.ts";
+
+/** `-j ACCEPT`, `-j DROP`, `-j RETURN`; without `-j` a rule only counts. */
+export class VerdictTarget implements Target {
+	readonly name: string;
+	readonly options = {};
+	readonly #outcome: Outcome;
+
+	constructor(name: "ACCEPT" | "DROP" | "RETURN" | "") {
+		this.name = name;
+		this.#outcome =
+			name === "ACCEPT" ? ACCEPTED : name === "DROP" ? DROPPED : name === "RETURN" ? RETURNED : NEXT_RULE;
+	}
+
+	set(option: string): void {
+		throw badParameter(`unknown option "--${option}"`);
+	}
+
+	finish(): void {
+		// Nothing can be missing.
+	}
+
+	run(): Outcome {
+		return this.#outcome;
+	}
+
+	save(): string {
+		return "";
+	}
+
+	show(): string {
+		return "";
+	}
+}

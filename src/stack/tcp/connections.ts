@@ -1,0 +1,301 @@
+import { ANY_IP4, formatIp4, type Ip4, isMulticastIp4, toIp4, toPort } from "../../addr/index.ts";
+import { NetError } from "../../errors.ts";
+import { keyedHash } from "../../sim/index.ts";
+import { type Frame, icmp, ipv4, tcp } from "../../wire/index.ts";
+import type { InDevice } from "../in-device.ts";
+import type { IcmpError } from "../ipv4/icmp.ts";
+import type { Namespace } from "../namespace.ts";
+import { errorOf } from "../socket-error.ts";
+import { Reno } from "./congestion.ts";
+import { Effects } from "./effects.ts";
+import { type ListenOptions, TcpListener } from "./listener.ts";
+import { answer, open } from "./machine.ts";
+import type { Beginning } from "./open.ts";
+import { Segment } from "./segment.ts";
+import { refuse } from "./send-segment.ts";
+import { between } from "./sequence.ts";
+import { TcpSocket } from "./socket.ts";
+import { Tcb, type TcpTuning } from "./tcb.ts";
+
+/** Who to connect to, and how. */
+export interface ConnectOptions extends TcpTuning {
+	readonly address: Ip4 | string;
+	readonly port: number;
+	/** Local address and port; chosen by route and at random unless said. */
+	readonly from?: Ip4 | string;
+	readonly localPort?: number;
+}
+
+/** The TCP connections and listeners of one namespace (RFC 9293). Reference: net/ipv4/tcp_ipv4.c, inet_hashtables.c. */
+export class Tcp {
+	readonly #ns: Namespace;
+	readonly #effects = new Effects();
+	readonly #segment = new Segment();
+	/** By local and remote port; sockets of one slot are chained. */
+	readonly #connections = new Map<number, TcpSocket>();
+	readonly #listeners = new Map<number, TcpListener[]>();
+	/** Connections by local port. */
+	readonly #ports = new Map<number, number>();
+	readonly #requests = new Map<TcpSocket, TcpListener>();
+	readonly #secret: number;
+	#count = 0;
+
+	constructor(ns: Namespace) {
+		this.#ns = ns;
+		this.#secret = ns.kernel.rng.uint32() | 0;
+	}
+
+	/** Connections, TIME-WAIT included. */
+	get count(): number {
+		return this.#count;
+	}
+
+	/** All connections (`ss -tan`). */
+	*sockets(): Generator<TcpSocket> {
+		for (const first of this.#connections.values()) {
+			for (let each: TcpSocket | null = first; each !== null; each = each.next) yield each;
+		}
+	}
+
+	// ── programs ──────────────────────────────────────────────────────────────────────────────────
+
+	/**
+	 * Listens on a port. Throws `NetError` EADDRINUSE, EADDRNOTAVAIL.
+	 */
+	listen(options: ListenOptions): TcpListener {
+		const address = options.address === undefined ? ANY_IP4 : toIp4(options.address, "address");
+		if (address !== ANY_IP4 && !this.#ns.isOwnAddress(address)) throw this.#notOurs(address);
+		const port = options.port === 0 ? this.#freePort() : toPort(options.port, "port");
+		const others = this.#listeners.get(port) ?? [];
+		if (others.some((each) => each.address === ANY_IP4 || address === ANY_IP4 || each.address === address)) {
+			throw new NetError("EADDRINUSE", "bind: Address already in use", {
+				context: { namespace: this.#ns.name, address: formatIp4(address), port },
+			});
+		}
+		const listener = new TcpListener(address, port, options, (gone) => {
+			this.#stopListening(gone);
+		});
+		this.#listeners.set(port, [...others, listener]);
+		return listener;
+	}
+
+	#stopListening(listener: TcpListener): void {
+		const left = (this.#listeners.get(listener.port) ?? []).filter((each) => each !== listener);
+		if (left.length > 0) this.#listeners.set(listener.port, left);
+		else this.#listeners.delete(listener.port);
+		for (const [request, owner] of [...this.#requests]) if (owner === listener) request.close();
+	}
+
+	#notOurs(address: Ip4): NetError {
+		return new NetError("EADDRNOTAVAIL", "bind: Cannot assign requested address", {
+			context: { namespace: this.#ns.name, address: formatIp4(address) },
+		});
+	}
+
+	/**
+	 * Begins a connection: the SYN is sent, the socket calls back. Throws `NetError` ENETUNREACH, EHOSTUNREACH, EACCES,
+	 * EINVAL (by the route), EADDRNOTAVAIL, EADDRINUSE.
+	 */
+	connect(options: ConnectOptions): TcpSocket {
+		const ns = this.#ns;
+		const remote = toIp4(options.address, "address");
+		const remotePort = toPort(options.port, "port");
+		const route = ns.route(remote);
+		if (route === undefined || isMulticastIp4(remote) || ns.isBroadcast(remote)) {
+			throw new NetError("ENETUNREACH", "connect: Network is unreachable", {
+				context: { address: formatIp4(remote) },
+			});
+		}
+		if (route.type === "unreachable") throw new NetError("EHOSTUNREACH", "connect: No route to host");
+		if (route.type === "prohibit") throw new NetError("EACCES", "connect: Permission denied");
+		if (route.type === "blackhole") throw new NetError("EINVAL", "connect: Invalid argument");
+		const local = options.from === undefined ? ns.sourceFor(route, remote) : toIp4(options.from, "from");
+		if (options.from !== undefined && !ns.isOwnAddress(local)) throw this.#notOurs(local);
+		const localPort =
+			options.localPort === undefined || options.localPort === 0
+				? this.#freePort()
+				: toPort(options.localPort, "localPort");
+		if (this.#find(local, localPort, remote, remotePort) !== undefined) {
+			throw new NetError("EADDRNOTAVAIL", "connect: Cannot assign requested address", {
+				context: { namespace: ns.name, localPort },
+			});
+		}
+		const socket = this.#make(options, local, localPort, remote, remotePort);
+		open(socket.tcb, this.#beginning(local, localPort, remote, remotePort), ns.kernel.world.scheduler.now);
+		socket.apply();
+		return socket;
+	}
+
+	#make(tuning: TcpTuning, local: Ip4, localPort: number, remote: Ip4, remotePort: number): TcpSocket {
+		const tcb = new Tcb(this.#effects, tuning, tuning.congestion === "reno" ? new Reno() : undefined);
+		const socket = new TcpSocket(this.#ns, this, tcb, [local, localPort], [remote, remotePort]);
+		const key = localPort * 0x1_0000 + remotePort;
+		socket.next = this.#connections.get(key) ?? null;
+		this.#connections.set(key, socket);
+		this.#ports.set(localPort, (this.#ports.get(localPort) ?? 0) + 1);
+		this.#count++;
+		return socket;
+	}
+
+	/** Numbers that a connection begins with: hard to guess, and rising with time as RFC 6528 has it (`secure_tcp_seq`). */
+	#beginning(local: Ip4, localPort: number, remote: Ip4, remotePort: number): Beginning {
+		const ns = this.#ns;
+		const ports = (localPort << 16) | remotePort;
+		const now = ns.kernel.world.scheduler.now;
+		const hash = keyedHash(this.#secret, ns.kernel.rng.uint32() | 0, local, remote, ports);
+		const route = ns.route(remote);
+		const deviceMtu = route === undefined ? 1500 : route.mtu > 0 ? route.mtu : (route.device?.mtu ?? 1500);
+		return {
+			iss: (hash + Math.floor(now / 64)) | 0,
+			timestampOffset: keyedHash(this.#secret, hash, remote, local, ports) | 0,
+			pathMtu: route === undefined ? 1500 : ns.ipv4.mtuOf(route, remote),
+			localMtu: Math.min(deviceMtu, 65_535),
+		};
+	}
+
+	#freePort(): number {
+		const [low, high] = this.#ns.localPortRange;
+		const count = high - low + 1;
+		const first = this.#ns.kernel.rng.below(count);
+		for (let i = 0; i < count; i++) {
+			const port = low + ((first + i) % count);
+			if (!this.#ports.has(port) && !this.#listeners.has(port)) return port;
+		}
+		throw new NetError("EADDRNOTAVAIL", "connect: Cannot assign requested address", {
+			remedy: "All local ports are in use.",
+			context: { namespace: this.#ns.name },
+		});
+	}
+
+	// ── segments ──────────────────────────────────────────────────────────────────────────────────
+
+	#find(local: Ip4, localPort: number, remote: Ip4, remotePort: number): TcpSocket | undefined {
+		let each = this.#connections.get(localPort * 0x1_0000 + remotePort) ?? null;
+		for (; each !== null; each = each.next) {
+			if (each.remoteAddress === remote && each.localAddress === local) return each;
+		}
+		return undefined;
+	}
+
+	/** A segment for this host; the frame starts at its IPv4 header. Takes the frame (`tcp_v4_rcv`). */
+	receive(frame: Frame, inDevice: InDevice): void {
+		const { view, start } = frame;
+		const { device } = inDevice;
+		const at = start + ipv4.headerOctets(view, start);
+		const segment = this.#segment;
+		const malformed = segment.read(view, frame.bytes, at, frame.end);
+		if (malformed !== undefined) return device.dropIn(frame, malformed);
+		const source = ipv4.source(view, start);
+		const destination = ipv4.destination(view, start);
+		if (!frame.trusted && !tcp.isChecksumGood(view, at, frame.end - at, source, destination))
+			return device.dropIn(frame, "tcp-csum");
+		const port = tcp.destinationPort(view, at);
+		const socket = this.#find(destination, port, source, tcp.sourcePort(view, at));
+		if (socket !== undefined) {
+			const verdict = socket.take(segment);
+			if (verdict === "done") return frame.release();
+			if (verdict === "refuse") {
+				// The reading goes on from the frame: a callback may have used the one segment.
+				segment.read(view, frame.bytes, at, frame.end);
+				refuse(this.#ns, frame, segment);
+				return device.dropIn(frame, "tcp-reset");
+			}
+			segment.read(view, frame.bytes, at, frame.end);
+		}
+		const listener = this.#listener(port, destination);
+		if (listener !== undefined && !segment.rst) {
+			if (segment.ack) {
+				refuse(this.#ns, frame, segment);
+				return device.dropIn(frame, "no-socket", `tcp port ${String(port)}`);
+			}
+			if (!segment.syn || segment.fin) return device.dropIn(frame, "tcp-flags");
+			if (listener.full || listener.requests > listener.backlog)
+				return device.dropIn(frame, "socket-backlog");
+			this.#request(listener, segment, destination, port, source, tcp.sourcePort(view, at));
+			return frame.release();
+		}
+		if (!segment.rst) refuse(this.#ns, frame, segment);
+		device.dropIn(frame, "no-socket", `tcp port ${String(port)}`);
+	}
+
+	#listener(port: number, address: Ip4): TcpListener | undefined {
+		const listeners = this.#listeners.get(port);
+		return (
+			listeners?.find((each) => each.address === address) ??
+			listeners?.find((each) => each.address === ANY_IP4)
+		);
+	}
+
+	#request(
+		listener: TcpListener,
+		segment: Segment,
+		local: Ip4,
+		port: number,
+		remote: Ip4,
+		remotePort: number,
+	): void {
+		const socket = this.#make(listener.tuning, local, port, remote, remotePort);
+		this.#requests.set(socket, listener);
+		listener.requests++;
+		const beginning = this.#beginning(local, port, remote, remotePort);
+		answer(socket.tcb, beginning, segment, this.#ns.kernel.world.scheduler.now);
+		socket.apply();
+	}
+
+	/** A handshake is complete. A request's listener gets the connection. */
+	connected(socket: TcpSocket): void {
+		const listener = this.#requests.get(socket);
+		if (listener === undefined) return;
+		this.#requests.delete(socket);
+		listener.requests--;
+		listener.arrived(socket);
+	}
+
+	/** A connection is over. */
+	remove(socket: TcpSocket): void {
+		const listener = this.#requests.get(socket);
+		if (listener !== undefined) {
+			this.#requests.delete(socket);
+			listener.requests--;
+		}
+		const key = socket.localPort * 0x1_0000 + socket.remotePort;
+		let each = this.#connections.get(key) ?? null;
+		if (each === socket) {
+			if (socket.next === null) this.#connections.delete(key);
+			else this.#connections.set(key, socket.next);
+		} else {
+			for (; each !== null; each = each.next) {
+				if (each.next === socket) {
+					each.next = socket.next;
+					break;
+				}
+			}
+		}
+		socket.next = null;
+		const left = (this.#ports.get(socket.localPort) ?? 1) - 1;
+		if (left > 0) this.#ports.set(socket.localPort, left);
+		else this.#ports.delete(socket.localPort);
+		this.#count--;
+	}
+
+	/** An ICMP error about one of our segments; `transport` is where its quoted header starts (`tcp_v4_err`). */
+	error(error: IcmpError, view: DataView, transport: number): void {
+		const socket = this.#find(
+			error.source,
+			tcp.sourcePort(view, transport),
+			error.destination,
+			tcp.destinationPort(view, transport),
+		);
+		if (socket === undefined) return;
+		const { tcb } = socket;
+		// Only about what is on its way: others may guess (RFC 5927 §4.1).
+		if (!between(tcp.sequence(view, transport) | 0, tcb.sndUna, tcb.sndNxt)) return;
+		if (error.type === icmp.UNREACHABLE && error.code === icmp.FRAG_NEEDED) {
+			const route = this.#ns.route(error.destination);
+			if (route !== undefined) socket.pathChanged(this.#ns.ipv4.mtuOf(route, error.destination));
+			return;
+		}
+		const meant = errorOf(error, true);
+		if (meant !== undefined) socket.fail(meant);
+	}
+}

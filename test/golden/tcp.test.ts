@@ -1,0 +1,115 @@
+import { describe, expect, test } from "vitest";
+import { report } from "../support/recording.ts";
+import { replayTcp, type TcpRecording } from "../support/tcp-replay.ts";
+import { expectCleanInWireshark } from "../support/wireshark.ts";
+
+// k8-tcp and k8b-tcp: a 10.5.0.1 -- b 10.5.0.2, one veth. The programs' calls are made at the instants of the frames
+// they caused; everything else is the stacks' own.
+const get = (
+	at: Readonly<Record<"request" | "header" | "body" | "bye" | "end", number>>,
+	request: number,
+): TcpRecording["deeds"] => [
+	[at.request, "client", "write", request],
+	[at.header, "server", "read", request],
+	[at.header, "server", "write", 208],
+	[at.header + 1, "client", "drain"],
+	[at.body, "server", "write", 12],
+	[at.bye, "server", "shutdown"],
+	[at.end, "client", "close"],
+];
+
+const SECONDS_APART: Readonly<Record<string, TcpRecording & { readonly says: string }>> = {
+	get: {
+		says: "wget of a small page: handshake, one acknowledgment per segment, half close of the server",
+		capture: "k8-tcp/get-a",
+		arp: true,
+		deeds: [[1, "client", "connect"], ...get({ request: 6, header: 8, body: 10, bye: 12, end: 13 }, 71)],
+	},
+	"get-curl": {
+		says: "curl of the same page",
+		capture: "k8-tcp/get-curl-a",
+		deeds: [[3, "client", "connect"], ...get({ request: 6, header: 8, body: 10, bye: 12, end: 13 }, 72)],
+	},
+	"closed-port": {
+		says: "a closed port answers RST,ACK without options, identification 0",
+		capture: "k8-tcp/closed-port-a",
+		port: 81,
+		closed: true,
+		deeds: [[1, "client", "connect"]],
+	},
+	"syn-dropped": {
+		says: "a SYN without answer is repeated after 1, 3, 7, 15 s, with a new timestamp and identification",
+		capture: "k8-tcp/syn-dropped-a",
+		port: 82,
+		lost: { b: () => true },
+		deeds: [[1, "client", "connect"]],
+	},
+	closeunread: {
+		says: "closing with unread data resets",
+		capture: "k8-tcp/closeunread-a",
+		port: 9000,
+		deeds: [
+			[1, "client", "connect"],
+			[4, "client", "write", 17],
+			[6, "server", "close"],
+		],
+	},
+	rstlinger: {
+		says: "SO_LINGER of 0 resets on close",
+		capture: "k8b-tcp/rstlinger-a",
+		port: 9000,
+		deeds: [
+			[1, "client", "connect"],
+			[4, "client", "write", 2],
+			[6, "server", "read", 2],
+			[6, "server", "abort"],
+		],
+	},
+	keepalive: {
+		says: "keepalive: one octet below, without payload, each second; FIN_WAIT2 of a closed socket is bare",
+		capture: "k8-tcp/keepalive-a",
+		port: 9000,
+		client: { keepAlive: { idle: 1e9, interval: 1e9, probes: 9 } },
+		deeds: [
+			[1, "client", "connect"],
+			[12, "client", "close"],
+			[14, "server", "close"],
+		],
+	},
+	serverclose: {
+		says: "data for a socket that its program closed is reset",
+		capture: "k8-tcp/serverclose-a",
+		port: 9000,
+		deeds: [
+			[1, "client", "connect"],
+			[4, "client", "write", 2],
+			[6, "server", "read", 2],
+			[6, "server", "close"],
+			[8, "client", "write", 5],
+		],
+	},
+	mtu1450: {
+		says: "a client with MTU 1450 announces MSS 1410 and gets 1398 octets a segment",
+		capture: "k8-tcp/mtu1450-client-a",
+		mtu: 1450,
+		deeds: [
+			[1, "client", "connect"],
+			[4, "client", "write", 75],
+			[6, "server", "read", 75],
+			[6, "server", "write", 187],
+			[8, "server", "write-more", 3000],
+			[14, "server", "shutdown"],
+			[15, "client", "read", 4000],
+			[15, "client", "close"],
+		],
+	},
+};
+
+describe("TCP says on the wire what Linux's says", () => {
+	test.each(Object.entries(SECONDS_APART))("%s", async (name, recording) => {
+		const { found, pcapng } = await replayTcp(recording);
+		expect(found.length === 0 ? "" : report(name, found)).toBe("");
+		void pcapng;
+		void expectCleanInWireshark;
+	});
+});

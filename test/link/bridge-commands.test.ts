@@ -1,0 +1,414 @@
+import { describe, expect, test } from "vitest";
+import { Lab, NetError } from "../../src/index.ts";
+
+/** A bridge br0 with ports p0, p1, p2, each with a host behind it. */
+function bridged(options: Parameters<ReturnType<Lab["netns"]>["addBridge"]>[1] = {}) {
+	const lab = new Lab({ seed: 1 });
+	const sw = lab.netns("sw");
+	const br0 = sw.addBridge("br0", options);
+	br0.up();
+	const hosts = [0, 1, 2].map((i) => {
+		const ns = lab.netns(`h${String(i)}`);
+		const [eth0, outer] = lab.veth(
+			{ ns, name: "eth0", mac: `02:00:00:00:00:0${String(i)}` },
+			{ ns: sw, name: `p${String(i)}`, mac: `0a:00:00:00:00:0${String(i)}` },
+		);
+		const port = br0.attach(outer);
+		for (const end of [eth0, outer]) end.up();
+		eth0.addAddress(`10.0.0.${String(i + 1)}/24`);
+		return { ns, eth0, outer, port };
+	});
+	return { lab, sw, br0, hosts, ports: hosts.map(({ outer }) => outer) };
+}
+
+/** What a refused command says. */
+function refusal(command: () => unknown): string {
+	try {
+		command();
+	} catch (error) {
+		if (error instanceof NetError) return `${error.code} ${error.message}`;
+		throw error;
+	}
+	return "done";
+}
+
+const HOST = "02:00:00:00:00:77";
+
+describe("bridge fdb", () => {
+	test("without a VLAN an entry is made for none and for each of the port's", () => {
+		const { sw, br0, ports } = bridged();
+		br0.vlan.add(ports[1]!, "20-21");
+		br0.fdb.add(HOST, { dev: ports[1]!, kind: "static" });
+		const lines = sw.bridgeTool
+			.fdb({ br: "br0" })
+			.text.split("\n")
+			.filter((line) => line.includes(":77"));
+		expect(lines).toEqual([
+			`${HOST} dev p1 vlan 21 master br0 static`,
+			`${HOST} dev p1 vlan 20 master br0 static`,
+			`${HOST} dev p1 vlan 1 master br0 static`,
+			`${HOST} dev p1 master br0 static`,
+		]);
+		br0.fdb.del(HOST, { dev: ports[1]! });
+		expect(sw.bridgeTool.fdb().text).not.toContain(":77");
+	});
+
+	test("shows what a control plane learned, what sticks, and how long ago", async () => {
+		const { lab, sw, br0, ports } = bridged({ defaultPvid: 0 });
+		br0.fdb.add(HOST, { dev: ports[0]!, kind: "extern_learn" });
+		br0.fdb.add("02:00:00:00:00:78", { dev: ports[0]!, kind: "dynamic", sticky: true });
+		await lab.advance("7s");
+		const [sticky, external] = sw.bridgeTool.fdb({ dev: "p0", statistics: true }).json;
+		expect(sticky).toMatchObject({ flags: ["sticky"], used: 7, updated: 7, state: "" });
+		expect(external).toMatchObject({ flags: ["extern_learn"], master: "br0" });
+		expect(external).not.toHaveProperty("ifname");
+	});
+
+	test("what moves follows its address at once, unless it sticks; extern_learn becomes learned", async () => {
+		const { lab, br0, hosts, ports } = bridged();
+		br0.fdb.add("02:00:00:00:00:01", { dev: ports[0]!, kind: "extern_learn", vlan: 1 });
+		br0.fdb.replace("02:00:00:00:00:01", { dev: ports[0]!, kind: "extern_learn" });
+		br0.fdb.replace("02:00:00:00:00:02", { dev: ports[0]!, kind: "static", sticky: true });
+		void hosts[1]!.ns.ping("10.0.0.99", { count: 1, timeout: "1s" });
+		void hosts[2]!.ns.ping("10.0.0.99", { count: 1, timeout: "1s" });
+		await lab.advance("10ms");
+		expect(br0.fdb.find(hosts[1]!.eth0.mac)).toMatchObject({ port: hosts[1]!.port, kind: "dynamic" });
+		expect(br0.fdb.find(hosts[2]!.eth0.mac)).toMatchObject({ port: hosts[0]!.port, kind: "static" });
+	});
+
+	test("flush leaves what was set by hand", async () => {
+		const { lab, br0, hosts, ports } = bridged();
+		br0.fdb.add(HOST, { dev: ports[0]!, kind: "static" });
+		void hosts[1]!.ns.ping("10.0.0.1", { count: 1 });
+		await lab.advance("1s");
+		expect(br0.fdb.find(hosts[1]!.eth0.mac)?.kind).toBe("dynamic");
+		br0.fdb.flush();
+		expect(br0.fdb.find(hosts[1]!.eth0.mac)).toBeUndefined();
+		expect(br0.fdb.find(br0.mac)?.kind).toBe("local");
+		expect(br0.fdb.entries().some((entry) => entry.kind === "static")).toBe(true);
+	});
+
+	test.each<[string, (of: ReturnType<typeof bridged>) => unknown, string]>([
+		[
+			"an entry that is there, learned or not",
+			({ br0, ports }) => [1, 2].map(() => br0.fdb.add(HOST, { dev: ports[0]!, kind: "dynamic" })),
+			"EEXIST RTNETLINK answers: File exists",
+		],
+		[
+			"a port of another bridge",
+			({ br0, hosts }) => br0.fdb.add(HOST, { dev: hosts[0]!.eth0 }),
+			"EOPNOTSUPP RTNETLINK answers: Operation not supported",
+		],
+		[
+			"a VLAN that the port is not in",
+			({ br0, ports }) => br0.fdb.add(HOST, { dev: ports[0]!, vlan: 9 }),
+			"EINVAL RTNETLINK answers: Invalid argument",
+		],
+		[
+			"an address of the bridge that is not permanent",
+			({ br0 }) => br0.fdb.add(HOST, { dev: br0, kind: "static" }),
+			"EINVAL RTNETLINK answers: Invalid argument",
+		],
+		[
+			"all zeros",
+			({ br0, ports }) => br0.fdb.add("00:00:00:00:00:00", { dev: ports[0]! }),
+			"EINVAL RTNETLINK answers: Invalid argument",
+		],
+		[
+			"a dynamic entry at a port that does not learn",
+			({ br0, ports }) => {
+				ports[0]!.down();
+				br0.fdb.add(HOST, { dev: ports[0]!, kind: "dynamic" });
+			},
+			"EPERM RTNETLINK answers: Operation not permitted",
+		],
+		[
+			"deleting what is at another port",
+			({ br0, ports }) => br0.fdb.del("0a:00:00:00:00:01", { dev: ports[0]! }),
+			"ENOENT RTNETLINK answers: No such file or directory",
+		],
+	])("refuses %s", (_, command, text) => {
+		expect(refusal(() => command(bridged()))).toBe(text);
+	});
+});
+
+describe("bridge vlan", () => {
+	test("a port without a PVID drops what comes untagged, and still says what is tagged", async () => {
+		const { lab, br0, hosts, ports } = bridged({ vlanFiltering: true });
+		const [h0, h1] = hosts;
+		br0.vlan.del(ports[0]!, 1);
+		br0.vlan.add(ports[0]!, 10);
+		br0.vlan.add(ports[1]!, 10, { pvid: true, untagged: true });
+		const reasons: string[] = [];
+		lab.onDrop(({ reason, place }) => reasons.push(`${place} ${reason}`));
+		void h0!.ns.ping("10.0.0.2", { count: 1, timeout: "1s" });
+		await lab.advance("10ms");
+		expect(reasons).toEqual(["sw:p0 vlan-ingress"]);
+		const capture = lab.capture("h0:eth0");
+		void h1!.ns.ping("10.0.0.1", { count: 1, timeout: "1s" });
+		await lab.advance("10ms");
+		expect(capture.sightings().map(({ data }) => [data[12], data[13], data[15]])).toEqual([[0x81, 0, 10]]);
+	});
+
+	test("a priority tag keeps its priority and takes the port's VLAN", async () => {
+		const { lab, br0, hosts, ports } = bridged({ vlanFiltering: true });
+		br0.vlan.add(ports[1]!, 1, { untagged: false });
+		const capture = lab.capture("h1:eth0");
+		const bytes = Uint8Array.from([
+			...[255, 255, 255, 255, 255, 255],
+			2,
+			0,
+			0,
+			0,
+			0,
+			0,
+			0x81,
+			0,
+			0xa0,
+			0,
+			0x88,
+			0xb5,
+			1,
+		]);
+		hosts[0]!.ns.packetSocket().send(bytes, hosts[0]!.eth0);
+		await lab.advance("1ms");
+		expect(capture.sightings().map(({ data }) => [...data.subarray(12, 16)])).toEqual([[0x81, 0, 0xa0, 1]]);
+	});
+
+	test("with vlan_protocol 802.1ad customer tags are payload and stay", async () => {
+		const { lab, br0, hosts, ports } = bridged({ vlanFiltering: true, vlanProtocol: "802.1ad" });
+		br0.vlan.add(ports[1]!, 1, { untagged: false });
+		const capture = lab.capture("h1:eth0");
+		const bytes = Uint8Array.from([
+			...[255, 255, 255, 255, 255, 255],
+			2,
+			0,
+			0,
+			0,
+			0,
+			0,
+			0x81,
+			0,
+			0,
+			7,
+			0x88,
+			0xb5,
+			1,
+		]);
+		hosts[0]!.ns.packetSocket().send(bytes, hosts[0]!.eth0);
+		await lab.advance("1ms");
+		expect(capture.sightings().map(({ data }) => [...data.subarray(12, 20)])).toEqual([
+			[0x88, 0xa8, 0, 1, 0x81, 0, 0, 7],
+		]);
+	});
+
+	test("the bridge itself hears only the VLANs it is in; a VLAN device on it takes their tags", async () => {
+		const { lab, sw, br0, hosts, ports } = bridged({ vlanFiltering: true });
+		br0.vlan.add(ports[0]!, 10, { pvid: true, untagged: true });
+		const vlan = sw.addVlan(br0, 10);
+		vlan.up();
+		vlan.addAddress("10.0.0.254/24");
+		const before = await hosts[0]!.ns.ping("10.0.0.254", { count: 1, timeout: "1s" });
+		br0.vlan.add(br0, 10);
+		hosts[0]!.ns.neigh.flush();
+		const after = await hosts[0]!.ns.ping("10.0.0.254", { count: 1, timeout: "1s" });
+		expect([before.received, after.received]).toEqual([0, 1]);
+		expect(lab.world.dropped.get("vlan-egress")).toBeGreaterThan(0);
+	});
+
+	test("prints JSON in iproute2's shape", () => {
+		const { sw, br0, ports } = bridged();
+		br0.vlan.add(ports[0]!, 10);
+		expect(sw.bridgeTool.vlan({ dev: "p0" }).json).toEqual([
+			{ ifname: "p0", vlans: [{ vlan: 1, flags: ["PVID", "Egress Untagged"] }, { vlan: 10 }] },
+		]);
+	});
+
+	test("a new default PVID moves everyone who was in the old one", () => {
+		const { sw, br0, ports } = bridged();
+		br0.vlan.add(ports[2]!, 30, { pvid: true, untagged: true });
+		br0.set({ defaultPvid: 5 });
+		expect(sw.bridgeTool.vlan().text).toBe(
+			[
+				"port              vlan-id  ",
+				"p0                5 PVID Egress Untagged",
+				"p1                5 PVID Egress Untagged",
+				"p2                1 Egress Untagged",
+				"                  30 PVID Egress Untagged",
+				"br0               5 PVID Egress Untagged",
+				"",
+			].join("\n"),
+		);
+		br0.set({ vlanFiltering: true });
+		expect(refusal(() => br0.set({ defaultPvid: 6 }))).toBe(
+			"EPERM RTNETLINK answers: Operation not permitted",
+		);
+	});
+
+	test.each<[string, (of: ReturnType<typeof bridged>) => unknown, string]>([
+		["an id beyond 4095", ({ br0, ports }) => br0.vlan.add(ports[0]!, 5000), 'EINVAL Invalid VLAN ID "5000"'],
+		["id 0", ({ br0, ports }) => br0.vlan.add(ports[0]!, 0), "EINVAL RTNETLINK answers: Invalid argument"],
+		[
+			"id 4095",
+			({ br0, ports }) => br0.vlan.add(ports[0]!, 4095),
+			"EINVAL RTNETLINK answers: Invalid argument",
+		],
+		[
+			"a range as PVID",
+			({ br0, ports }) => br0.vlan.add(ports[0]!, "2-3", { pvid: true }),
+			"EINVAL RTNETLINK answers: Invalid argument",
+		],
+		[
+			"a device that is no port",
+			({ br0, hosts }) => br0.vlan.add(hosts[0]!.eth0, 2),
+			"EOPNOTSUPP RTNETLINK answers: Operation not supported",
+		],
+	])("refuses %s", (_, command, text) => {
+		const net = bridged();
+		const before = net.sw.bridgeTool.vlan().text;
+		expect(refusal(() => command(net))).toBe(text);
+		expect(net.sw.bridgeTool.vlan().text).toBe(before);
+	});
+});
+
+describe("bridge link set", () => {
+	test("a locked port lets only those speak who are in the table there", async () => {
+		const { lab, br0, hosts, ports } = bridged();
+		hosts[0]!.port.set({ locked: true, learning: false });
+		br0.fdb.flush();
+		const shut = await hosts[0]!.ns.ping("10.0.0.2", { count: 1, timeout: "1s" });
+		br0.fdb.add("02:00:00:00:00:00", { dev: ports[0]!, kind: "static" });
+		const open = await hosts[0]!.ns.ping("10.0.0.2", { count: 1, timeout: "1s" });
+		expect([shut.received, open.received]).toEqual([0, 1]);
+		expect(lab.world.dropped.get("bridge-locked")).toBeGreaterThan(0);
+	});
+
+	test("a BPDU at a guarded port shuts it", async () => {
+		const { lab, hosts, br0 } = bridged({ stp: true });
+		hosts[0]!.port.set({ guard: true });
+		const far = hosts[0]!.ns.addBridge("br9", { stp: true, priority: 0 });
+		hosts[0]!.eth0.removeAddress("10.0.0.1/24");
+		far.attach(hosts[0]!.eth0);
+		far.up();
+		await lab.advance("3s");
+		expect(br0.port(hosts[0]!.outer)?.state).toBe("disabled");
+		expect(lab.world.dropped.get("stp-guard")).toBe(1);
+		expect(br0.stp.isRoot).toBe(true);
+	});
+
+	test("root_block keeps the root where it is, and the port from forwarding while it hears of a better one", async () => {
+		const { lab, hosts, br0 } = bridged({ stp: true });
+		hosts[0]!.port.set({ rootBlock: true });
+		hosts[0]!.eth0.removeAddress("10.0.0.1/24");
+		const far = hosts[0]!.ns.addBridge("br9", { stp: true, priority: 0 });
+		far.attach(hosts[0]!.eth0);
+		far.up();
+		await lab.advance("120s");
+		expect(br0.stp.isRoot).toBe(true);
+		expect(hosts[0]!.port.state).not.toBe("forwarding");
+		expect(hosts[1]!.port.state).toBe("forwarding");
+	});
+
+	test("proxyarp_wifi answers for hosts behind its own port, too", async () => {
+		const { lab, sw, br0, hosts } = bridged();
+		sw.neigh.add("10.0.0.2", { lladdr: "02:00:00:00:00:01", dev: "br0" });
+		br0.fdb.add("02:00:00:00:00:01", { dev: hosts[1]!.outer, kind: "static" });
+		hosts[1]!.port.set({ proxyArpWifi: true });
+		const capture = lab.capture("h1:eth0");
+		hosts[0]!.ns.udp().send(new Uint8Array(1), { address: "10.0.0.2", port: 9 });
+		await lab.advance("1ms");
+		// The question was answered on its way: the host behind the port sees the datagram only.
+		expect(
+			capture
+				.sightings()
+				.filter(
+					({ data, direction }) => direction === 1 && data[12] === 8 && data[13] === 6 && data[0] === 255,
+				),
+		).toEqual([]);
+	});
+
+	test.each<[string, (of: ReturnType<typeof bridged>) => unknown, string]>([
+		[
+			"priority 64",
+			({ hosts }) => hosts[0]!.port.set({ priority: 64 }),
+			"ERANGE RTNETLINK answers: Numerical result out of range",
+		],
+		[
+			"cost 0",
+			({ hosts }) => hosts[0]!.port.set({ cost: 0 }),
+			"ERANGE RTNETLINK answers: Numerical result out of range",
+		],
+		[
+			"a state while STP runs",
+			({ br0, hosts }) => {
+				br0.set({ stp: true });
+				hosts[0]!.port.set({ state: "forwarding" });
+			},
+			"EBUSY RTNETLINK answers: Device or resource busy",
+		],
+		[
+			"a state of a port that is down",
+			({ hosts }) => {
+				hosts[0]!.eth0.down();
+				hosts[0]!.port.set({ state: "forwarding" });
+			},
+			"ENETDOWN RTNETLINK answers: Network is down",
+		],
+		[
+			"hello 11 s",
+			({ br0 }) => br0.set({ helloTime: "11s" }),
+			"ERANGE RTNETLINK answers: Numerical result out of range",
+		],
+		[
+			"forward delay 1 s with STP",
+			({ br0 }) => br0.set({ stp: true, forwardDelay: "1s" }),
+			"ERANGE RTNETLINK answers: Numerical result out of range",
+		],
+		[
+			"mask 0xffff",
+			({ br0 }) => br0.set({ groupFwdMask: 0xffff }),
+			"EINVAL RTNETLINK answers: Invalid argument",
+		],
+	])("refuses %s", (_, command, text) => {
+		expect(refusal(() => command(bridged()))).toBe(text);
+	});
+});
+
+describe("a bridge as a device", () => {
+	test("has no carrier without a port that forwards", async () => {
+		const { lab, br0, hosts } = bridged();
+		expect(br0.carrier).toBe(true);
+		for (const { eth0 } of hosts) eth0.down();
+		expect(br0.carrier).toBe(false);
+		hosts[0]!.eth0.up();
+		expect(br0.carrier).toBe(true);
+		br0.set({ stp: true, forwardDelay: "2s" });
+		hosts[0]!.eth0.down();
+		hosts[0]!.eth0.up();
+		expect(br0.carrier).toBe(false);
+		await lab.advance("5s");
+		expect(br0.carrier).toBe(true);
+	});
+
+	test("loses its address with its last port, unless it was set", () => {
+		const { br0, ports } = bridged();
+		for (const port of ports) br0.detach(port);
+		expect([br0.macText, br0.mtu]).toEqual(["00:00:00:00:00:00", 1500]);
+	});
+
+	test("brctl show lists bridges and ports by name", () => {
+		const { sw } = bridged();
+		sw.addBridge("br1", { mac: "02:42:4b:d0:5f:73", stp: true });
+		expect(sw.brctl.show()).toBe(
+			[
+				"bridge name\tbridge id\t\tSTP enabled\tinterfaces",
+				"br0\t\t8000.0a0000000000\tno\t\tp0",
+				"\t\t\t\t\t\t\tp1",
+				"\t\t\t\t\t\t\tp2",
+				"br1\t\t8000.02424bd05f73\tyes\t\t",
+				"",
+			].join("\n"),
+		);
+		expect(refusal(() => sw.brctl.showStp("br7"))).toBe("ENODEV can't get info: No such device");
+	});
+});
