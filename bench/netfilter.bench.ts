@@ -1,3 +1,4 @@
+import { toIp4 } from "../src/addr/index.ts";
 import { Lab } from "../src/lab/index.ts";
 import type { BenchCase } from "./runner.ts";
 
@@ -6,6 +7,7 @@ const BURSTS = 100;
 const PACKETS = BURST * BURSTS;
 const SHORT = new Uint8Array(56);
 const FLOWS = 100_000;
+const SERVER = toIp4("10.1.0.2", "address");
 
 /** Inside and outside of a router with rules; bursts of datagrams through it. */
 function routed(rules: readonly string[], newFlows = false): () => void {
@@ -32,7 +34,7 @@ function routed(rules: readonly string[], newFlows = false): () => void {
 	const burst = (): void => {
 		for (let i = 0; i < BURST; i++) {
 			const packet = newFlows ? sent++ : 0;
-			sockets[(packet >> 15) & 1]?.send(SHORT, { address: "10.1.0.2", port: 1 + (packet & 0x7fff) });
+			sockets[(packet >> 15) & 1]?.send(SHORT, { address: SERVER, port: 1 + (packet & 0x7fff) });
 		}
 		scheduler.runUntil(scheduler.now + 1_000_000);
 	};

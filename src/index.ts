@@ -14,6 +14,38 @@ export {
 	type PingReply,
 	type PingResult,
 } from "./apps/index.ts";
+export {
+	type AddressPoolOptions,
+	type ConnectOptions,
+	type Container,
+	type ContainerJson,
+	type ContainerLine,
+	type DaemonOptions,
+	type Docker,
+	type DockerContainers,
+	DockerError,
+	type DockerNetworks,
+	type DriverOptions,
+	type EndpointInfo,
+	type EndpointSettingsJson,
+	type HostPort,
+	type IpamConfig,
+	type IpamData,
+	type JoinInfo,
+	type Network,
+	type NetworkCreateOptions,
+	type NetworkDriver,
+	type NetworkInfo,
+	type NetworkJson,
+	type NetworkLine,
+	type NetworkSettingsJson,
+	type PortBinding,
+	type PortMapping,
+	type PortProxy,
+	type ProxyRequest,
+	type RunOptions,
+	type StartProxy,
+} from "./cnm/index.ts";
 export { DROPS, type DropReason } from "./drop.ts";
 export { NetError, type NetErrorDetails } from "./errors.ts";
 export {

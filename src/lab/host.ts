@@ -1,7 +1,8 @@
 import type { Ip4, Mac, Prefix4 } from "../addr/index.ts";
+import { type DaemonOptions, Docker, type Machine } from "../cnm/index.ts";
 import { NetError } from "../errors.ts";
 import type { Nic, PhysicalSwitch, SwitchPort, SwitchPortOptions } from "../link/index.ts";
-import type { Duration } from "../sim/index.ts";
+import type { Duration, Rng } from "../sim/index.ts";
 import type { Kernel } from "../stack/index.ts";
 import { type LabCableOptions, plugIn } from "./cabling.ts";
 import { Netns } from "./netns.ts";
@@ -26,21 +27,26 @@ export interface HostOptions {
 	readonly nics?: Readonly<Record<string, NicOptions>>;
 	/** How long it has been up when the lab begins; drawn unless said. Its timers follow its ticks. */
 	readonly uptime?: Duration;
+	/** A Docker engine runs on it from the beginning, with these options. */
+	readonly docker?: DaemonOptions;
 }
 
 /** A machine: a kernel of its own, the namespace it boots with, and those added to it. */
-export class Host {
+export class Host implements Machine<Netns> {
 	readonly name: string;
 	readonly kernel: Kernel;
 	/** The namespace the machine boots with. */
 	readonly netns: Netns;
 	readonly #namespaces = new Map<string, Netns>();
 	readonly #register: (ns: Netns) => void;
+	readonly #forget: (ns: Netns) => void;
+	#docker: Docker<Netns> | undefined;
 
-	constructor(name: string, kernel: Kernel, register: (ns: Netns) => void) {
+	constructor(name: string, kernel: Kernel, register: (ns: Netns) => void, forget: (ns: Netns) => void) {
 		this.name = name;
 		this.kernel = kernel;
 		this.#register = register;
+		this.#forget = forget;
 		this.netns = new Netns(kernel, name);
 		register(this.netns);
 	}
@@ -72,15 +78,63 @@ export class Host {
 			});
 		}
 		const ns = new Netns(this.kernel, `${this.name}/${name}`);
+		inheritSettings(this.netns, ns);
 		this.#namespaces.set(name, ns);
 		this.#register(ns);
 		return ns;
+	}
+
+	/** `ip netns del NAME`: devices in it go, network cards come back to the machine. Throws `NetError` ENOENT. */
+	delNetns(name: string): void {
+		const ns = this.#namespaces.get(name);
+		if (ns === undefined) {
+			throw new NetError(
+				"ENOENT",
+				`Cannot remove namespace file "/var/run/netns/${name}": No such file or directory`,
+				{ context: { host: this.name, name } },
+			);
+		}
+		for (const device of [...ns.devices].reverse()) {
+			if (device.gone || device === ns.loopback) continue;
+			if (device.kind === "nic") ns.move(device, this.netns);
+			else device.delete();
+		}
+		ns.loopback.down();
+		this.#namespaces.delete(name);
+		this.#forget(ns);
+	}
+
+	/** The Docker engine on this machine; it starts when it is first asked for, unless `docker` was among the options. */
+	get docker(): Docker<Netns> {
+		return (this.#docker ??= this.startDocker());
+	}
+
+	/** Starts the Docker engine with options. Throws `NetError` EBUSY when it runs. */
+	startDocker(options: DaemonOptions = {}): Docker<Netns> {
+		if (this.#docker !== undefined) {
+			throw new NetError("EBUSY", "failed to start daemon: pid file found, ensure docker is not running", {
+				context: { host: this.name },
+			});
+		}
+		return (this.#docker = new Docker<Netns>(this, options));
+	}
+
+	/** Chance of the machine's programs. */
+	get rng(): Rng {
+		return this.kernel.rng.fork("docker");
 	}
 
 	/** The namespaces added to this machine, by name. */
 	get namespaces(): ReadonlyMap<string, Netns> {
 		return this.#namespaces;
 	}
+}
+
+/** A new namespace begins with the settings of the machine's first (`devinet_init_net`). */
+function inheritSettings(from: Netns, to: Netns): void {
+	Object.assign(to.confAll, from.confAll);
+	Object.assign(to.confDefault, from.confDefault);
+	for (const { conf } of to.inDevices) Object.assign(conf, from.confDefault);
 }
 
 function listOf(addresses: NicOptions["address"]): readonly (string | Prefix4)[] {

@@ -125,12 +125,20 @@ export class Lab implements CaptureHost {
 	host(name: string, options: HostOptions = {}): Host {
 		this.#checkName(name);
 		const kernel = this.#boot(name, options.uptime);
-		const host = new Host(name, kernel, (ns) => {
-			this.#register(ns);
-		});
+		const host = new Host(
+			name,
+			kernel,
+			(ns) => {
+				this.#register(ns);
+			},
+			(ns) => {
+				this.#namespaces.delete(ns.name);
+			},
+		);
 		this.#hosts.set(name, host);
 		try {
 			for (const [nic, about] of Object.entries(options.nics ?? {})) host.addNic(nic, about);
+			if (options.docker !== undefined) host.startDocker(options.docker);
 		} catch (error) {
 			this.#hosts.delete(name);
 			this.#namespaces.delete(name);

@@ -26,6 +26,7 @@ export { type IpvlanFlag, type IpvlanMode } from "./ipvlan/port.ts";
 export { IpvlanDevice, type IpvlanOptions } from "./ipvlan/ipvlan.ts";
 export type { AddressListener, Layer3Upper } from "./layer3.ts";
 export { linkJson, type LinkJson, linkText, type NetnsRef } from "./link-show.ts";
+export { Dummy } from "./dummy.ts";
 export { Loopback } from "./loopback.ts";
 export { ALL_NODES_MAC, MulticastList } from "./multicast-list.ts";
 export { MacvlanDevice, type MacvlanMode, type MacvlanOptions } from "./macvlan/macvlan.ts";

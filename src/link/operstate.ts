@@ -9,7 +9,7 @@ interface HasPorts {
 }
 
 /** Drivers that never speak of a carrier: their state stays what it was at birth. */
-const SILENT: ReadonlySet<string> = new Set(["loopback", "vxlan"]);
+const SILENT: ReadonlySet<string> = new Set(["loopback", "vxlan", "dummy"]);
 
 /** `netif_carrier_ok`: something answers below. A bridge has carrier while one of its ports forwards (`br_port_state_selection`). */
 export function hasCarrier(device: Device): boolean {

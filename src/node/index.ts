@@ -1,1 +1,2 @@
 export { fileSink, type FileSink, saveCapture } from "./capture-files.ts";
+export { createConnection, serve, TcpDuplex } from "./tcp-duplex.ts";

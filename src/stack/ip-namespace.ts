@@ -6,6 +6,7 @@ import {
 	Bridge,
 	type BridgeOptions,
 	type Device,
+	Dummy,
 	IpvlanDevice,
 	type IpvlanOptions,
 	MacvlanDevice,
@@ -182,6 +183,12 @@ export class IpNamespace extends Namespace {
 		const below = typeof lower === "string" ? this.device(lower) : lower;
 		this.checkFree(name);
 		return this.#take(new IpvlanDevice(this.world, this, name, below, options), name);
+	}
+
+	/** `ip link add NAME type dummy`. Throws `NetError` EEXIST. */
+	addDummy(name: string): Dummy {
+		this.checkFree(name);
+		return this.#take(new Dummy(this.world, this, name, this.kernel.randomMac()), name);
 	}
 
 	/** A physical network card, to be plugged into a cable. Throws `NetError` EEXIST. */

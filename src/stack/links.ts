@@ -32,7 +32,7 @@ export class LinkCommands {
 		let id = this.#numbers.get(owner);
 		if (id === undefined) this.#numbers.set(owner, (id = this.#numbers.size));
 		// The namespace a machine boots with has no name in /var/run/netns; `machine/name` is `name` there.
-		const boot = owner instanceof Namespace && owner.kernel.name === owner.name;
+		const boot = owner instanceof Namespace && (owner.kernel.name === owner.name || !owner.named);
 		return { id, name: boot ? undefined : owner.name.slice(owner.name.indexOf("/") + 1) };
 	};
 }

@@ -77,6 +77,8 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	readonly name: string;
 	readonly kernel: Kernel;
 	readonly loopback: Loopback;
+	/** False for one that `ip netns` does not list: made by a program, with no name in /var/run/netns. */
+	named = true;
 	/** `ip route show table main`. */
 	readonly fib: Fib = new Fib();
 	/** `ip route show table local`. */
@@ -121,6 +123,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	readonly #addresses: Addresses;
 	readonly #outputRoutes: OutputRoutes;
 	#nextIndex = 1;
+	#movedIn = false;
 	#changes = 0;
 
 	constructor(kernel: Kernel, name: string) {
@@ -223,11 +226,24 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		});
 	}
 
+	#hasIndex(index: number): boolean {
+		for (const each of this.#devices.values()) if (each.index === index) return true;
+		return false;
+	}
+
+	/** The next interface number that no device has (`dev_new_index`). */
+	#freeIndex(): number {
+		// Only a device that moved in can have a number that was not given here.
+		while (this.#movedIn && this.#hasIndex(this.#nextIndex)) this.#nextIndex++;
+		return this.#nextIndex++;
+	}
+
 	/** Takes a device in under a name, with the next interface number. */
-	adopt(device: Device, name: string): void {
+	adopt(device: Device, name: string, index: number = this.#freeIndex()): void {
 		this.checkFree(name);
 		const inDevice = new InDevice(this, device, this.confDefault, this.neighDefault);
-		device.placeIn(this, name, this.#nextIndex++, inDevice);
+		if (index >= this.#nextIndex) this.#movedIn = true;
+		device.placeIn(this, name, index, inDevice);
 		this.#devices.set(name, device);
 		this.#inDevices.set(device, inDevice);
 		this.#tellDevice(inDevice);
@@ -264,7 +280,8 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		if (device.upper?.staysOnMove !== true) device.upper?.lowerGone(device);
 		for (const dependent of [...(device.dependents ?? [])]) dependent.lowerGone();
 		this.#forget(device);
-		to.adopt(device, name);
+		// It keeps its number where that is free (`__dev_change_net_namespace`).
+		to.adopt(device, name, to.#hasIndex(device.index) ? undefined : device.index);
 	}
 
 	deviceGone(device: Device): void {

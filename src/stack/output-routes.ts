@@ -29,7 +29,7 @@ export class OutputRoutes {
 	find(destination: Ip4, source: Ip4, mark: number): Route | undefined {
 		if (this.#ns.rules !== null) {
 			const route = this.#ns.rules.lookup({ destination, source, mark, iif: null });
-			return route?.type === "local" ? this.#loop(route) : this.#way(route, destination);
+			return route?.type === "local" ? this.#loop(route) : this.#redirected(route, destination);
 		}
 		const slot = (destination ^ (destination >>> 8)) & (SLOTS - 1);
 		const generation = this.#ns.generation;
@@ -73,15 +73,17 @@ export class OutputRoutes {
 	#lookup(destination: Ip4): Route | undefined {
 		const local = this.#ns.localFib.lookup(destination);
 		if (local === undefined) {
-			return this.#way(this.#ns.fib.lookup(destination), destination);
+			return this.#redirected(this.#ns.fib.lookup(destination), destination);
 		}
 		return local.type === "local" ? this.#loop(local) : local;
 	}
 
-	/** The way by a route of the tables: groups are on its device's link, and a router may have told of a better hop. */
-	#way(route: Route | undefined, destination: Ip4): Route | undefined {
+	/**
+	 * What a router said of a better first hop. A group is on the link of the device that the tables name, never behind a
+	 * gateway (`__mkroute_output`).
+	 */
+	#redirected(route: Route | undefined, destination: Ip4): Route | undefined {
 		if (route === undefined) return undefined;
-		// A group is on the link of the device that the tables name, never behind a gateway (`__mkroute_output`).
 		if (isMulticastIp4(destination))
 			return route.device === null ? route : this.by(route.device, destination);
 		return this.#ns.ipv4.redirects?.apply(route, destination) ?? route;

@@ -20,7 +20,8 @@ const MOST_TUNNELS = 8;
 export function sendTunnel(ns: Namespace, frame: Frame, header: TunnelHeader): void {
 	const { destination, device } = header;
 	// What a tunnel says to a group does not come back to it.
-	const route = device === null ? ns.route(destination, header.source) : ns.routeBy(device, destination, false);
+	const route =
+		device === null ? ns.route(destination, header.source) : ns.routeBy(device, destination, false);
 	if (route?.device == null) return ns.drop(frame, "ip-no-route");
 	if (++frame.tunnelDepth > MOST_TUNNELS) return ns.drop(frame, "tunnel-recursion");
 	const source = header.source !== ANY_IP4 ? header.source : ns.sourceFor(route, destination);

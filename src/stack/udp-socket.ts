@@ -64,6 +64,8 @@ export class UdpSocket implements IpSocket {
 	ttl: number;
 	tos: number;
 	mtuDiscovery: MtuDiscovery;
+	/** Mark of its packets (`SO_MARK`); it counts from the next `connect` or unconnected `send`. */
+	mark: number;
 	/** Takes datagrams at once, without a copy, instead of queueing them. */
 	handler: DatagramHandler | null = null;
 	/** Told of ICMP errors about this socket's datagrams, whether connected or not (`IP_RECVERR`). */
@@ -75,7 +77,6 @@ export class UdpSocket implements IpSocket {
 	readonly #ns: Namespace;
 	readonly #udp: Udp;
 	readonly #broadcast: boolean;
-	readonly #mark: number;
 	/** What it sends with; a socket bound to a group or broadcast address uses its device's (`inet_saddr`). */
 	readonly #source: Ip4;
 	readonly #multicastDevice: Device | undefined;
@@ -104,9 +105,9 @@ export class UdpSocket implements IpSocket {
 		this.ttl = options.ttl ?? 64;
 		this.tos = options.tos ?? 0;
 		this.mtuDiscovery = options.mtuDiscovery ?? "want";
+		this.mark = options.mark ?? 0;
 		this.#broadcast = options.broadcast ?? false;
 		this.reuseAddress = options.reuseAddress ?? false;
-		this.#mark = options.mark ?? 0;
 		this.#multicastDevice = options.multicastDevice;
 		this.#multicastLoop = options.multicastLoop ?? true;
 		this.#toGroups = {
@@ -169,7 +170,7 @@ export class UdpSocket implements IpSocket {
 		const generation = this.#ns.generation;
 		if (this.#peerPort !== 0 && destination === this.#peer && this.#routeGeneration === generation)
 			return this.#route;
-		const route = this.#ns.route(destination, this.address, this.#mark);
+		const route = this.#ns.route(destination, this.address, this.mark);
 		if (this.#peerPort !== 0 && destination === this.#peer) {
 			this.#route = route;
 			this.#routeGeneration = generation;
@@ -228,7 +229,7 @@ export class UdpSocket implements IpSocket {
 		udp.setChecksum(view, frame.start, udp.sent(checksum.fold(sum)));
 		frame.trusted = true;
 		frame.flowHash = this.#flowHash;
-		frame.mark = this.#mark;
+		frame.mark = this.mark;
 		const socket = toGroup ? this.#toGroups : this;
 		const error = sendPacket(this.#ns, frame, route, source, address, PROTOCOL, socket);
 		if (error !== undefined) throw error;

@@ -18,12 +18,33 @@ const get = (
 	[at.end, "client", "close"],
 ];
 
+/** Which of all segments: by their number from 0. */
+function nth(which: (n: number) => boolean): () => boolean {
+	let n = 0;
+	return () => which(n++);
+}
+
+/** Which of the full segments: by their number from 0. */
+function nthFull(which: (n: number) => boolean): (segment: { readonly octets: number }) => boolean {
+	let n = 0;
+	return ({ octets }) => octets >= 1000 && which(n++);
+}
+
 const SECONDS_APART: Readonly<Record<string, TcpRecording & { readonly says: string }>> = {
 	get: {
 		says: "wget of a small page: handshake, one acknowledgment per segment, half close of the server",
 		capture: "k8-tcp/get-a",
 		arp: true,
 		deeds: [[1, "client", "connect"], ...get({ request: 6, header: 8, body: 10, bye: 12, end: 13 }, 71)],
+	},
+	"get-keepalive-curl": {
+		says: "curl of two pages: the client closes first while the server still may speak",
+		capture: "k8-tcp/get-keepalive-curl-a",
+		deeds: [
+			[1, "client", "connect"],
+			...get({ request: 4, header: 6, body: 8, bye: 10, end: 11 }, 72),
+		],
+		last: 12,
 	},
 	"get-curl": {
 		says: "curl of the same page",
@@ -102,6 +123,66 @@ const SECONDS_APART: Readonly<Record<string, TcpRecording & { readonly says: str
 			[15, "client", "read", 4000],
 			[15, "client", "close"],
 		],
+	},
+	"syn-nohost": {
+		says: "nobody answers ARP: EHOSTUNREACH after three requests",
+		capture: "k8-tcp/syn-nohost-a",
+		arp: true,
+		closed: true,
+		to: "10.5.0.9",
+		deeds: [[1, "client", "connect"]],
+		// The recorded program was told a little later, after one SYN more.
+		last: 3,
+	},
+	zerowin: {
+		says: "a receiver of 2048 octets: half-window segments, zero window, probes after RTO and double, answers half a second apart",
+		capture: "k8b-tcp/zerowin-a",
+		port: 9000,
+		server: { receiveBuffer: 2048 },
+		deeds: [
+			[3, "client", "connect"],
+			// The real machine's acknowledgment came between the two segments of one write.
+			[6, "client", "write-more", 724],
+			[8, "client", "write", 19_276],
+			[15, "server", "read", 768],
+		],
+		last: 15,
+	},
+	"drop-one-data": {
+		says: "every 20th full segment is lost, 40 ms away: quick acknowledgments, SACK blocks, compressed duplicates, RACK",
+		capture: "k8b-tcp/drop-one-data-a",
+		also: { "k8b-tcp/drop-one-data-b": "b" },
+		delay: 20,
+		lost: { a: nthFull((n) => n % 20 === 19) },
+		deeds: [
+			[1, "client", "connect"],
+			[4, "client", "write", 74],
+			[6, "server", "read", 74],
+			[6, "server", "write", 191],
+			[7, "server", "write", 88_856],
+			// When the program read follows from the windows: the header after the first full segment came, then what
+			// it had room for.
+			[6, "client", "read-at", 191 + 1448, 191],
+			[26, "client", "read", 12_000],
+			[26, "client", "read-at", 2400, 2000],
+		],
+		last: 80,
+	},
+	"drop-syn": {
+		says: "the first SYN was dropped: the second comes a second later",
+		capture: "k8b-tcp/drop-syn-a",
+		also: { "k8b-tcp/drop-syn-b": "b" },
+		delay: 20,
+		lost: { b: nth((n) => n === 0) },
+		deeds: [
+			[1, "client", "connect"],
+			[5, "client", "write", 71],
+			[7, "server", "read", 71],
+			[7, "server", "write", 208],
+			[8, "server", "write", 12],
+			[8, "server", "shutdown"],
+		],
+		last: 8,
 	},
 };
 

@@ -4,6 +4,7 @@ import { dissect, ethernet, ipv4, tcp } from "../../src/wire/index.ts";
 import { recordedFrames } from "./recording.ts";
 import { type Difference, RecordedScenario } from "./recording.ts";
 import type { Exception } from "./recording.ts";
+import { DissectedFrame } from "./recording-fields.ts";
 
 /** One thing that a program of the recording did, at the instant of one of its frames (from 1). */
 export type Deed =
@@ -13,6 +14,8 @@ export type Deed =
 			who: "client" | "server",
 			what: "connect" | "shutdown" | "close" | "abort" | "drain",
 	  ]
+	/** Reads `octets` as soon as so many can be read. */
+	| readonly [frame: number, who: "client" | "server", what: "read-at", readable: number, octets: number]
 	/** Every so many milliseconds from that frame on, `octets` are read while there are any, to `until`. */
 	| readonly [
 			frame: number,
@@ -68,13 +71,17 @@ function streamOf(path: string, from: string): Uint8Array {
 		if (formatted(ipv4.source(view, ethernet.OCTETS)) !== from) continue;
 		const at = ethernet.OCTETS + ipv4.headerOctets(view, ethernet.OCTETS);
 		const sequence = tcp.sequence(view, at);
-		if ((tcp.flags(view, at) & tcp.SYN) !== 0) first = (sequence + 1) >>> 0;
+		if ((tcp.flags(view, at) & tcp.SYN) !== 0) {
+			// The next connection of the recording.
+			if (first !== undefined && first !== (sequence + 1) >>> 0) break;
+			first = (sequence + 1) >>> 0;
+		}
 		const end = ethernet.OCTETS + ipv4.totalLength(view, ethernet.OCTETS);
 		const begin = at + tcp.headerOctets(view, at);
 		if (first === undefined) continue;
 		for (let i = begin; i < end; i++) octets[((sequence - first) >>> 0) + i - begin] = data[i] ?? 0;
 	}
-	return Uint8Array.from(octets, (octet) => octet ?? 0);
+	return Uint8Array.from(octets);
 }
 
 const formatted = (ip: number): string => [24, 16, 8, 0].map((shift) => (ip >>> shift) & 0xff).join(".");
@@ -133,7 +140,7 @@ export async function replayTcp(
 		server: undefined,
 	};
 	if (recording.closed !== true) {
-		listener = (b as Netns).tcp.listen({ port, ...recording.server });
+		listener = (b).tcp.listen({ port, ...recording.server });
 		listener.onConnection = (socket) => {
 			sockets.server = socket;
 		};
@@ -156,6 +163,16 @@ export async function replayTcp(
 			};
 			socket.onWritable = more;
 			more();
+		} else if (what === "read-at") {
+			const [, , , readable, octets] = deed;
+			let done = false;
+			const look = (): void => {
+				if (done || socket.readable < readable) return;
+				done = true;
+				socket.read(octets);
+			};
+			socket.onReadable = look;
+			look();
 		} else if (what === "read") socket.read(deed[3]);
 		else if (what === "drain") {
 			socket.onReadable = () => void socket.read();
@@ -193,7 +210,14 @@ export async function replayTcp(
 	const places = { [recording.capture]: "a" as const, ...recording.also };
 	const found = Object.entries(places).flatMap(([path, ns]) => {
 		const theirs = recordedFrames(path).slice(0, recording.last);
-		const ours = capture.sightings(`${ns}:eth0`);
+		const all = capture.sightings(`${ns}:eth0`);
+		// Compared to a frame in the middle, as many as were recorded up to it.
+		const ours =
+			recording.last === undefined
+				? all
+				: all
+						.filter((row) => recording.arp === true || !new DissectedFrame(0, row.data).has("arp"))
+						.slice(0, theirs.filter(({ data }) => recording.arp === true || !new DissectedFrame(0, data).has("arp")).length);
 		return scenario.differences(path, theirs, ours, {
 			anchor: { recorded: BigInt(Math.round(start * 1e6)) * 1000n, emulated: 0 },
 			...(recording.arp !== true && {

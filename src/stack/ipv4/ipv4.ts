@@ -140,6 +140,26 @@ export class Ipv4 {
 		this.#forward(frame, inDevice, route, decision.redirect);
 	}
 
+	/**
+	 * A packet that came up by another namespace's device and is for one of this namespace; it starts at its IPv4
+	 * header. True when it is for this host and was taken (`ipvlan_l3_rcv`, `ipvlan_nf_input`).
+	 */
+	receivePacket(frame: Frame, inDevice: InDevice): boolean {
+		const { view, start } = frame;
+		const { verdict } = this.#decide(
+			ipv4.source(view, start),
+			ipv4.destination(view, start),
+			inDevice,
+			frame.mark,
+		);
+		if (typeof verdict === "string" || verdict.type !== "local") return false;
+		const { counters } = inDevice.device;
+		counters.rxPackets++;
+		counters.rxBytes += frame.end - start + ethernet.OCTETS;
+		this.deliver(frame, inDevice);
+		return true;
+	}
+
 	/** Options are rare: what was noted in them is kept beside the frame. Takes the frame when they are refused. */
 	#readOptions(frame: Frame, inDevice: InDevice, route: Route): boolean {
 		const noted = readOptions(this.ns, frame, inDevice, route);
@@ -153,22 +173,6 @@ export class Ipv4 {
 		if (ipv4.headerOctets(frame.view, frame.start) === ipv4.MIN_OCTETS) return undefined;
 		const known = this.#options?.get(frame);
 		return known?.journey === frame.id ? known.noted : undefined;
-	}
-
-	/**
-	 * A packet that came up by another namespace's device and is for one of this namespace; it starts at its IPv4
-	 * header. True when it is for this host and was taken (`ipvlan_l3_rcv`, `ipvlan_nf_input`).
-	 */
-	receivePacket(frame: Frame, inDevice: InDevice): boolean {
-		const { view, start } = frame;
-		const [source, destination] = [ipv4.source(view, start), ipv4.destination(view, start)];
-		const { verdict } = this.#decide(source, destination, inDevice, frame.mark);
-		if (typeof verdict === "string" || verdict.type !== "local") return false;
-		const { counters } = inDevice.device;
-		counters.rxPackets++;
-		counters.rxBytes += frame.end - start + ethernet.OCTETS;
-		this.deliver(frame, inDevice);
-		return true;
 	}
 
 	#refuse(frame: Frame, device: Device, reason: DropReason): void {
@@ -343,13 +347,13 @@ export class Ipv4 {
 		if (redirect) this.icmp.redirect(frame, inDevice, route);
 		const chain = this.ns.hooks.forward;
 		if (chain !== null && chain.run(frame, inDevice, route.device, route) !== ACCEPT) return;
-		const noted = this.optionsOf(frame);
-		if (noted !== undefined) forwardOptions(this.ns, frame, route, noted);
-		this.#out(frame, inDevice, route, wayMtu);
+		this.forwardOn(frame, inDevice, route);
 	}
 
-	/** What follows FORWARD, for a packet that was put together there. Takes the frame (`ip_forward_finish`). */
+	/** What follows FORWARD, for a packet that was put together there, too. Takes the frame (`ip_forward_finish`). */
 	forwardOn(frame: Frame, inDevice: InDevice, route: Route): void {
+		const noted = this.optionsOf(frame);
+		if (noted !== undefined) forwardOptions(this.ns, frame, route, noted);
 		this.#out(frame, inDevice, route, this.mtuOf(route, ipv4.destination(frame.view, frame.start)));
 	}
 
@@ -371,15 +375,16 @@ export class Ipv4 {
 		let way = route;
 		const chain = this.ns.hooks.output;
 		if (chain !== null) {
-			const [before, mark] = [ipv4.destination(frame.view, frame.start), frame.mark];
+			const before = ipv4.destination(frame.view, frame.start);
+			const { mark } = frame;
 			const verdict = chain.run(frame, null, route.device, route);
 			if (verdict !== ACCEPT) return verdict === STOLEN;
 			const destination = ipv4.destination(frame.view, frame.start);
 			if (destination !== before || (frame.mark !== mark && this.ns.rules !== null)) {
 				// Another destination has another way, another mark may have one (`ip_route_me_harder`).
 				const other = this.ns.route(destination, ipv4.source(frame.view, frame.start), frame.mark);
-				if (other === undefined) {
-					this.ns.dropOut(frame, route, "ip-no-route");
+				if (other?.device == null) {
+					this.ns.dropOut(frame, route, other === undefined ? "ip-no-route" : "ip-unreachable-route");
 					return false;
 				}
 				way = other;
@@ -399,7 +404,8 @@ export class Ipv4 {
 		const policy = ipsec === null ? undefined : ipsec.outPolicy(frame, route);
 		if (ipsec === null || policy === undefined) return this.#finish(frame, route, mtu);
 		const packet = ipsec.protect(frame, route, policy);
-		return packet === undefined || this.#protected(packet, route);
+		if (packet === undefined) return true;
+		return ipsec.transformed ? this.#protected(packet, route) : this.#finish(packet, route, mtu);
 	}
 
 	/** What IPsec made of a packet is a new one of this host: it passes OUTPUT and POSTROUTING again (`xfrm_output_resume`). */

@@ -4,7 +4,7 @@ import { armTimeWait, done, enterTimeWait, resetReceived, waitForFin } from "./c
 import { KEEPALIVE } from "./effects.ts";
 import * as limits from "./limits.ts";
 import { agree, startTransfer } from "./open.ts";
-import { emitSyn, sendAck, syncMss } from "./output.ts";
+import { emitSyn, sendAck, syncMss, updatePacing } from "./output.ts";
 import { measureReceiverRtt, takeData } from "./receive-queue.ts";
 import { armFor, LEAST } from "./retransmit-timer.ts";
 import { estimate, noteShortest, setRto } from "./rtt.ts";
@@ -203,6 +203,7 @@ function establish(tcb: Tcb, segment: Segment): boolean {
 	tcb.state = "established";
 	tcb.lastHeardAt = tcb.now;
 	startTransfer(tcb);
+	updatePacing(tcb);
 	if (tcb.timestamps) tcb.advertisedMss -= limits.TIMESTAMP_OPTION;
 	armKeepAlive(tcb);
 	return true;

@@ -99,11 +99,9 @@ export function selectWindow(tcb: Tcb): number {
 export function growWindow(tcb: Tcb, octets: number): void {
 	const room = Math.min(tcb.windowClamp, freeSpace(tcb)) - tcb.rcvSsthresh;
 	if (room <= 0) return;
-	let growth = 0;
 	// The recorded segments' buffers count as large as what they hold, when nothing lies in between.
 	const memory = limits.BUFFER_OVERHEAD + octets;
-	if (windowOf(memory) <= octets) growth = 2 * tcb.advertisedMss;
-	else growth = slowGrowth(tcb, memory, octets);
+	const growth = windowOf(memory) <= octets ? 2 * tcb.advertisedMss : slowGrowth(tcb, memory, octets);
 	if (growth === 0) return;
 	tcb.rcvSsthresh += Math.min(room, Math.max(growth, 2 * octets));
 	tcb.quick |= 1;
@@ -121,9 +119,12 @@ function slowGrowth(tcb: Tcb, memory: number, octets: number): number {
 	return 0;
 }
 
+/** Two minutes in microseconds: a longer round trip is none. */
+const LONGEST = 120e6;
+
 /** The receiver's estimate of the round trip, in microseconds times eight (`tcp_rcv_rtt_update`). */
 export function updateReceiverRtt(tcb: Tcb, sample: number, windowDependent: boolean): void {
-	let m = Math.max(1, sample);
+	let m = Math.min(Math.max(1, Math.round(sample)), LONGEST);
 	const old = tcb.rcvRtt;
 	if (old === 0) {
 		tcb.rcvRtt = m << 3;

@@ -3,6 +3,8 @@ import { after } from "./sequence.ts";
 import type { Tcb } from "./tcb.ts";
 
 const RTO_MIN_US = RTO_MIN / 1000;
+/** Two minutes: a longer round trip is none. */
+const LONGEST = 120e6;
 /** The shortest round trip is believed for five minutes (`tcp_min_rtt_wlen`). */
 const MIN_RTT_WINDOW = 300e9;
 /** The clock of timeouts ticks at 250 Hz. */
@@ -13,7 +15,7 @@ const TICK_US = 4000;
  * once and falls once in a round trip; `tcp_rtt_estimator`).
  */
 export function estimate(tcb: Tcb, sample: number): void {
-	let m = Math.max(0, Math.round(sample));
+	let m = Math.min(Math.max(0, Math.round(sample)), LONGEST);
 	let { srtt } = tcb;
 	if (srtt !== 0) {
 		m -= srtt >>> 3;

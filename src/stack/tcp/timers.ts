@@ -113,9 +113,12 @@ function timeout(tcb: Tcb): void {
 	armFor(tcb, "rto", tcb.rto);
 }
 
+/** Something is on its way and will be answered, or nothing waits. */
+const nothingToProbe = (tcb: Tcb): boolean => tcb.packetsOut > 0 || tcb.queue.next === undefined;
+
 /** The window is closed and something waits (RFC 9293 §3.8.6.1; `tcp_probe_timer`, `tcp_send_probe0`). */
 function probeDue(tcb: Tcb): void {
-	if (tcb.packetsOut > 0 || tcb.queue.next === undefined) {
+	if (nothingToProbe(tcb)) {
 		tcb.probesOut = 0;
 		tcb.probesSince = -1;
 		return;
@@ -129,7 +132,7 @@ function probeDue(tcb: Tcb): void {
 	}
 	if (tcb.probesOut >= most) return failTimeout(tcb);
 	wakeUp(tcb);
-	if (tcb.packetsOut > 0 || tcb.queue.next === undefined) {
+	if (nothingToProbe(tcb)) {
 		tcb.probesOut = 0;
 		tcb.backoff = 0;
 		return;

@@ -37,6 +37,8 @@ export class Xfrm {
 	readonly stat: XfrmStat = new XfrmStat();
 	readonly #ns: Namespace;
 	readonly #flow = new Flow();
+	/** Whether the last packet that `protect` returned went through a state, and is another packet now. */
+	transformed = false;
 	/** Told when a state's limit is reached; set by the commands, which end it. */
 	onExpired: ((state: XfrmState) => void) | null = null;
 
@@ -76,6 +78,7 @@ export class Xfrm {
 	protect(frame: Frame, route: Route, policy: XfrmPolicy): Frame | undefined {
 		if (policy.action === "block") return this.#dropOut(frame, route, "XfrmOutPolBlock", "xfrm-policy");
 		let packet = frame;
+		this.transformed = false;
 		for (const template of policy.templates) {
 			const state = this.database.find(this.#flow, template, policy);
 			if (state === undefined) {
@@ -87,6 +90,7 @@ export class Xfrm {
 			if (done === undefined) return undefined;
 			packet = done;
 			packet.forgetFlow();
+			this.transformed = true;
 		}
 		return packet;
 	}

@@ -5,7 +5,7 @@ import { type Command, parseCommand } from "./command.ts";
 import type { TableName } from "./extension.ts";
 import { listChain } from "./list.ts";
 import { RuleParser } from "./parse.ts";
-import { badParameter, failed, kernelRefused } from "./refusal.ts";
+import { badParameter, failed, kernelRefused, VERSION } from "./refusal.ts";
 import { restore } from "./restore.ts";
 import type { Rule } from "./rule.ts";
 import { type RuleObject, wordsOf } from "./rule-object.ts";
@@ -31,6 +31,7 @@ export class Iptables {
 	run(command: string | readonly string[]): string {
 		const words = typeof command === "string" ? splitWords(command) : [...command];
 		if (words[0] === "iptables") words.shift();
+		if (words[0] === "-V" || words[0] === "--version") return `iptables ${VERSION}\n`;
 		const parsed = parseCommand(words);
 		switch (parsed.letter) {
 			case "A":

@@ -64,6 +64,8 @@ export class Rule {
 	readonly #destinationMask: number;
 	readonly #destinationInverted: boolean;
 	readonly #protocol: number;
+	/** The text up to the jump: what a chain is called may change, the rest does not. */
+	#text: string | undefined;
 
 	constructor(
 		head: RuleHead,
@@ -117,6 +119,11 @@ export class Rule {
 
 	/** The rule as `iptables-save` prints it, without `-A` and the chain. */
 	get text(): string {
+		const text = (this.#text ??= this.#print());
+		return this.jump === null ? text : `${text} ${this.goto ? "-g" : "-j"} ${this.jump.name}`;
+	}
+
+	#print(): string {
 		const { source, destination, inDevice, outDevice, protocol, protocolInverted, fragment } = this.head;
 		let text = "";
 		if (source !== null) text += `${turned(source.inverted)}-s ${formatAddress(source)}`;
@@ -126,8 +133,7 @@ export class Rule {
 		if (protocol !== 0) text += `${turned(protocolInverted)}-p ${formatProtocol(protocol)}`;
 		if (fragment !== null) text += `${turned(fragment === "first")}-f`;
 		for (const match of this.matches) text += ` -m ${match.name}${match.save()}`;
-		if (this.jump !== null) text += ` ${this.goto ? "-g" : "-j"} ${this.jump.name}`;
-		else if (this.target !== null && this.target.name !== "")
+		if (this.target !== null && this.target.name !== "")
 			text += ` -j ${this.target.name}${this.target.save()}`;
 		return text;
 	}

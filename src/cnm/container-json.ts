@@ -1,0 +1,168 @@
+import { formatIp4 } from "../addr/index.ts";
+import type { Attachment, Container, ContainerStatus } from "./container.ts";
+import { shortId } from "./ids.ts";
+import { type HostPort, hostPort } from "./publish.ts";
+
+/** One network in `docker inspect`, keys in its order. */
+export interface EndpointSettingsJson {
+	readonly IPAMConfig: { readonly IPv4Address?: string } | null;
+	readonly Links: readonly string[] | null;
+	readonly Aliases: readonly string[] | null;
+	readonly NetworkID: string;
+	readonly EndpointID: string;
+	readonly Gateway: string;
+	readonly IPAddress: string;
+	readonly IPPrefixLen: number;
+	readonly IPv6Gateway: string;
+	readonly GlobalIPv6Address: string;
+	readonly GlobalIPv6PrefixLen: number;
+	readonly MacAddress: string;
+	readonly DriverOpts: Readonly<Record<string, string>> | null;
+}
+
+/** `NetworkSettings` of `docker inspect`. */
+export interface NetworkSettingsJson {
+	readonly Bridge: string;
+	readonly SandboxID: string;
+	readonly HairpinMode: boolean;
+	readonly LinkLocalIPv6Address: string;
+	readonly LinkLocalIPv6PrefixLen: number;
+	readonly Ports: Readonly<Record<string, readonly HostPort[] | null>>;
+	readonly SandboxKey: string;
+	readonly SecondaryIPAddresses: null;
+	readonly SecondaryIPv6Addresses: null;
+	/** From here on: of the network `bridge`, "" and 0 for containers that are not in it. */
+	readonly EndpointID: string;
+	readonly Gateway: string;
+	readonly GlobalIPv6Address: string;
+	readonly GlobalIPv6PrefixLen: number;
+	readonly IPAddress: string;
+	readonly IPPrefixLen: number;
+	readonly IPv6Gateway: string;
+	readonly MacAddress: string;
+	readonly Networks: Readonly<Record<string, EndpointSettingsJson>>;
+}
+
+/** The part of `docker inspect` that networks have a share in. */
+export interface ContainerJson {
+	readonly Id: string;
+	readonly Created: string;
+	readonly State: { readonly Status: ContainerStatus; readonly Running: boolean };
+	readonly Name: string;
+	readonly HostConfig: {
+		readonly NetworkMode: string;
+		readonly PortBindings: Readonly<Record<string, readonly HostPort[]>>;
+		readonly PublishAllPorts: boolean;
+		readonly Dns: readonly string[];
+		readonly DnsOptions: readonly string[];
+		readonly DnsSearch: readonly string[];
+		readonly ExtraHosts: readonly string[] | null;
+		readonly Links: readonly string[] | null;
+	};
+	readonly Config: {
+		readonly Hostname: string;
+		readonly Domainname: string;
+		readonly ExposedPorts?: Readonly<Record<string, Record<string, never>>>;
+		readonly Image: string;
+		readonly Labels: Readonly<Record<string, string>>;
+	};
+	readonly NetworkSettings: NetworkSettingsJson;
+}
+
+/** `docker inspect` of a container. */
+export function containerJson(container: Container): ContainerJson {
+	const { options, ports } = container;
+	const published = ports.filter(({ bindings }) => bindings.length > 0);
+	return {
+		Id: container.id,
+		Created: container.created,
+		State: { Status: container.status, Running: container.running },
+		Name: `/${container.name}`,
+		HostConfig: {
+			NetworkMode: container.networkMode,
+			PortBindings: Object.fromEntries(published.map(({ key, bindings }) => [key, bindings.map(hostPort)])),
+			PublishAllPorts: options.publishAll ?? false,
+			Dns: options.dns ?? [],
+			DnsOptions: options.dnsOptions ?? [],
+			DnsSearch: options.dnsSearch ?? [],
+			ExtraHosts: options.addHost ?? null,
+			Links: links(container),
+		},
+		Config: {
+			Hostname: container.hostname,
+			Domainname: options.domainname ?? "",
+			...(ports.length === 0 ? {} : { ExposedPorts: Object.fromEntries(ports.map(({ key }) => [key, {}])) }),
+			Image: options.image ?? "",
+			Labels: options.labels ?? {},
+		},
+		NetworkSettings: settings(container),
+	};
+}
+
+function links({ options, name, networkMode }: Container): readonly string[] | null {
+	if (options.links === undefined || networkMode !== "default") return null;
+	return options.links.map((link) => {
+		const [to = "", alias = to] = link.split(":");
+		return `/${to}:/${name}/${alias}`;
+	});
+}
+
+function settings(container: Container): NetworkSettingsJson {
+	const { sandbox } = container;
+	const networks = [...container.attachments.values()].map(
+		(each) => [each.network.name, endpointJson(each, container)] as const,
+	);
+	const bridge = networks.find(([name]) => name === "bridge")?.[1];
+	const key = sandbox?.own === false ? "default" : shortId(sandbox?.id ?? "");
+	return {
+		Bridge: "",
+		SandboxID: sandbox?.id ?? "",
+		HairpinMode: false,
+		LinkLocalIPv6Address: "",
+		LinkLocalIPv6PrefixLen: 0,
+		Ports: container.running && sandbox !== undefined ? portsJson(container) : {},
+		SandboxKey: sandbox === undefined ? "" : `/var/run/docker/netns/${key}`,
+		SecondaryIPAddresses: null,
+		SecondaryIPv6Addresses: null,
+		EndpointID: bridge?.EndpointID ?? "",
+		Gateway: bridge?.Gateway ?? "",
+		GlobalIPv6Address: "",
+		GlobalIPv6PrefixLen: 0,
+		IPAddress: bridge?.IPAddress ?? "",
+		IPPrefixLen: bridge?.IPPrefixLen ?? 0,
+		IPv6Gateway: "",
+		MacAddress: bridge?.MacAddress ?? "",
+		Networks: Object.fromEntries(networks.sort(([a], [b]) => (a < b ? -1 : 1))),
+	};
+}
+
+function endpointJson(each: Attachment, container: Container): EndpointSettingsJson {
+	const { endpoint, network } = each;
+	const userDefined = !network.about.predefined;
+	const aliases = userDefined ? [...each.aliases, container.shortId] : null;
+	return {
+		IPAMConfig: each.ip === undefined ? (each.connected ? {} : null) : { IPv4Address: formatIp4(each.ip) },
+		Links: each.links.length === 0 ? null : each.links,
+		Aliases: aliases,
+		NetworkID: network.id,
+		EndpointID: endpoint?.id ?? "",
+		Gateway: endpoint?.gateway === undefined ? "" : formatIp4(endpoint.gateway),
+		IPAddress: endpoint?.ip ?? "",
+		IPPrefixLen: endpoint?.address?.length ?? 0,
+		IPv6Gateway: "",
+		GlobalIPv6Address: "",
+		GlobalIPv6PrefixLen: 0,
+		MacAddress: endpoint?.macAddress ?? "",
+		DriverOpts: each.driverOptions ?? (each.connected ? {} : null),
+	};
+}
+
+/** `NetworkSettings.Ports`: exposed ports, null where nothing of the host's leads there. */
+export function portsJson(container: Container): Record<string, HostPort[] | null> {
+	const mappings = container.sandbox?.gateway?.mappings ?? [];
+	const found: Record<string, HostPort[] | null> = {};
+	for (const { key } of container.ports) found[key] = null;
+	for (const { proto, port, hostIp, hostPort: at } of mappings)
+		(found[`${String(port)}/${proto}`] ??= []).push({ HostIp: hostIp, HostPort: String(at) });
+	return found;
+}

@@ -1,0 +1,305 @@
+import { type Ip4, type Prefix4, toIp4, toPrefix4 } from "../addr/index.ts";
+import type { IpNamespace } from "../stack/index.ts";
+import type { ConnectOptions, Container, ContainerStatus, RunOptions } from "./container.ts";
+import { type ContainerJson, containerJson, portsJson } from "./container-json.ts";
+import { ContainerStore } from "./containers.ts";
+import { notFound } from "./docker-error.ts";
+import type { NetworkDriver } from "./driver.ts";
+import {
+	BridgeDriver,
+	Firewall,
+	LABELS,
+	PortAllocator,
+	PortMapper,
+	type StartProxy,
+} from "./drivers/bridge/index.ts";
+import { ChildDriver } from "./drivers/children.ts";
+import { SimpleDriver } from "./drivers/simple.ts";
+import { Ids } from "./ids.ts";
+import { type AddressPoolOptions, cutPools, Ipam, localPools } from "./ipam/index.ts";
+import type { Machine } from "./machine.ts";
+import type { Network } from "./network.ts";
+import {
+	type NetworkCreateOptions,
+	type NetworkJson,
+	networkJson,
+	type NetworkLine,
+	networkLines,
+	NetworkStore,
+} from "./networks.ts";
+import { timestamp } from "./timestamp.ts";
+
+/** `daemon.json`, as far as networks are concerned. */
+export interface DaemonOptions {
+	/** `userland-proxy`; true unless said. Without it bridge ports are in hairpin mode. */
+	readonly userlandProxy?: boolean;
+	/** `default-address-pools`. */
+	readonly defaultAddressPools?: readonly AddressPoolOptions[];
+	/** `bip`: docker0's address and subnet, "192.168.100.1/24". */
+	readonly bip?: string | Prefix4;
+	/** `fixed-cidr`: the part of docker0's subnet that addresses are given from. */
+	readonly fixedCidr?: string;
+	/** `mtu`, of docker0; 1500 unless said. */
+	readonly mtu?: number;
+	/** `icc`: containers on docker0 reach each other; true unless said. */
+	readonly icc?: boolean;
+	/** `ip`: where ports are published that say no address; 0.0.0.0 unless said. */
+	readonly ip?: Ip4 | string;
+	/** Drivers beside those that Docker brings. */
+	readonly drivers?: readonly NetworkDriver[];
+	/** What answers at a published port on the host itself; nothing unless said. */
+	readonly portProxy?: StartProxy;
+}
+
+/** A line of `docker ps`. */
+export interface ContainerLine {
+	readonly id: string;
+	readonly name: string;
+	readonly status: ContainerStatus;
+	/** "0.0.0.0:5001->80/tcp". */
+	readonly ports: string;
+}
+
+/** Nothing listens: packets to the port itself find it closed. */
+const NO_PROXY: StartProxy = () => ({
+	close: () => {
+		// Nothing was opened.
+	},
+});
+
+/**
+ * The Docker engine of one machine, as far as networks are concerned (Docker 20.10).
+ *
+ * What it refuses is a `DockerError` in the daemon's own words, or a `NetError` in the CLI's; nothing is changed then.
+ */
+export class Docker<N extends IpNamespace = IpNamespace> {
+	/** `docker network …`. */
+	readonly networks: DockerNetworks<N>;
+	/** `docker container …`. */
+	readonly containers: DockerContainers<N>;
+	readonly #containers: ContainerStore<N>;
+
+	constructor(machine: Machine<N>, options: DaemonOptions = {}) {
+		const { netns, rng } = machine;
+		const ids = new Ids(rng);
+		const userlandProxy = options.userlandProxy ?? true;
+		const firewall = new Firewall(netns, userlandProxy);
+		const allocator = new PortAllocator(netns.localPortRange);
+		const ports = new PortMapper(firewall, allocator, options.portProxy ?? NO_PROXY, userlandProxy);
+		const pools =
+			options.defaultAddressPools === undefined ? localPools() : cutPools(options.defaultAddressPools);
+		const drivers = new Map<string, NetworkDriver>();
+		for (const driver of [
+			new BridgeDriver({ ns: netns, ids, firewall, ports, userlandProxy }),
+			new ChildDriver("macvlan", netns, ids),
+			new ChildDriver("ipvlan", netns, ids),
+			new SimpleDriver("host"),
+			new SimpleDriver("null"),
+			...(options.drivers ?? []),
+		])
+			drivers.set(driver.type, driver);
+		const now = (): string => timestamp(netns.kernel);
+		const store = new NetworkStore(drivers, new Ipam(pools, () => onLink(netns)), ids, now, () => {
+			firewall.arrange();
+		});
+		firewall.start();
+		store.predefine("none", { driver: "null" });
+		store.predefine("host", { driver: "host" });
+		store.predefine("bridge", docker0(options));
+		this.#containers = new ContainerStore(machine, store, ids, now);
+		this.networks = new DockerNetworks(store, this.#containers);
+		this.containers = new DockerContainers(this.#containers);
+	}
+
+	/** `docker run -d …`: create and start. Throws `DockerError`, `NetError`; then no container is left. */
+	run(options: RunOptions = {}): Container<N> {
+		const container = this.#containers.create(options);
+		try {
+			this.#containers.start(container);
+		} catch (error) {
+			this.#containers.remove(container, true);
+			throw error;
+		}
+		return container;
+	}
+
+	/** `docker create …`. Throws `DockerError`, `NetError`. */
+	create(options: RunOptions = {}): Container<N> {
+		return this.#containers.create(options);
+	}
+
+	/** `docker start`. Throws `DockerError`. */
+	start(container: string | Container<N>): void {
+		this.#containers.start(this.#containers.find(container));
+	}
+
+	/** `docker stop`. Throws `DockerError` 404. */
+	stop(container: string | Container<N>): void {
+		this.#containers.stop(this.#containers.find(container));
+	}
+
+	/** `docker restart`: the addresses it does not ask for may be others. Throws `DockerError`. */
+	restart(container: string | Container<N>): void {
+		const found = this.#containers.find(container);
+		this.#containers.stop(found);
+		this.#containers.start(found);
+	}
+
+	/** `docker rm [-f]`. Throws `DockerError` 404, 409. */
+	rm(container: string | Container<N>, options: { readonly force?: boolean } = {}): void {
+		this.#containers.remove(this.#containers.find(container), options.force ?? false);
+	}
+
+	/**
+	 * `docker port NAME`: "80/tcp -> 0.0.0.0:5001" and so on; of one port ("80", "53/udp") the right side alone. Throws
+	 * `DockerError` 404, `NetError` for a port that is not published.
+	 */
+	port(container: string | Container<N>, port?: string): string[] {
+		const found = this.#containers.find(container);
+		const published = Object.entries(portsJson(found)).flatMap(([key, at]) =>
+			(at ?? []).map(({ HostIp, HostPort }) => [key, `${HostIp}:${HostPort}`] as const),
+		);
+		if (port === undefined) return published.map(([key, at]) => `${key} -> ${at}`);
+		const key = port.includes("/") ? port : `${port}/tcp`;
+		const wanted = published.filter(([each]) => each === key).map(([, at]) => at);
+		if (wanted.length === 0) throw notFound(`No public port '${key}' published for ${found.name}`);
+		return wanted;
+	}
+}
+
+/** docker0's network. */
+function docker0(options: DaemonOptions): NetworkCreateOptions & { readonly hideGateway: boolean } {
+	const { bip, fixedCidr } = options;
+	const ip = options.ip === undefined ? "0.0.0.0" : toIpText(options.ip);
+	const address = bip === undefined ? undefined : toPrefix4(bip, "bip");
+	return {
+		hideGateway: bip === undefined,
+		...(address === undefined ? {} : subnetOf(address, fixedCidr)),
+		options: {
+			[LABELS.defaultBridge]: "true",
+			[LABELS.icc]: String(options.icc ?? true),
+			[LABELS.masquerade]: "true",
+			[LABELS.hostBinding]: ip,
+			[LABELS.name]: "docker0",
+			[LABELS.mtu]: String(options.mtu ?? 1500),
+		},
+	};
+}
+
+/** `docker network …` of one engine; networks are named by name, id or the first digits of it. */
+export class DockerNetworks<N extends IpNamespace = IpNamespace> {
+	readonly #store: NetworkStore;
+	readonly #containers: ContainerStore<N>;
+
+	constructor(store: NetworkStore, containers: ContainerStore<N>) {
+		this.#store = store;
+		this.#containers = containers;
+	}
+
+	/** `docker network create`. Throws `DockerError`, `NetError` where the CLI refuses. */
+	create(name: string, options: NetworkCreateOptions = {}): Network {
+		return this.#store.create(name, options);
+	}
+
+	/** `docker network ls`. */
+	ls(): NetworkLine[] {
+		return networkLines(this.#store.all);
+	}
+
+	/** `docker network inspect`. Throws `DockerError` 404. */
+	inspect(network: string | Network): NetworkJson {
+		return networkJson(this.#find(network), (id) => this.#containers.ofEndpoint(id));
+	}
+
+	/** `docker network connect`. Throws `DockerError`. */
+	connect(network: string | Network, container: string | Container<N>, options: ConnectOptions = {}): void {
+		this.#containers.connect(this.#find(network), this.#containers.find(container), options);
+	}
+
+	/** `docker network disconnect`. Throws `DockerError`. */
+	disconnect(network: string | Network, container: string | Container<N>): void {
+		this.#containers.disconnect(this.#find(network), this.#containers.find(container));
+	}
+
+	/** `docker network rm`. Throws `DockerError` 403, 404. */
+	rm(network: string | Network): void {
+		this.#store.remove(this.#find(network));
+	}
+
+	/** `docker network prune -f`: the users' networks without containers go; returns their names. */
+	prune(): string[] {
+		const used = new Set(this.#containers.all.flatMap(({ attachments }) => [...attachments.keys()]));
+		const unused = this.#store.all.filter(
+			({ id, about, endpoints }) => !about.predefined && endpoints.length === 0 && !used.has(id),
+		);
+		for (const network of unused) this.#store.remove(network);
+		return unused.map(({ name }) => name);
+	}
+
+	#find(network: string | Network): Network {
+		return this.#store.find(typeof network === "string" ? network : network.id);
+	}
+}
+
+/** `docker container …` of one engine; containers are named by name, id or the first digits of it. */
+export class DockerContainers<N extends IpNamespace = IpNamespace> {
+	readonly #store: ContainerStore<N>;
+
+	constructor(store: ContainerStore<N>) {
+		this.#store = store;
+	}
+
+	/** The container of a name. Throws `DockerError` 404. */
+	get(container: string): Container<N> {
+		return this.#store.find(container);
+	}
+
+	/** `docker inspect`. Throws `DockerError` 404. */
+	inspect(container: string | Container<N>): ContainerJson {
+		return containerJson(this.#store.find(container));
+	}
+
+	/** `docker ps`, with those that do not run when `all`; the newest first. */
+	ls(options: { readonly all?: boolean } = {}): ContainerLine[] {
+		return this.#store.all
+			.filter(({ running }) => running || options.all === true)
+			.toReversed()
+			.map((each) => ({ id: each.shortId, name: each.name, status: each.status, ports: portsText(each) }));
+	}
+
+	/** `docker container prune -f`: those that do not run go; returns their ids. */
+	prune(): string[] {
+		const gone = this.#store.all.filter(({ running }) => !running);
+		for (const each of gone) this.#store.remove(each, false);
+		return gone.map(({ id }) => id);
+	}
+}
+
+function portsText(container: Container): string {
+	return Object.entries(container.running ? portsJson(container) : {})
+		.flatMap(([key, at]) => (at ?? []).map(({ HostIp, HostPort }) => `${HostIp}:${HostPort}->${key}`))
+		.join(", ");
+}
+
+/** Subnets on the links of a namespace: default pools keep clear of them (`netutils.CheckRouteOverlaps`). */
+const onLink = (ns: IpNamespace): Prefix4[] =>
+	ns.fib
+		.routes()
+		.filter(({ type, scope }) => type === "unicast" && scope === "link")
+		.map(({ network, length }) => ({ address: network, length }));
+
+function toIpText(ip: Ip4 | string): string {
+	const value = toIp4(ip, "ip");
+	return [24, 16, 8, 0].map((shift) => String((value >>> shift) & 255)).join(".");
+}
+
+function subnetOf(bip: Prefix4, range: string | undefined): NetworkCreateOptions {
+	const text = (address: number): string =>
+		[24, 16, 8, 0].map((s) => String((address >>> s) & 255)).join(".");
+	const mask = bip.length === 0 ? 0 : -1 << (32 - bip.length);
+	return {
+		subnet: `${text(bip.address & mask)}/${String(bip.length)}`,
+		gateway: text(bip.address),
+		...(range === undefined ? {} : { ipRange: range }),
+	};
+}

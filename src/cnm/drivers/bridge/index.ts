@@ -1,0 +1,5 @@
+export { BridgeDriver } from "./bridge.ts";
+export { Firewall } from "./firewall.ts";
+export { LABELS } from "./options.ts";
+export { PortAllocator } from "./port-allocator.ts";
+export { PortMapper, type PortProxy, type ProxyRequest, type StartProxy } from "./port-mapper.ts";

@@ -1,0 +1,48 @@
+import { formatIp4, type Ip4, type Prefix4 } from "../addr/index.ts";
+import type { Device } from "../link/index.ts";
+import type { PortMapping } from "./driver.ts";
+import type { AddressPool } from "./ipam/index.ts";
+import type { Network } from "./network.ts";
+import type { Sandbox } from "./sandbox.ts";
+
+/** One attachment to a network: an address, and a device once it has joined a sandbox. */
+export class Endpoint {
+	readonly id: string;
+	readonly name: string;
+	readonly network: Network;
+	readonly address: Prefix4 | undefined;
+	/** Where the address is from. */
+	readonly pool: AddressPool | undefined;
+	/** Names that others of the network may use: container, aliases, short id (`DNSNames`). */
+	readonly dnsNames: readonly string[];
+	/** The driver's gateway, once joined. */
+	gateway: Ip4 | undefined;
+	sandbox: Sandbox | null = null;
+	/** The device in the sandbox. */
+	device: Device | null = null;
+	macAddress = "";
+	/** Published now. */
+	mappings: readonly PortMapping[] = [];
+
+	constructor(
+		id: string,
+		name: string,
+		network: Network,
+		pool: AddressPool | undefined,
+		ip: Ip4 | undefined,
+		dnsNames: readonly string[],
+	) {
+		this.id = id;
+		this.name = name;
+		this.network = network;
+		this.pool = pool;
+		this.address =
+			pool === undefined || ip === undefined ? undefined : { address: ip, length: pool.subnet.length };
+		this.dnsNames = dnsNames;
+	}
+
+	/** `172.17.0.2`, or "". */
+	get ip(): string {
+		return this.address === undefined ? "" : formatIp4(this.address.address);
+	}
+}

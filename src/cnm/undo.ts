@@ -1,0 +1,13 @@
+/** Takes the way back for a step that is done. */
+export type Undo = (step: () => void) => void;
+
+/** Does work in steps; when one throws, those before it are undone, the latest first. */
+export function undoing<T>(work: (undo: Undo) => T): T {
+	const steps: (() => void)[] = [];
+	try {
+		return work((step) => steps.push(step));
+	} catch (error) {
+		for (const step of steps.reverse()) step();
+		throw error;
+	}
+}

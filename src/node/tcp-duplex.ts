@@ -1,0 +1,199 @@
+import { Duplex } from "node:stream";
+import type { IpNamespace, TcpListener, TcpSocket } from "../stack/index.ts";
+import type { Driver } from "../sim/index.ts";
+import { formatIp4 } from "../addr/index.ts";
+
+/** Octets that one read gives at most. */
+const CHUNK = 65_536;
+
+/**
+ * An emulated TCP connection as a Node stream, for code written against `net.Socket`: Node's `http` client and server
+ * run over it unchanged. While it is open it drives the lab's clock, so nobody has to await anything of the lab.
+ *
+ * Timeouts of Node's own (`setTimeout` of a socket or a server) are of real time and do nothing here.
+ */
+export class TcpDuplex extends Duplex {
+	/** The emulated connection. */
+	readonly connection: TcpSocket;
+	readonly #driver: Driver;
+	#wantsData = false;
+	#waiting: { data: Uint8Array; done: (error?: Error | null) => void } | undefined;
+	#connecting: boolean;
+	#settleDrive: (() => void) | undefined;
+
+	/** Takes a connection over, under way (`connecting`) or there. */
+	constructor(connection: TcpSocket, driver: Driver) {
+		super({ allowHalfOpen: true, autoDestroy: true });
+		this.connection = connection;
+		this.#driver = driver;
+		this.#connecting = connection.state === "syn-sent";
+		connection.onConnect = () => {
+			this.#connecting = false;
+			this.emit("connect");
+			this.emit("ready");
+			this.#more();
+		};
+		connection.onReadable = () => {
+			this.#give();
+		};
+		connection.onWritable = () => {
+			this.#more();
+		};
+		connection.onClose = (error) => {
+			this.#settleDrive?.();
+			if (error !== undefined) this.destroy(error);
+			else this.#give();
+		};
+		// Time begins when the caller has said what it listens to.
+		setImmediate(() => {
+			this.#drive();
+		});
+	}
+
+	/** The clock runs while the connection is open. */
+	#drive(): void {
+		const { connection } = this;
+		if (this.destroyed || connection.state === "closed" || connection.state === "time-wait") return;
+		this.#settleDrive?.();
+		const open = this.#driver.operation<undefined>(
+			(settle) => {
+				this.#settleDrive = () => {
+					this.#settleDrive = undefined;
+					settle.resolve(undefined);
+				};
+			},
+			{ what: `the connection to port ${String(connection.remotePort)}`, manner: "patient" },
+		);
+		void open.then(() => undefined);
+	}
+
+	/** True until the handshake is done. */
+	get connecting(): boolean {
+		return this.#connecting;
+	}
+
+	get remoteAddress(): string {
+		return formatIp4(this.connection.remoteAddress);
+	}
+
+	get remotePort(): number {
+		return this.connection.remotePort;
+	}
+
+	get localAddress(): string {
+		return formatIp4(this.connection.localAddress);
+	}
+
+	get localPort(): number {
+		return this.connection.localPort;
+	}
+
+	override _read(): void {
+		this.#wantsData = true;
+		this.#drive();
+		this.#give();
+	}
+
+	#give(): void {
+		const { connection } = this;
+		while (this.#wantsData && connection.readable > 0) {
+			this.#wantsData = this.push(connection.read(CHUNK));
+		}
+		if (connection.ended && !this.readableEnded && connection.error === undefined) {
+			this.push(null);
+		}
+	}
+
+	override _write(data: Uint8Array, _: BufferEncoding, done: (error?: Error | null) => void): void {
+		this.#waiting = { data, done };
+		this.#drive();
+		this.#more();
+	}
+
+	#more(): void {
+		const waiting = this.#waiting;
+		if (waiting === undefined || this.#connecting) return;
+		try {
+			waiting.data = waiting.data.subarray(this.connection.write(waiting.data));
+		} catch (error) {
+			this.#waiting = undefined;
+			return waiting.done(error instanceof Error ? error : new Error(String(error)));
+		}
+		if (waiting.data.length > 0) return;
+		this.#waiting = undefined;
+		waiting.done();
+	}
+
+	override _final(done: (error?: Error | null) => void): void {
+		this.connection.shutdown();
+		this.#drive();
+		done();
+	}
+
+	override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+		if (error !== null) this.connection.abort();
+		else this.connection.close();
+		const { state } = this.connection;
+		if (state === "closed" || state === "time-wait") this.#settleDrive?.();
+		done(error);
+	}
+
+	/** `TCP_NODELAY`. */
+	setNoDelay(): this {
+		this.connection.setNoDelay();
+		return this;
+	}
+
+	/** Has no effect: keepalive is set when connecting. */
+	setKeepAlive(): this {
+		return this;
+	}
+
+	/** Has no effect: time is the lab's. */
+	setTimeout(): this {
+		return this;
+	}
+
+	/** Has no effect: an emulated connection keeps no process alive. */
+	ref(): this {
+		return this;
+	}
+
+	/** Has no effect. */
+	unref(): this {
+		return this;
+	}
+}
+
+/**
+ * What `http.request({ createConnection })` or an agent wants: a function that connects from a namespace.
+ *
+ *     http.get("http://10.0.0.2/", { createConnection: createConnection(ns) }, …)
+ */
+export function createConnection(
+	ns: IpNamespace,
+): (options: {
+	readonly host?: string | null | undefined;
+	readonly port?: number | string | null | undefined;
+}) => TcpDuplex {
+	return ({ host, port }) => {
+		const socket = ns.tcp.connect({ address: host ?? "127.0.0.1", port: Number(port ?? 80) });
+		return new TcpDuplex(socket, ns.kernel.driver);
+	};
+}
+
+/**
+ * Hands the connections of a port to a server of Node's: `serve(ns, 80, http.createServer(…))`. Returns the listener;
+ * closing it leaves connections alone.
+ */
+export function serve(
+	ns: IpNamespace,
+	port: number,
+	server: { emit(event: "connection", connection: Duplex): boolean },
+): TcpListener {
+	const listener = ns.tcp.listen({ port });
+	listener.onConnection = (socket) => {
+		server.emit("connection", new TcpDuplex(socket, ns.kernel.driver));
+	};
+	return listener;
+}
