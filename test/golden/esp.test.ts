@@ -9,8 +9,7 @@ import { Comparison, has, recording, type TimedFrame, value } from "../support/g
 import { atInstants, emulated } from "../support/scenario.ts";
 import { dissectColumns, expectCleanInWireshark, openEspWith } from "../support/wireshark.ts";
 
-// k9-esp: u1 192.0.2.1 -- u2 192.0.2.2, vx0 on both, all VXLAN between them in ESP as Docker has it. The mangle rule
-// that marks it is put in by the test: whatever leaves for UDP 4789 gets the mark.
+// k9-esp: u1 192.0.2.1 -- u2 192.0.2.2, vx0 on both, all VXLAN between them in ESP as Docker has it.
 const START = 1795455560; // 17:39:20, when the first state was added
 const MARK = 0xd0_c4e3;
 const REQID = 13_681_891;
@@ -108,7 +107,10 @@ async function replay() {
 			START + 10,
 			() => {
 				for (const [i, ns] of [u1, u2].entries()) {
-					ns.iptables(`-t mangle -A OUTPUT -p udp --dport 4789 -j MARK --set-mark ${String(MARK)}`);
+					const vni = "0>>22&0x3C@12&0xFFFFFF00=0x100100";
+					ns.iptables(
+						`-t mangle -A OUTPUT -p udp --dport 4789 -m u32 --u32 ${vni} -j MARK --set-mark 0xd0c4e3`,
+					);
 					const [own, other] = [String(i + 1), String(2 - i)];
 					const vx = ns.addVxlan("vx0", {
 						vni: 4097,

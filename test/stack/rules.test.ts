@@ -153,6 +153,19 @@ describe("ip rule", () => {
 		expect(host.rule.show()).toBe("0:\tfrom all lookup local\n");
 	});
 
+	test("a mark that OUTPUT sets chooses the way by ip rule", () => {
+		const { host } = multihomed();
+		host.routes.add("8.8.8.0/24", { type: "prohibit", table: 9 });
+		host.rule.add({ fwmark: 1, priority: 5, table: 9 });
+		host.iptables("-t mangle -A OUTPUT -p udp --dport 53 -j MARK --set-mark 1");
+		const drops: string[] = [];
+		host.world.dropListeners.push((drop) => drops.push(drop.reason));
+		expect(() => {
+			host.udp().send(new Uint8Array(1), { address: "8.8.8.8", port: 53 });
+		}).toThrow("Operation not permitted");
+		expect(drops).toEqual(["ip-unreachable-route"]);
+	});
+
 	test("a device that goes takes its routes out of every table", () => {
 		const { host } = multihomed();
 		host.device("eth2").down();

@@ -479,6 +479,43 @@ describe("ip xfrm", () => {
 		expect(red.xfrm.state.show() + red.xfrm.policy.show()).toBe("");
 	});
 
+	test("Docker's INPUT rules: what came in clear for an encrypted network is dropped, what came in ESP is not", async () => {
+		const { red, blue, heard, say } = pair();
+		blue.iptables("-A INPUT -p udp -m policy --dir in --pol ipsec --dport 7 -j ACCEPT");
+		blue.iptables("-A INPUT -p udp -m policy --dir in --pol none --dport 7 -j DROP");
+		await say("clear");
+		red.xfrm.state.add(STATE);
+		blue.xfrm.state.add(STATE);
+		red.xfrm.policy.add(POLICY);
+		await say("secret");
+		expect(heard).toEqual(["secret"]);
+	});
+
+	test("OUTPUT and POSTROUTING see a packet twice, before and in ESP; PREROUTING and INPUT in ESP and after", async () => {
+		const { red, blue, say } = pair();
+		red.xfrm.state.add(STATE);
+		blue.xfrm.state.add(STATE);
+		red.xfrm.policy.add(POLICY);
+		for (const [ns, chains] of [
+			[red, ["OUTPUT", "POSTROUTING"]],
+			[blue, ["PREROUTING", "INPUT"]],
+		] as const) {
+			for (const chain of chains) {
+				ns.iptables(`-t mangle -A ${chain} -p udp`);
+				ns.iptables(`-t mangle -A ${chain} -p esp`);
+			}
+		}
+		await say("x");
+		const counts = (ns: Netns, chain: string): string[] =>
+			ns
+				.iptables(`-t mangle -S ${chain} -v`)
+				.split("\n")
+				.filter((line) => line.startsWith("-A"))
+				.map((line) => / -c (\d+)/.exec(line)?.[1] ?? "");
+		for (const chain of ["OUTPUT", "POSTROUTING"]) expect(counts(red, chain)).toEqual(["1", "1"]);
+		for (const chain of ["PREROUTING", "INPUT"]) expect(counts(blue, chain)).toEqual(["1", "1"]);
+	});
+
 	test("any octets in ESP end as a drop, never as an exception, and no frame is lost count of", async () => {
 		const { lab, red, blue, a } = pair();
 		blue.xfrm.state.add({ ...STATE, spi: 0x100, replayWindow: 32 });

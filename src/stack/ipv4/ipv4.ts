@@ -307,6 +307,18 @@ export class Ipv4 {
 		this.ns.deliver(frame, inDevice, ipv4.protocol(frame.view, frame.start));
 	}
 
+	/**
+	 * A packet that came out of ESP: it passes PREROUTING, is routed anew if that changed its destination, and goes to
+	 * its protocol. Takes the frame (`xfrm4_transport_finish`).
+	 */
+	receiveAgain(frame: Frame, inDevice: InDevice): void {
+		const before = ipv4.destination(frame.view, frame.start);
+		const chain = this.ns.hooks.prerouting;
+		if (chain !== null && chain.run(frame, inDevice, null, null) !== ACCEPT) return;
+		if (ipv4.destination(frame.view, frame.start) === before) this.deliver(frame, inDevice);
+		else this.routeIn(frame, inDevice, false);
+	}
+
 	/** `ip_forward`. Takes the frame. */
 	#forward(frame: Frame, inDevice: InDevice, route: Route, redirect: boolean): void {
 		const { view, start } = frame;
@@ -364,14 +376,15 @@ export class Ipv4 {
 		const chain = this.ns.hooks.output;
 		if (chain !== null) {
 			const before = ipv4.destination(frame.view, frame.start);
+			const { mark } = frame;
 			const verdict = chain.run(frame, null, route.device, route);
 			if (verdict !== ACCEPT) return verdict === STOLEN;
 			const destination = ipv4.destination(frame.view, frame.start);
-			if (destination !== before) {
-				// Another destination has another way (`ip_route_me_harder`).
-				const other = this.ns.route(destination);
-				if (other === undefined) {
-					this.ns.dropOut(frame, route, "ip-no-route");
+			if (destination !== before || (frame.mark !== mark && this.ns.rules !== null)) {
+				// Another destination has another way, another mark may have one (`ip_route_me_harder`).
+				const other = this.ns.route(destination, ipv4.source(frame.view, frame.start), frame.mark);
+				if (other?.device == null) {
+					this.ns.dropOut(frame, route, other === undefined ? "ip-no-route" : "ip-unreachable-route");
 					return false;
 				}
 				way = other;
@@ -391,7 +404,8 @@ export class Ipv4 {
 		const policy = ipsec === null ? undefined : ipsec.outPolicy(frame, route);
 		if (ipsec === null || policy === undefined) return this.#finish(frame, route, mtu);
 		const packet = ipsec.protect(frame, route, policy);
-		return packet === undefined || this.#protected(packet, route);
+		if (packet === undefined) return true;
+		return ipsec.transformed ? this.#protected(packet, route) : this.#finish(packet, route, mtu);
 	}
 
 	/** What IPsec made of a packet is a new one of this host: it passes OUTPUT and POSTROUTING again (`xfrm_output_resume`). */

@@ -18,8 +18,12 @@ export class Netfilter implements RuleHost {
 	readonly ns: Namespace;
 	/** `dmesg`, as far as packets are concerned. */
 	readonly log: Log;
-	/** What IPVS and IPsec say about packets; nothing until they are there. */
-	readonly predicates: Predicates = { ipvs: () => false, ipsec: () => false };
+	/** What IPVS and IPsec say about packets; IPVS nothing until it is there. */
+	readonly predicates: Predicates = {
+		ipvs: () => false,
+		ipsec: (frame, direction) =>
+			direction === "in" ? frame.secPath !== null : this.ns.ipsec?.transforms(frame) === true,
+	};
 	/** `net.netfilter.nf_conntrack_*`. */
 	readonly conntrackConf: ConntrackConf = { ...CONNTRACK_CONF };
 	#conntrack: Conntrack | undefined;

@@ -37,6 +37,8 @@ export class Xfrm {
 	readonly stat: XfrmStat = new XfrmStat();
 	readonly #ns: Namespace;
 	readonly #flow = new Flow();
+	/** Whether the last packet that `protect` returned went through a state, and is another packet now. */
+	transformed = false;
 	/** Told when a state's limit is reached; set by the commands, which end it. */
 	onExpired: ((state: XfrmState) => void) | null = null;
 
@@ -62,6 +64,13 @@ export class Xfrm {
 		return policy;
 	}
 
+	/** Whether a policy would put a packet into ESP (`-m policy --dir out --pol ipsec`). The frame stays the caller's. */
+	transforms(frame: Frame): boolean {
+		if (!this.database.has("out")) return false;
+		this.#flow.decode(frame);
+		return (this.database.policy("out", this.#flow)?.templates.length ?? 0) > 0;
+	}
+
 	/**
 	 * Does to a packet what `outPolicy` said: returns it as it has to go on, in ESP when the policy has templates,
 	 * undefined when it ended. Takes the frame (`xfrm_output`).
@@ -69,6 +78,7 @@ export class Xfrm {
 	protect(frame: Frame, route: Route, policy: XfrmPolicy): Frame | undefined {
 		if (policy.action === "block") return this.#dropOut(frame, route, "XfrmOutPolBlock", "xfrm-policy");
 		let packet = frame;
+		this.transformed = false;
 		for (const template of policy.templates) {
 			const state = this.database.find(this.#flow, template, policy);
 			if (state === undefined) {
@@ -79,6 +89,8 @@ export class Xfrm {
 			const done = this.#transform(packet, route, state);
 			if (done === undefined) return undefined;
 			packet = done;
+			packet.forgetFlow();
+			this.transformed = true;
 		}
 		return packet;
 	}
@@ -196,7 +208,8 @@ export class Xfrm {
 		state.replay.advance(number);
 		state.lifetime.count(frame.end - frame.start - ipv4.headerOctets(view, frame.start));
 		frame.secPath = path.length === 0 ? state.path : [...path, state];
-		this.#ns.ipv4.deliver(frame, inDevice);
+		frame.forgetFlow();
+		this.#ns.ipv4.receiveAgain(frame, inDevice);
 	}
 
 	/**
