@@ -69,16 +69,28 @@ describe("containers on bridges speak as Docker's do", () => {
 		const [veth1, veth2] = ["eth0", "eth0"].map(
 			(eth, i) => `node3:${([d1, d2][i] ?? d1).netns.device(eth).link?.name ?? ""}`,
 		) as [string, string];
-		outside.netns.udp({ port: 53 });
-		// What a resolver says: it alone makes the container look for its gateway.
-		const resolver = d1.netns.udp();
+		const server = outside.netns.udp({ port: 53 });
+		// A question and its answer, as a resolver's: they make the container and the host look for each other.
+		const resolver = d1.netns.udp({ port: 40_123 });
+		const answer = new Uint8Array(32);
 		const capture = lab.capture();
 		await atInstants(
 			lab,
 			BASE + start,
 			[
 				[BASE + 361.92049, ping(d1, "172.17.0.3", 3)],
-				[BASE + 371.13588, () => void resolver.send(new Uint8Array(32), { address: "172.31.1.1", port: 53 })],
+				[
+					BASE + 371.13588,
+					() => {
+						resolver.send(new Uint8Array(32), { address: "172.31.1.1", port: 53 });
+					},
+				],
+				[
+					BASE + 371.15223,
+					() => {
+						server.send(answer, { address: "172.31.1.7", port: 40_123 });
+					},
+				],
 				[BASE + 376.57058, ping(d1, "172.17.0.1", 2)],
 				[BASE + 380.35356, ping(d1, "172.17.0.77")],
 				[BASE + 385.25295, ping(d1, "172.31.1.1", 2)],
