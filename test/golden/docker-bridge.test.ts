@@ -1,0 +1,185 @@
+import { describe, expect, test } from "vitest";
+import { type Container, Lab, type Netns } from "../../src/index.ts";
+import type { Capture } from "../../src/observe/index.ts";
+import { Comparison, has, keep, recording } from "../support/golden.ts";
+import { atInstants, emulated } from "../support/scenario.ts";
+import { expectCleanInWireshark } from "../support/wireshark.ts";
+
+// Containers that `docker run` made, at the recorded instants. Left out on both sides: TCP and UDP (what programs said
+// beside ping), and IPv6 (router solicitations and listener reports of the hosts' ends), which the stack has not.
+const BASE = 1_795_456_000;
+/** When the coarse slots of a machine's timer wheel begin, modulo their 256 ms. */
+const SLOTS = { node1: 0.039, node3: 0.04 } as const;
+
+function site(node: keyof typeof SLOTS, start: number) {
+	const lab = new Lab({ seed: 1 });
+	const lan = lab.switch("lan");
+	const uptime = `${String(256 + ((((start - SLOTS[node]) % 0.256) + 0.256) % 0.256))}s`;
+	const last = node === "node1" ? 5 : 7;
+	const host = lab.host(node, {
+		uptime,
+		nics: {
+			eth0: {
+				mac: `52:54:00:00:0${node.slice(4)}:00`,
+				address: `172.31.1.${String(last)}/24`,
+				gateway: "172.31.1.1",
+				attach: lan,
+			},
+		},
+	});
+	const outside = lab.host("outside", {
+		nics: { eth0: { mac: "02:00:00:00:01:01", address: "172.31.1.1/24", attach: lan } },
+	});
+	return { lab, host, docker: host.docker, outside };
+}
+
+const ping =
+	(container: Container<Netns>, to: string, count = 1) =>
+	(): void =>
+		void container.ping(to, { count, timeout: "1s" }).catch(() => undefined);
+
+async function compare(
+	capture: Capture,
+	folder: string,
+	places: Readonly<Record<string, string>>,
+	[from, to]: readonly [number, number],
+): Promise<string[]> {
+	await expectCleanInWireshark(capture.toPcapng());
+	const comparison = new Comparison({ time: 0.06 });
+	const only = (protocols: readonly string[]) => (frames: Parameters<typeof keep>[0]) =>
+		keep(frames, (layers) => !protocols.some((protocol) => has(layers, protocol)));
+	const pings = only(["ipv6", "tcp", "udp", "igmp"]);
+	return Object.entries(places).flatMap(([file, place]) =>
+		comparison.differences(
+			file,
+			pings(recording(`${folder}/${file}`)).filter(({ time }) => time >= BASE + from && time <= BASE + to),
+			pings(emulated(capture, place, 0, to - from)),
+			BASE + from,
+		),
+	);
+}
+
+describe("containers on bridges speak as Docker's do", () => {
+	test("01: on docker0, with each other, the gateway, nobody, and the outside", async () => {
+		const start = 361;
+		const { lab, host, docker, outside } = site("node3", start);
+		host.netns.device("docker0").setMac("02:42:ce:b5:aa:1e");
+		const d1 = docker.run({ name: "d1" });
+		const d2 = docker.run({ name: "d2" });
+		const [veth1, veth2] = ["eth0", "eth0"].map(
+			(eth, i) => `node3:${([d1, d2][i] ?? d1).netns.device(eth).link?.name ?? ""}`,
+		) as [string, string];
+		const server = outside.netns.udp({ port: 53 });
+		// A question and its answer, as a resolver's: they make the container and the host look for each other.
+		const resolver = d1.netns.udp({ port: 40_123 });
+		const answer = new Uint8Array(32);
+		const capture = lab.capture();
+		await atInstants(
+			lab,
+			BASE + start,
+			[
+				[BASE + 361.92049, ping(d1, "172.17.0.3", 3)],
+				[
+					BASE + 371.13588,
+					() => {
+						resolver.send(new Uint8Array(32), { address: "172.31.1.1", port: 53 });
+					},
+				],
+				[
+					BASE + 371.15223,
+					() => {
+						server.send(answer, { address: "172.31.1.7", port: 40_123 });
+					},
+				],
+				[BASE + 376.57058, ping(d1, "172.17.0.1", 2)],
+				[BASE + 380.35356, ping(d1, "172.17.0.77")],
+				[BASE + 385.25295, ping(d1, "172.31.1.1", 2)],
+			],
+			BASE + 388,
+		);
+		const places = {
+			"off-d1-eth0": "node3/d1:eth0",
+			"off-d2-eth0": "node3/d2:eth0",
+			"off-docker0": "node3:docker0",
+			"off-veth-d1": veth1,
+			"off-veth-d2": veth2,
+		};
+		expect(await compare(capture, "01-bridge-default", places, [start, 388])).toEqual([]);
+	});
+
+	test("02: on a network of the user's", async () => {
+		const start = 1_795_454_694 - BASE;
+		const { lab, docker } = site("node1", start);
+		docker.networks.create("localnet", { subnet: "172.19.0.0/16" });
+		const [lc1, ...others] = ["lc1", "lc2", "lc3"].map((name) => docker.run({ name, network: "localnet" }));
+		const all = [lc1!, ...others];
+		const capture = lab.capture();
+		await atInstants(
+			lab,
+			BASE + start,
+			[[BASE + start + 0.09717, ping(lc1!, "172.19.0.3", 2)]],
+			BASE + start + 2,
+		);
+		const bridge = `br-${docker.networks.inspect("localnet").Id.slice(0, 12)}`;
+		const veths = all.map(({ name, netns }) => [
+			`ping-veth-${name}`,
+			`node1:${netns.device("eth0").link?.name ?? ""}`,
+		]);
+		const places = {
+			"ping-lc1-eth0": "node1/lc1:eth0",
+			"ping-lc2-eth0": "node1/lc2:eth0",
+			"ping-br": `node1:${bridge}`,
+			...(Object.fromEntries(veths) as Record<string, string>),
+		};
+		expect(await compare(capture, "02-bridge-user", places, [start, start + 2])).toEqual([]);
+	});
+
+	test("04: isolated networks, one container on two, and one without a way out", async () => {
+		const start = 973;
+		const { lab, host, docker } = site("node3", start);
+		const bridges = {
+			neta: ["172.25.0.0/16", "02:42:fc:a1:f3:2f"],
+			netb: ["172.26.0.0/16", "02:42:bc:5b:59:30"],
+			netint: ["172.27.0.0/16", "02:42:71:89:00:a7"],
+		} as const;
+		const names = new Map<string, string>();
+		for (const [name, [subnet, mac]] of Object.entries(bridges)) {
+			const { id } = docker.networks.create(name, { subnet, internal: name === "netint" });
+			names.set(name, `br-${id.slice(0, 12)}`);
+			host.netns.device(`br-${id.slice(0, 12)}`).setMac(mac);
+		}
+		const run = (name: string, network: string): Container<Netns> => docker.run({ name, network });
+		const [a1, b1, i1] = [run("a1", "neta"), run("b1", "netb"), run("i1", "netint")];
+		run("i2", "netint");
+		const ab = run("ab", "neta");
+		docker.networks.connect("netb", ab);
+		const capture = lab.capture();
+		await atInstants(
+			lab,
+			BASE + start,
+			[
+				[BASE + 973.94193, ping(a1, "172.26.0.2", 2)],
+				[BASE + 984.08687, ping(a1, "172.26.0.1")],
+				[BASE + 987.24014, ping(b1, "172.26.0.3")],
+				[BASE + 988.6797, ping(a1, "172.25.0.3")],
+				[BASE + 991.26451, ping(ab, "172.26.0.2")],
+				[BASE + 992.61522, ping(ab, "172.25.0.2")],
+				[BASE + 1002.11027, ping(i1, "172.27.0.3")],
+				[BASE + 1004.65278, ping(i1, "172.31.1.1")],
+				[BASE + 1012.4087, ping(i1, "172.27.0.1")],
+			],
+			BASE + 1019,
+		);
+		const places = {
+			"iso-a1": "node3/a1:eth0",
+			"iso-b1": "node3/b1:eth0",
+			"iso-ab-eth0": "node3/ab:eth0",
+			"iso-ab-eth1": "node3/ab:eth1",
+			"iso-i1": "node3/i1:eth0",
+			"iso-neta": `node3:${names.get("neta") ?? ""}`,
+			"iso-netb": `node3:${names.get("netb") ?? ""}`,
+			"iso-netint": `node3:${names.get("netint") ?? ""}`,
+		};
+		expect(await compare(capture, "04-isolation", places, [start, 1019])).toEqual([]);
+	});
+});
