@@ -89,6 +89,10 @@ const cases: readonly BenchCase[] = [
 		packets: BURST * BURSTS,
 		prepare: () => unicast(1000, 100_000),
 	},
-	{ name: "STP: 200 bridges, 60 virtual seconds (per bridge)", packets: BRIDGES, prepare: () => spanningTree },
+	{
+		name: "STP: 200 bridges, 60 virtual seconds (per bridge)",
+		packets: BRIDGES,
+		prepare: () => spanningTree,
+	},
 ];
 export default cases;

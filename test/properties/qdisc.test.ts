@@ -82,6 +82,8 @@ async function run(seed: number, first: QdiscOptions, events: readonly Event[]) 
 		qdisc = out.qdisc ?? qdisc;
 	}
 	await lab.advance("60s");
+	// A packet longer than a bucket that was made smaller meanwhile waits for good, as in Linux: until the device goes down.
+	out.down();
 	return { lab, qdisc, arrived };
 }
 
