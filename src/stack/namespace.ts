@@ -422,9 +422,9 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	deliver(frame: Frame, inDevice: InDevice, protocol: number): void {
 		if (protocol === UDP) return this.udpPorts.receive(frame, inDevice);
 		if (protocol === ICMP) return this.ipv4.icmp.receive(frame, inDevice);
-		if (protocol === TCP) return this.tcp.receive(frame, inDevice);
 		const handler = this.#protocols?.get(protocol);
 		if (handler !== undefined) return handler(frame, inDevice);
+		if (protocol === TCP) return this.tcp.receive(frame, inDevice);
 		this.ipv4.icmp.tell(frame, inDevice, 3, 2, 0);
 		inDevice.device.dropIn(frame, "ip-noproto", `protocol ${String(protocol)}`);
 	}
