@@ -139,4 +139,34 @@ describe("TCP streams", () => {
 		await lab.advance("61s");
 		expect([a.tcp.count, b.tcp.count]).toEqual([0, 0]);
 	});
+
+	test("over lo segments are half a window long, 32741 octets, as ss shows there", async () => {
+		const { a } = pair();
+		const server = a.listen({ port: 80 });
+		const client = await a.connect({ hostname: "127.0.0.1", port: 80 });
+		const peer = await server.accept();
+		expect(client.socket.info.mss).toBe(32_741);
+		const writer = client.writable.getWriter();
+		const all = writer.write(new Uint8Array(1_000_000)).then(() => writer.close());
+		let got = 0;
+		for await (const part of peer.readable) got += part.length;
+		await all;
+		expect(got).toBe(1_000_000);
+	});
+
+	test("a device that takes shorter packets from now on gets shorter segments", async () => {
+		const { lab, a, b } = pair();
+		const server = b.listen({ port: 80 });
+		const client = await a.connect({ hostname: "10.0.0.2", port: 80 });
+		const peer = await server.accept();
+		a.device("eth0").setMtu(1000);
+		const writer = client.writable.getWriter();
+		const all = writer.write(new Uint8Array(50_000)).then(() => writer.close());
+		let got = 0;
+		for await (const part of peer.readable) got += part.length;
+		await all;
+		expect(got).toBe(50_000);
+		expect(client.socket.info.mss).toBe(948);
+		expect(lab.now / 1e9).toBeLessThan(0.2);
+	});
 });

@@ -1,7 +1,7 @@
 import { assert } from "../../assert.ts";
 
 /** Octets of a new ring. */
-const FIRST = 4096;
+const FIRST = 512;
 
 /**
  * A stream's octets, each at the place its sequence number says (`sequence & mask`): what comes out of order is

@@ -108,11 +108,16 @@ export function icmpError(
 	return effects;
 }
 
-/** A router said that packets are too long (RFC 1191; `tcp_v4_mtu_reduced`): shorter ones take their place. */
+/**
+ * The path's MTU is another one: a router said that packets are too long (RFC 1191; `tcp_v4_mtu_reduced`), and shorter
+ * ones take their place; or it may be longer again.
+ */
 export function pathMtuChanged(tcb: Tcb, pathMtu: number, now: Instant): Effects {
 	const effects = begin(tcb, now);
-	if (tcb.state === "closed" || tcb.bare || tcb.pathMtu <= pathMtu) return effects;
+	if (tcb.state === "closed" || tcb.bare || tcb.pathMtu === pathMtu) return effects;
+	const longer = pathMtu > tcb.pathMtu;
 	syncMss(tcb, pathMtu);
+	if (longer) return effects;
 	const mss = currentMss(tcb);
 	let lost = false;
 	joinBursts(tcb);

@@ -254,6 +254,7 @@ export class TcpSocket implements IpSocket {
 			if (delay !== LEAVE) this.#arm(i as TimerIndex, delay);
 		}
 		const { readable, writable, connected, closed } = effects;
+		if (effects.count > 0 && !closed) this.#checkMtu();
 		if (!readable && !writable && !connected && !closed) return;
 		if (closed) this.#forget();
 		if (connected) {
@@ -292,6 +293,15 @@ export class TcpSocket implements IpSocket {
 				this.#flowHash,
 			);
 		}
+	}
+
+	/** The route may take longer or shorter packets than when it was last asked (`tcp_current_mss`). */
+	#checkMtu(): void {
+		const { ipv4 } = this.#ns;
+		const route = this.#ns.route(this.remoteAddress);
+		if (route?.device == null) return;
+		const mtu = ipv4.mtuOf(route, this.remoteAddress);
+		if (mtu !== this.#tcb.pathMtu && !this.#tcb.bare) this.pathChanged(mtu);
 	}
 
 	/** Timers are moved lazily: one that is due too early arms itself again when it fires. */

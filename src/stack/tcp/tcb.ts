@@ -241,8 +241,6 @@ export class Tcb {
 	lastHeardAt: Instant = 0;
 	keepAlive: TcpTuning["keepAlive"];
 	userTimeout: Nanoseconds = 0;
-	/** Seconds that a close waits, null when it does not. */
-	linger: Nanoseconds | null = null;
 	/** No program holds it any more. */
 	orphan = false;
 	/** It is a request or a TIME-WAIT entry, no full socket. */
