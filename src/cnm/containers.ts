@@ -226,6 +226,8 @@ export class ContainerStore<N extends IpNamespace> {
 	}
 
 	#createEndpoint(container: Container<N>, each: Attachment): NonNullable<Attachment["endpoint"]> {
+		// It may have been removed while the container did not run.
+		if (!this.#networks.all.includes(each.network)) throw notFound(`network ${each.network.id} not found`);
 		const endpoint = each.network.createEndpoint({
 			id: this.#ids.id(),
 			name: container.name,

@@ -57,6 +57,10 @@ export class IpvlanDevice extends Device implements AddressListener, Sink<Frame>
 		this.carrier = lower.carrier && lower.isUp;
 	}
 
+	override get link(): Device {
+		return this.lower;
+	}
+
 	/** How frames leave; one for all children of the parent. */
 	get mode(): IpvlanMode {
 		return this.#port.mode;

@@ -79,6 +79,10 @@ export class MacvlanDevice extends Device implements Sink<Frame> {
 		this.carrier = lower.carrier && lower.isUp;
 	}
 
+	override get link(): Device {
+		return this.lower;
+	}
+
 	/** Which frames pass between this child and the others. */
 	get mode(): MacvlanMode {
 		return this.#mode;

@@ -1,0 +1,169 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { DockerError, Lab, NetError } from "../../src/index.ts";
+
+const NETWORKS = ["red", "blue", "green"] as const;
+const CONTAINERS = ["w1", "w2", "w3", "w4"] as const;
+const SUBNETS = { red: "10.1.0.0/29", blue: "10.2.0.0/24", green: "10.2.0.0/16" } as const;
+const PORTS = ["5001:80", "5001-5002:80", "80", "127.0.0.1:5002:53/udp"] as const;
+
+type Name = (typeof NETWORKS)[number];
+type Step =
+	| { readonly do: "create" | "rm-network"; readonly network: Name }
+	| {
+			readonly do: "run";
+			readonly container: string;
+			readonly network: Name | "bridge";
+			readonly ports: readonly string[];
+	  }
+	| { readonly do: "stop" | "start" | "rm" | "restart"; readonly container: string }
+	| { readonly do: "connect" | "disconnect"; readonly container: string; readonly network: Name };
+
+const network = fc.constantFrom(...NETWORKS);
+const container = fc.constantFrom(...CONTAINERS);
+const step: fc.Arbitrary<Step> = fc.oneof(
+	fc.record({ do: fc.constantFrom("create", "create", "rm-network"), network }),
+	fc.record({
+		do: fc.constant("run" as const),
+		container,
+		network: fc.constantFrom(...NETWORKS, "bridge" as const),
+		ports: fc.subarray([...PORTS], { maxLength: 2 }),
+	}),
+	fc.record({ do: fc.constantFrom("stop", "start", "rm", "restart"), container }),
+	fc.record({ do: fc.constantFrom("connect", "connect", "disconnect"), container, network }),
+);
+
+/** What a person who knows Docker would keep on paper. */
+interface Model {
+	readonly networks: Set<string>;
+	readonly containers: Map<string, { running: boolean; readonly networks: Set<string> }>;
+}
+
+function engine() {
+	const lab = new Lab({ seed: 1 });
+	const { docker, netns } = lab.host("node", { nics: { eth0: { address: "192.0.2.1/24" } } });
+	const rules = (): string[] =>
+		netns.iptablesTool
+			.save()
+			.split("\n")
+			.filter((line) => line.startsWith("-A"));
+	/** All that a step could change. */
+	const everything = (): unknown => ({
+		rules: rules(),
+		devices: netns.devices.map((device) => `${device.name} ${device.link?.owner.name ?? ""}`).sort(),
+		namespaces: [...lab.namespaces.keys()].sort(),
+		networks: docker.networks.ls().map(({ id }) => docker.networks.inspect(id)),
+		containers: docker.containers.ls({ all: true }).map(({ id }) => docker.containers.inspect(id)),
+	});
+	return { lab, docker, netns, rules, everything };
+}
+
+function perform({ docker }: ReturnType<typeof engine>, model: Model, step: Step): void {
+	switch (step.do) {
+		case "create":
+			docker.networks.create(step.network, { subnet: SUBNETS[step.network] });
+			model.networks.add(step.network);
+			return;
+		case "rm-network":
+			docker.networks.rm(step.network);
+			model.networks.delete(step.network);
+			// A container that does not run forgets nothing: it cannot start before the network is there again.
+			return;
+		case "run":
+			docker.run({ name: step.container, network: step.network, publish: step.ports });
+			model.containers.set(step.container, { running: true, networks: new Set([step.network]) });
+			return;
+		case "start":
+		case "stop": {
+			docker[step.do](step.container);
+			const known = model.containers.get(step.container);
+			if (known !== undefined) known.running = step.do === "start";
+			return;
+		}
+		case "restart":
+			docker.restart(step.container);
+			model.containers.get(step.container)!.running = true;
+			return;
+		case "rm":
+			docker.rm(step.container, { force: true });
+			model.containers.delete(step.container);
+			return;
+		case "connect":
+			docker.networks.connect(step.network, step.container);
+			model.containers.get(step.container)!.networks.add(step.network);
+			return;
+		case "disconnect":
+			docker.networks.disconnect(step.network, step.container);
+			model.containers.get(step.container)!.networks.delete(step.network);
+	}
+}
+
+function check({ docker, netns, rules }: ReturnType<typeof engine>, model: Model): void {
+	const networks = ["bridge", ...model.networks];
+	const on = (network: string): string[] =>
+		[...model.containers]
+			.filter(([, { running, networks }]) => running && networks.has(network))
+			.map(([name]) => name);
+	for (const network of networks) {
+		const { Containers, IPAM } = docker.networks.inspect(network);
+		expect(
+			Object.values(Containers)
+				.map(({ Name }) => Name)
+				.sort(),
+		).toEqual(on(network).sort());
+		const addresses = Object.values(Containers).map(({ IPv4Address }) => IPv4Address);
+		expect(new Set(addresses).size).toBe(addresses.length);
+		expect(addresses).not.toContain(`${IPAM.Config[0]?.Gateway ?? ""}/`);
+	}
+	// A bridge per network, a veth per container and network that runs, and nothing else.
+	const endpoints = networks.reduce((sum, network) => sum + on(network).length, 0);
+	const devices = netns.devices.map(({ name }) => name);
+	expect(devices.filter((name) => name.startsWith("veth"))).toHaveLength(endpoints);
+	expect(devices.filter((name) => name.startsWith("br-"))).toHaveLength(model.networks.size);
+	// Every rule's bridge is there; every published port has its three rules.
+	const bridges = new Set(devices);
+	for (const rule of rules())
+		for (const [name] of rule.matchAll(/br-[0-9a-f]{12}/g)) expect(bridges).toContain(name);
+	const ports = docker.containers
+		.ls()
+		.flatMap(({ id }) => docker.port(id).filter((line) => !line.includes(":::")));
+	expect(rules().filter((rule) => rule.includes("--to-destination"))).toHaveLength(ports.length);
+	// Whoever runs has one way out at most, and one if it is on a network at all.
+	for (const [name, { running, networks: mine }] of model.containers) {
+		if (!running) continue;
+		const routes = docker.containers.get(name).netns.routes.show();
+		expect(routes.match(/^default/gm)?.length ?? 0).toBe(mine.size > 0 ? 1 : 0);
+	}
+}
+
+describe("an engine keeps its books, whatever it is told", () => {
+	test("addresses, devices and rules are those of what runs; refusals change nothing; nothing is left over", () => {
+		fc.assert(
+			fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+				const here = engine();
+				const fresh = here.everything();
+				const model: Model = { networks: new Set(), containers: new Map() };
+				for (const each of steps) {
+					const before = here.everything();
+					try {
+						perform(here, model, each);
+					} catch (error) {
+						if (!(error instanceof NetError)) throw error;
+						if (error instanceof DockerError)
+							expect(error.message).toBe(`Error response from daemon: ${error.daemonMessage}`);
+						// A restart that fails has stopped the container, as in Docker.
+						if (each.do === "restart") {
+							const known = model.containers.get(each.container);
+							if (known !== undefined) known.running = false;
+						} else expect(here.everything()).toEqual(before);
+					}
+					check(here, model);
+				}
+				for (const name of model.containers.keys()) here.docker.rm(name, { force: true });
+				for (const name of model.networks) here.docker.networks.rm(name);
+				expect(here.everything()).toEqual(fresh);
+			}),
+			{ numRuns: 60 },
+		);
+	});
+});
