@@ -89,13 +89,19 @@ export interface NetworkDriver {
 	readonly type: string;
 	/** Whether its networks have subnets. */
 	readonly addresses: boolean;
+	/** Makes what the network needs on the host: a bridge, a parent. Throws `NetError` with the daemon's words. */
 	createNetwork(network: NetworkInfo): void;
+	/** Takes away what `createNetwork` made; called when no endpoint is left. */
 	deleteNetwork(networkId: string): void;
+	/** Notes an endpoint, and its address on the network. */
 	createEndpoint(networkId: string, endpoint: EndpointInfo): void;
+	/** Forgets an endpoint that left its sandbox. */
 	deleteEndpoint(networkId: string, endpointId: string): void;
 	/** The address of the endpoint's device. */
 	macAddress(networkId: string, endpointId: string): string;
+	/** Makes the endpoint's device; says what the sandbox does with it. */
 	join(networkId: string, endpointId: string): JoinInfo;
+	/** The endpoint's device leaves the sandbox and is deleted. */
 	leave(networkId: string, endpointId: string): void;
 	/** Publishes ports; called for the endpoint alone that has its sandbox's default route. */
 	programExternalConnectivity?(
@@ -103,5 +109,6 @@ export interface NetworkDriver {
 		endpointId: string,
 		ports: readonly PortBinding[],
 	): readonly PortMapping[];
+	/** Takes back what `programExternalConnectivity` did. */
 	revokeExternalConnectivity?(networkId: string, endpointId: string): void;
 }
