@@ -1,6 +1,7 @@
 export * as arp from "./arp.ts";
 export * as checksum from "./checksum.ts";
 export * as esp from "./esp.ts";
+export * as dns from "./dns.ts";
 export * as ethernet from "./ethernet.ts";
 export * as icmp from "./icmp.ts";
 export * as igmp from "./igmp.ts";
