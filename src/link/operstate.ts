@@ -38,7 +38,7 @@ export function linkFlags(device: Device): string[] {
 		["NO-CARRIER", device.isUp && !running],
 		["LOOPBACK", loopback],
 		["BROADCAST", !loopback],
-		["MULTICAST", !loopback],
+		["MULTICAST", !loopback && device.kind !== "dummy"],
 		["NOARP", !loopback && device.noArp],
 		["UP", device.isUp],
 		["LOWER_UP", device.isUp && hasCarrier(device)],

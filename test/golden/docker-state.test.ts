@@ -167,4 +167,41 @@ describe("after the recorded docker commands the host says what the recorded one
 			"docker_gwbridge",
 		]);
 	});
+
+	test.each([
+		["l2", "default via 10.0.0.1 dev eth0", "MULTICAST,UP"],
+		["l3", "default dev eth0 scope link", "MULTICAST,NOARP,UP"],
+	])("11: ipvlan in mode %s has the recorded routes and flags, and the parent's MAC", (mode, way, flags) => {
+		const node = host("node1", 5);
+		const { docker } = node;
+		docker.networks.create("iv", {
+			driver: "ipvlan",
+			subnet: "10.0.0.0/24",
+			gateway: "10.0.0.1",
+			options: { parent: "eth1.100", ipvlan_mode: mode },
+		});
+		const { netns } = docker.run({ name: "ma", network: "iv" });
+		expect(netns.routes.show()).toBe(`${way} \n10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.2 \n`);
+		expect(netns.links.show("eth0")).toContain(flags);
+		expect(netns.links.show("eth0")).toContain("link/ether 52:54:00:00:01:01");
+	});
+
+	test("11: passthru has room for one; without a parent there is a dummy device", () => {
+		const { docker, netns } = host("node1", 5);
+		docker.networks.create("pass", {
+			driver: "macvlan",
+			subnet: "10.0.0.0/24",
+			options: { parent: "eth1.100", macvlan_mode: "passthru" },
+		});
+		docker.run({ name: "ma", network: "pass" });
+		expect(() => docker.run({ name: "mb", network: "pass" })).toThrow(
+			"Error response from daemon: failed to create the macvlan port: invalid argument",
+		);
+		const { id } = docker.networks.create("mvint", { driver: "macvlan", subnet: "10.0.50.0/24" });
+		const ma = docker.run({ name: "mc", network: "mvint" });
+		expect(ma.netns.routes.show()).toBe(
+			"default via 10.0.50.1 dev eth0 \n10.0.50.0/24 dev eth0 proto kernel scope link src 10.0.50.2 \n",
+		);
+		expect(netns.links.show(`dm-${id.slice(0, 12)}`)).toMatch(/<BROADCAST,NOARP,UP,LOWER_UP>.*state UNKNOWN/);
+	});
 });
