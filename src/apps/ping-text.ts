@@ -38,12 +38,16 @@ export function report(
 	errors: readonly PingError[],
 	failures: number,
 	elapsed: number,
+	names?: { readonly asked: string; readonly answerer: string | undefined },
 ): string {
-	const lines = [`PING ${destination} (${destination}) ${String(size)}(${String(size + 28)}) bytes of data.`];
+	const asked = names?.asked ?? destination;
+	const from = (address: string): string =>
+		names?.answerer === undefined ? address : `${names.answerer} (${address})`;
+	const lines = [`PING ${asked} (${destination}) ${String(size)}(${String(size + 28)}) bytes of data.`];
 	const events = [
 		...replies.map((reply) => ({
 			sequence: reply.sequence,
-			text: `${String(reply.octets)} bytes from ${reply.from}: icmp_seq=${String(reply.sequence)} ttl=${String(reply.ttl)} time=${milliseconds(reply.time)} ms`,
+			text: `${String(reply.octets)} bytes from ${from(reply.from)}: icmp_seq=${String(reply.sequence)} ttl=${String(reply.ttl)} time=${milliseconds(reply.time)} ms`,
 		})),
 		...errors.map((error) => ({
 			sequence: error.sequence,
@@ -53,7 +57,7 @@ export function report(
 					: `From ${error.from} icmp_seq=${String(error.sequence)} ${error.text}`,
 		})),
 	].sort((a, b) => a.sequence - b.sequence);
-	lines.push(...events.map((event) => event.text), "", `--- ${destination} ping statistics ---`);
+	lines.push(...events.map((event) => event.text), "", `--- ${asked} ping statistics ---`);
 	const loss = sent === 0 ? 0 : Math.floor(((sent - replies.length) * 100) / sent);
 	const errorPart = failures > 0 ? `, +${String(failures)} errors` : "";
 	lines.push(

@@ -1,9 +1,10 @@
-import { formatIp4, type Ip4, toIp4 } from "../addr/index.ts";
+import { formatIp4, type Ip4, parseIp4, toIp4 } from "../addr/index.ts";
 import { NetError } from "../errors.ts";
 import { type Duration, type Operation, parseDuration, Timer } from "../sim/index.ts";
-import type { EchoReply, IcmpError, MtuDiscovery, Namespace, PingSocket } from "../stack/index.ts";
+import type { EchoReply, IcmpError, IpNamespace, MtuDiscovery, PingSocket } from "../stack/index.ts";
 import { icmp } from "../wire/index.ts";
 import { errorText, report } from "./ping-text.ts";
+import { addressesOf, nameOf } from "./resolver.ts";
 
 /** The options of ping(8), by their long meaning. */
 export interface PingOptions {
@@ -61,17 +62,47 @@ export interface PingResult {
 
 const TIMESTAMP = 16; // struct timeval: seconds and microseconds, 8 octets each, little-endian
 const MAXWAIT = "10s"; // iputils: MAXWAIT
+/** A name, not an address: some label does not begin with a digit. */
+const HOST_NAME = /^(?=.*[a-z])[a-z0-9_][a-z0-9_.-]*$/i;
 
 /**
  * Pings a host as iputils' ping does. Rejects with NetError where ping ends at once: no route at all
  * (ENETUNREACH), a broadcast address without `broadcast` (EACCES).
  */
 export function ping(
-	ns: Namespace,
+	ns: IpNamespace,
 	destination: Ip4 | string,
 	options: PingOptions = {},
 ): Operation<PingResult> {
-	const to = toIp4(destination, "destination");
+	const name = typeof destination === "string" && HOST_NAME.test(destination) ? destination : undefined;
+	if (name === undefined) return pingAddress(ns, toIp4(destination, "destination"), options);
+	return ns.kernel.driver.operation<PingResult>(
+		(settle) => {
+			const failed = (error: NetError): void => settle.reject(error);
+			addressesOf(
+				ns,
+				name,
+				(addresses) => {
+					const to = addresses.map((address) => parseIp4(address)).find((address) => address !== undefined);
+					if (to === undefined) {
+						failed(
+							new NetError("EAI_NONAME", `ping: ${name}: Name or service not known`, { context: { name } }),
+						);
+						return;
+					}
+					const run = new Run(ns, to, options, name);
+					run.start(() => settle.resolve(run.result()), failed);
+				},
+				(error) => {
+					failed(new NetError(error.code, `ping: ${error.message}`, { context: { name } }));
+				},
+			);
+		},
+		{ what: `ping ${name} from ${ns.name}` },
+	);
+}
+
+function pingAddress(ns: IpNamespace, to: Ip4, options: PingOptions): Operation<PingResult> {
 	const run = new Run(ns, to, options);
 	return ns.kernel.driver.operation<PingResult>(
 		(settle) => {
@@ -85,7 +116,11 @@ export function ping(
 }
 
 class Run {
-	readonly #ns: Namespace;
+	readonly #ns: IpNamespace;
+	/** As it was asked for, when that was no address. */
+	readonly #name: string | undefined;
+	/** The name of who answers. */
+	#answerer: string | undefined;
 	readonly #to: Ip4;
 	readonly #count: number;
 	readonly #interval: number;
@@ -103,8 +138,9 @@ class Run {
 	#began = 0;
 	#done = false;
 
-	constructor(ns: Namespace, to: Ip4, options: PingOptions) {
+	constructor(ns: IpNamespace, to: Ip4, options: PingOptions, name?: string) {
 		this.#ns = ns;
+		this.#name = name;
 		this.#to = to;
 		this.#options = options;
 		this.#count = checkCount(options.count ?? 4);
@@ -228,8 +264,16 @@ class Run {
 			octets: reply.data.length + icmp.OCTETS,
 			time: (this.#now - sent) / 1e6,
 		});
-		this.#check();
-		this.#woken();
+		const goOn = (): void => {
+			this.#check();
+			this.#woken();
+		};
+		if (this.#name === undefined) return goOn();
+		// ping prints who answered: it asks for the name of each answer's sender, and waits for it.
+		nameOf(this.#ns, formatIp4(reply.from), (name) => {
+			this.#answerer = name;
+			goOn();
+		});
 	}
 
 	#failed(error: IcmpError, sequence: number): void {
@@ -259,6 +303,7 @@ class Run {
 
 	result(): PingResult {
 		const destination = formatIp4(this.#to);
+		const names = this.#name === undefined ? undefined : { asked: this.#name, answerer: this.#answerer };
 		const [replies, errors, sent, size] = [this.#replies, this.#errors, this.#sentAt.length, this.#size];
 		const failures = this.#failures;
 		// ping reports the time up to its last request.
@@ -270,7 +315,7 @@ class Run {
 			replies,
 			errors,
 			packets: this.#packets,
-			text: () => report(destination, size, sent, replies, errors, failures, elapsed),
+			text: () => report(destination, size, sent, replies, errors, failures, elapsed, names),
 		};
 	}
 }

@@ -1,8 +1,16 @@
 import type { Ip4 } from "../addr/index.ts";
-import { ping, type PingOptions, type PingResult } from "../apps/index.ts";
+import {
+	ping,
+	type PingOptions,
+	type PingResult,
+	type RecordType,
+	type Resolution,
+	resolve,
+} from "../apps/index.ts";
 import type { Operation } from "../sim/index.ts";
 import type { IpNamespace } from "../stack/index.ts";
 import { conflict } from "./docker-error.ts";
+import type { EmbeddedDns } from "./dns/embedded-dns.ts";
 import type { DriverOptions } from "./driver.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { shortId } from "./ids.ts";
@@ -88,6 +96,8 @@ export class Container<N extends IpNamespace = IpNamespace> {
 	readonly attachments: Map<string, Attachment> = new Map();
 	status: ContainerStatus = "created";
 	sandbox: Sandbox | undefined;
+	/** Its name server, on networks that have names. */
+	dns: EmbeddedDns | undefined;
 	#netns: N | undefined;
 
 	constructor(
@@ -134,6 +144,11 @@ export class Container<N extends IpNamespace = IpNamespace> {
 			if (network === undefined || each.network.name === network) return each.endpoint?.ip ?? "";
 		}
 		return "";
+	}
+
+	/** A name as programs in it see it: `docker exec NAME getent hosts …`. Rejects with `NetError` EAI_NONAME, EAI_AGAIN. */
+	resolve(name: string, type: RecordType = "A"): Operation<Resolution> {
+		return resolve(this.netns, name, type);
 	}
 
 	/** `docker exec NAME ping …`. Rejects with `NetError` where ping ends at once. */

@@ -1,3 +1,4 @@
+import { type DnsDefaults, Naming } from "./dns/naming.ts";
 import { type Ip4, parseIp4, parseMac } from "../addr/index.ts";
 import { NetError } from "../errors.ts";
 import type { IpNamespace, SysctlName } from "../stack/index.ts";
@@ -59,10 +60,18 @@ export class ContainerStore<N extends IpNamespace> {
 	readonly #networks: NetworkStore;
 	readonly #ids: Ids;
 	readonly #now: () => string;
+	readonly #naming: Naming<N>;
 	readonly #containers = new Map<string, Container<N>>();
 	readonly #byEndpoint = new Map<string, Container<N>>();
 
-	constructor(machine: Machine<N>, networks: NetworkStore, ids: Ids, now: () => string) {
+	constructor(
+		machine: Machine<N>,
+		networks: NetworkStore,
+		ids: Ids,
+		now: () => string,
+		dnsDefaults: DnsDefaults = {},
+	) {
+		this.#naming = new Naming(machine, dnsDefaults);
 		this.#machine = machine;
 		this.#networks = networks;
 		this.#ids = ids;
@@ -212,6 +221,7 @@ export class ContainerStore<N extends IpNamespace> {
 				return this.#createEndpoint(container, each);
 			});
 			container.sandbox.joinAll(made);
+			this.#naming.follow(container);
 			container.status = "running";
 		});
 	}
@@ -251,6 +261,7 @@ export class ContainerStore<N extends IpNamespace> {
 	/** `docker stop`: addresses and ports are free again; nothing for one that does not run. */
 	stop(container: Container<N>): void {
 		if (!container.running) return;
+		this.#naming.end(container);
 		container.sandbox?.clear();
 		for (const each of container.attachments.values()) this.#detach(each);
 		if (container.sandbox?.own === true) this.#machine.delNetns(container.name);
@@ -292,6 +303,7 @@ export class ContainerStore<N extends IpNamespace> {
 			});
 			sandbox.join(endpoint);
 			container.attachments.set(network.id, attachment);
+			this.#naming.follow(container);
 		});
 	}
 
@@ -309,6 +321,7 @@ export class ContainerStore<N extends IpNamespace> {
 		}
 		this.#detach(attachment);
 		container.attachments.delete(network.id);
+		if (container.running) this.#naming.follow(container);
 	}
 }
 

@@ -4,6 +4,7 @@ import type { ConnectOptions, Container, ContainerStatus, RunOptions } from "./c
 import { type ContainerJson, containerJson, portsJson } from "./container-json.ts";
 import { ContainerStore } from "./containers.ts";
 import { notFound } from "./docker-error.ts";
+import type { DnsDefaults } from "./dns/naming.ts";
 import type { NetworkDriver } from "./driver.ts";
 import {
 	BridgeDriver,
@@ -30,7 +31,7 @@ import {
 import { timestamp } from "./timestamp.ts";
 
 /** `daemon.json`, as far as networks are concerned. */
-export interface DaemonOptions {
+export interface DaemonOptions extends DnsDefaults {
 	/** `userland-proxy`; true unless said. Without it bridge ports are in hairpin mode. */
 	readonly userlandProxy?: boolean;
 	/** `default-address-pools`. */
@@ -106,7 +107,7 @@ export class Docker<N extends IpNamespace = IpNamespace> {
 		store.predefine("none", { driver: "null" });
 		store.predefine("host", { driver: "host" });
 		store.predefine("bridge", docker0(options));
-		this.#containers = new ContainerStore(machine, store, ids, now);
+		this.#containers = new ContainerStore(machine, store, ids, now, options);
 		this.networks = new DockerNetworks(store, this.#containers);
 		this.containers = new DockerContainers(this.#containers);
 	}

@@ -75,6 +75,15 @@ export class Rng {
 		}
 	}
 
+	/** A list in an order of chance: each is as likely. */
+	shuffled<T>(list: readonly T[]): T[] {
+		if (list.length < 2) return [...list];
+		const left = [...list];
+		const result: T[] = [];
+		while (left.length > 0) result.push(...left.splice(this.below(left.length), 1));
+		return result;
+	}
+
 	/** Fills an array with chance. */
 	bytes(target: Uint8Array): void {
 		for (let i = 0; i < target.length; i++) target[i] = this.uint32() & 0xff;

@@ -50,6 +50,8 @@ export interface VethEnd {
  * its twin in `ip`, `bridge` or `sysctl`. The daemon's layers and users act on the kernel through these.
  */
 export class IpNamespace extends Namespace {
+	/** Files that programs here read, by path: /etc/resolv.conf, /etc/hosts. */
+	readonly files: Map<string, string> = new Map();
 	/** `ip route …`. */
 	readonly routes: RouteCommands;
 	/** `ip rule …`. */

@@ -18,6 +18,8 @@ const MOST_LABEL = 63;
 /** Pointers one name may follow: no name has more labels. */
 const MOST_JUMPS = 127;
 const POINTER = 0xc0;
+/** Pointers have 14 bits. */
+const FARTHEST = 0x4000;
 const RECORD_OCTETS = 10;
 
 /** Types of records and questions that have a name here. */
@@ -113,35 +115,93 @@ export function read(bytes: Uint8Array): Message | DropReason {
 	};
 }
 
-/** Meaning → bytes, names in full as Docker's answers have them. Throws RangeError for what cannot be put into a message. */
-export function write(message: Message): Uint8Array<ArrayBuffer> {
-	const octets: number[] = [];
-	const put16 = (field: string, value: number): void => {
-		checkField(field, value, 16);
-		octets.push(value >>> 8, value & 0xff);
-	};
-	put16("dns.id", message.id);
-	put16("dns.flags", message.flags);
-	put16("dns.questions", message.questions.length);
-	put16("dns.answers", message.answers.length);
-	put16("dns.authorities", message.authorities.length);
-	put16("dns.additional", message.additional.length);
+/**
+ * Meaning → bytes. Names are written in full, as in Docker's own answers, or with `compress` by pointers to where they, or
+ * their ends, stood before. Throws RangeError for what cannot be put into a message.
+ */
+export function write(
+	message: Message,
+	{ compress = false }: { readonly compress?: boolean } = {},
+): Uint8Array<ArrayBuffer> {
+	const writer = new Writer(compress);
+	writer.put16("dns.id", message.id);
+	writer.put16("dns.flags", message.flags);
+	const sections = [message.answers, message.authorities, message.additional];
+	for (const section of [message.questions, ...sections]) writer.put16("dns.count", section.length);
 	for (const { name, type, class: klass } of message.questions) {
-		octets.push(...nameOctets(name));
-		put16("dns.type", type);
-		put16("dns.class", klass);
+		writer.name(name);
+		writer.put16("dns.type", type);
+		writer.put16("dns.class", klass);
 	}
-	for (const record of [...message.answers, ...message.authorities, ...message.additional]) {
-		octets.push(...nameOctets(record.name));
-		put16("dns.type", record.type);
-		put16("dns.class", record.class);
+	for (const record of sections.flat()) writer.record(record);
+	return writer.bytes();
+}
+
+class Writer {
+	readonly #octets: number[] = [];
+	/** Where names, and their ends, stand; null while nothing is compressed. */
+	readonly #seen: Map<string, number> | null;
+
+	constructor(compress: boolean) {
+		this.#seen = compress ? new Map<string, number>() : null;
+	}
+
+	bytes(): Uint8Array<ArrayBuffer> {
+		return Uint8Array.from(this.#octets);
+	}
+
+	put16(field: string, value: number): void {
+		checkField(field, value, 16);
+		this.#octets.push(value >>> 8, value & 0xff);
+	}
+
+	name(name: string): void {
+		const whole = nameOctets(name);
+		if (this.#seen === null) {
+			this.#octets.push(...whole);
+			return;
+		}
+		for (let at = 0; whole[at] !== 0; at += whole[at]! + 1) {
+			const rest = whole.slice(at).join(" ");
+			const known = this.#seen.get(rest);
+			if (known !== undefined) {
+				this.#octets.push(((POINTER << 8) | known) >>> 8, known & 0xff);
+				return;
+			}
+			if (this.#octets.length < FARTHEST) this.#seen.set(rest, this.#octets.length);
+			this.#octets.push(...whole.slice(at, at + whole[at]! + 1));
+		}
+		this.#octets.push(0);
+	}
+
+	record(record: ResourceRecord): void {
+		this.name(record.name);
+		this.put16("dns.type", record.type);
+		this.put16("dns.class", record.class);
 		checkField("dns.ttl", record.ttl, 32);
-		put16("dns.ttl", record.ttl >>> 16);
-		put16("dns.ttl", record.ttl & 0xffff);
-		put16("dns.data", record.data.length);
-		for (const octet of record.data) octets.push(octet);
+		this.put16("dns.ttl", record.ttl >>> 16);
+		this.put16("dns.ttl", record.ttl & 0xffff);
+		this.put16("dns.data", record.data.length);
+		const start = this.#octets.length;
+		this.#data(record);
+		const length = this.#octets.length - start;
+		this.#octets[start - 2] = length >>> 8;
+		this.#octets[start - 1] = length & 0xff;
 	}
-	return Uint8Array.from(octets);
+
+	/** Names in data are compressed in the types of RFC 1035 alone, which everyone knows (RFC 3597 §4). */
+	#data({ type, data }: ResourceRecord): void {
+		const shape = this.#seen === null || type === TYPE.SRV ? undefined : NAMES_IN_DATA.get(type);
+		let at = shape?.before ?? 0;
+		for (const octet of data.subarray(0, at)) this.#octets.push(octet);
+		for (let i = 0; i < (shape?.names ?? 0); i++) {
+			const name = nameIn(data.subarray(at));
+			if (name === undefined) break;
+			this.name(name);
+			at += nameOctets(name).length;
+		}
+		for (const octet of data.subarray(at)) this.#octets.push(octet);
+	}
 }
 
 /** The octets of a name: labels with their lengths, a zero behind the last. Throws RangeError beyond the limits of RFC 1035. */

@@ -1,0 +1,68 @@
+import { formatIp4, type Ip4 } from "../../addr/index.ts";
+import type { Endpoint } from "../endpoint.ts";
+
+/** What the server asks when somebody asks it. */
+export interface NameSource {
+	/** The addresses of a name, in no order that means anything; undefined for a name that nobody here has. */
+	addresses(name: string): readonly Ip4[] | undefined;
+	/** The first name of an address with its network, `lc2.localnet.`; undefined for a strange one. */
+	nameOf(address: Ip4): string | undefined;
+}
+
+/** What a sandbox may know: the names on its own networks, and no others (`Sandbox.ResolveName`). */
+export class SandboxNames implements NameSource {
+	readonly #endpoints: () => readonly Endpoint[];
+	readonly #links: () => ReadonlyMap<string, string>;
+
+	/** `endpoints` are the sandbox's own; `links` the container's `--link` aliases, each with the name it stands for. */
+	constructor(endpoints: () => readonly Endpoint[], links: () => ReadonlyMap<string, string>) {
+		this.#endpoints = endpoints;
+		this.#links = links;
+	}
+
+	addresses(name: string): readonly Ip4[] | undefined {
+		const wanted = name.replace(/\.$/, "").toLowerCase();
+		const linked = this.#links().get(wanted)?.toLowerCase();
+		const found = (linked === undefined ? undefined : this.#onAny(linked)) ?? this.#onAny(wanted);
+		if (found !== undefined) return found;
+		// name.network: the network's name may have dots itself.
+		for (let dot = wanted.lastIndexOf("."); dot > 0; dot = wanted.lastIndexOf(".", dot - 1)) {
+			const network = wanted.slice(dot + 1);
+			const own = this.#named().find((each) => each.network.name.toLowerCase() === network);
+			const there = own === undefined ? undefined : namesOn(own, wanted.slice(0, dot));
+			if (there !== undefined) return there;
+		}
+		return undefined;
+	}
+
+	nameOf(address: Ip4): string | undefined {
+		for (const { network } of this.#named()) {
+			const endpoint = network.endpoints.find(
+				(each) => each.sandbox !== null && each.address?.address === address,
+			);
+			if (endpoint !== undefined) return `${endpoint.dnsNames[0] ?? formatIp4(address)}.${network.name}.`;
+		}
+		return undefined;
+	}
+
+	#onAny(name: string): readonly Ip4[] | undefined {
+		for (const endpoint of this.#named()) {
+			const found = namesOn(endpoint, name);
+			if (found !== undefined) return found;
+		}
+		return undefined;
+	}
+
+	/** The default bridge and its like register no names. */
+	#named(): readonly Endpoint[] {
+		return this.#endpoints().filter(({ network }) => !network.about.predefined);
+	}
+}
+
+function namesOn({ network }: Endpoint, name: string): readonly Ip4[] | undefined {
+	const having = network.endpoints.filter(
+		(each) => each.sandbox !== null && each.dnsNames.some((own) => own.toLowerCase() === name),
+	);
+	if (having.length === 0) return undefined;
+	return having.flatMap(({ address }) => (address === undefined ? [] : [address.address]));
+}
