@@ -1,0 +1,290 @@
+/**
+ * What managers keep of a cluster: plain data, as it is replicated and sent to nodes as JSON (swarmkit api/objects.proto,
+ * specs.proto). Ids are 25 digits and small letters. Instants are RFC 3339 texts, durations nanoseconds.
+ */
+
+/** Stands in every object. */
+export interface Meta {
+	/** The index of the write that made it what it is. */
+	readonly version: number;
+	readonly createdAt: string;
+	readonly updatedAt: string;
+}
+
+export type NodeRole = "worker" | "manager";
+export type NodeState = "unknown" | "down" | "ready" | "disconnected";
+export type NodeAvailability = "active" | "pause" | "drain";
+
+/** What a node says of itself. */
+export interface NodeDescription {
+	readonly hostname: string;
+	readonly platform: { readonly architecture: string; readonly os: string };
+	readonly engineVersion: string;
+	readonly engineLabels: Readonly<Record<string, string>>;
+}
+
+/** An address on a network: a task's, or a node's for its load balancer there. */
+export interface NetworkAttachment {
+	readonly networkId: string;
+	/** `10.0.1.6/24`; empty until allocated. */
+	readonly addresses: readonly string[];
+	readonly aliases: readonly string[];
+	readonly driverOptions?: Readonly<Record<string, string>>;
+}
+
+export interface NodeObject {
+	readonly kind: "node";
+	readonly id: string;
+	readonly meta: Meta;
+	readonly spec: {
+		readonly role: NodeRole;
+		readonly availability: NodeAvailability;
+		readonly labels: Readonly<Record<string, string>>;
+	};
+	readonly description: NodeDescription | undefined;
+	readonly status: { readonly state: NodeState; readonly message: string; readonly addr: string };
+	/** Where the node's gossip is told to be found by others. */
+	readonly advertiseAddr: string;
+	readonly managerStatus:
+		| {
+				readonly raftId: number;
+				readonly addr: string;
+				readonly leader: boolean;
+				readonly reachability: "reachable" | "unreachable";
+		  }
+		| undefined;
+	/** Addresses of its load balancers, one per network it has tasks on; on ingress always. */
+	readonly attachments: readonly NetworkAttachment[];
+}
+
+/** One subnet of a network, as asked for or as allocated. */
+export interface NetworkIpamConfig {
+	readonly subnet: string;
+	readonly range?: string;
+	readonly gateway?: string;
+	readonly reserved?: Readonly<Record<string, string>>;
+}
+
+export interface NetworkSpec {
+	readonly name: string;
+	readonly labels: Readonly<Record<string, string>>;
+	readonly driver: string;
+	readonly options: Readonly<Record<string, string>>;
+	readonly internal: boolean;
+	readonly attachable: boolean;
+	readonly ingress: boolean;
+	readonly ipam: {
+		readonly options: Readonly<Record<string, string>> | null;
+		readonly configs: readonly NetworkIpamConfig[];
+	};
+}
+
+export interface NetworkObject {
+	readonly kind: "network";
+	readonly id: string;
+	readonly meta: Meta;
+	readonly spec: NetworkSpec;
+	/** Undefined until allocated. */
+	readonly allocated:
+		| {
+				/** Of the spec and of the driver's allocation: `com.docker.network.driver.overlay.vxlanid_list`. */
+				readonly options: Readonly<Record<string, string>>;
+				readonly configs: readonly Required<Pick<NetworkIpamConfig, "subnet" | "gateway">>[];
+		  }
+		| undefined;
+	/** The cluster's names for each node's own `bridge` and `host`: nothing is allocated. */
+	readonly predefined: boolean;
+}
+
+export type PortProtocol = "tcp" | "udp" | "sctp";
+
+export interface ServicePort {
+	readonly name: string;
+	readonly protocol: PortProtocol;
+	readonly targetPort: number;
+	/** 0 until allocated, when the cluster is to choose. */
+	readonly publishedPort: number;
+	readonly publishMode: "ingress" | "host";
+}
+
+export interface UpdateConfig {
+	/** Tasks replaced at once; 0 for all. */
+	readonly parallelism: number;
+	readonly delay: number;
+	readonly failureAction: "pause" | "continue" | "rollback";
+	/** How long after a replacement a failure counts as the update's. */
+	readonly monitor: number;
+	readonly maxFailureRatio: number;
+	readonly order: "stop-first" | "start-first";
+}
+
+export interface RestartPolicy {
+	readonly condition: "any" | "on-failure" | "none";
+	readonly delay: number;
+	/** 0 for no limit. */
+	readonly maxAttempts: number;
+	readonly window: number;
+}
+
+/** What a container of a task is made of. */
+export interface ContainerSpec {
+	readonly image: string;
+	readonly args: readonly string[];
+	readonly hostname?: string;
+	readonly labels: Readonly<Record<string, string>>;
+	readonly hosts?: readonly string[];
+	readonly dns?: readonly string[];
+	readonly dnsSearch?: readonly string[];
+	readonly dnsOptions?: readonly string[];
+	readonly sysctls?: Readonly<Record<string, number>>;
+	readonly stopGracePeriod: number;
+	/** Seconds between `HEALTHCHECK`s and so on; none unless the service's program has one. */
+	readonly healthcheck?: {
+		readonly interval: number;
+		readonly timeout: number;
+		readonly retries: number;
+		readonly startPeriod: number;
+	};
+}
+
+export interface TaskSpec {
+	/** A service's container, or a standalone container's place on an attachable network. */
+	readonly runtime: "container" | "attachment";
+	readonly container: ContainerSpec;
+	/** Of an attachment: the standalone container. */
+	readonly attachmentContainerId?: string;
+	readonly networks: readonly {
+		readonly target: string;
+		readonly aliases: readonly string[];
+		readonly addresses?: readonly string[];
+		readonly driverOptions?: Readonly<Record<string, string>>;
+	}[];
+	readonly placement: {
+		readonly constraints: readonly string[];
+		readonly preferences: readonly { readonly spread: string }[];
+		readonly maxReplicas: number;
+	};
+	readonly restart: RestartPolicy;
+	readonly forceUpdate: number;
+}
+
+export type ServiceMode =
+	{ readonly kind: "replicated"; readonly replicas: number } | { readonly kind: "global" };
+
+export interface ServiceSpec {
+	readonly name: string;
+	readonly labels: Readonly<Record<string, string>>;
+	readonly task: TaskSpec;
+	readonly mode: ServiceMode;
+	readonly update: UpdateConfig;
+	readonly rollback: UpdateConfig;
+	readonly endpoint: { readonly mode: "vip" | "dnsrr"; readonly ports: readonly ServicePort[] };
+}
+
+export interface UpdateStatus {
+	readonly state:
+		"updating" | "paused" | "completed" | "rollback_started" | "rollback_paused" | "rollback_completed";
+	readonly startedAt: string;
+	readonly completedAt?: string;
+	readonly message: string;
+}
+
+export interface ServiceObject {
+	readonly kind: "service";
+	readonly id: string;
+	readonly meta: Meta;
+	readonly spec: ServiceSpec;
+	/** The version of the write that changed the spec last: tasks of an older one are to be replaced. */
+	readonly specVersion: number;
+	readonly previousSpec: ServiceSpec | undefined;
+	readonly previousSpecVersion: number | undefined;
+	/** Undefined until allocated. */
+	readonly endpoint:
+		| {
+				readonly mode: "vip" | "dnsrr";
+				readonly ports: readonly ServicePort[];
+				readonly virtualIps: readonly { readonly networkId: string; readonly addr: string }[];
+		  }
+		| undefined;
+	readonly updateStatus: UpdateStatus | undefined;
+}
+
+/** In the order in which a task goes through them. */
+export const TASK_STATES = [
+	"new",
+	"pending",
+	"assigned",
+	"accepted",
+	"preparing",
+	"ready",
+	"starting",
+	"running",
+	"complete",
+	"shutdown",
+	"failed",
+	"rejected",
+	"remove",
+	"orphaned",
+] as const;
+
+export type TaskState = (typeof TASK_STATES)[number];
+
+export interface TaskStatus {
+	readonly state: TaskState;
+	readonly timestamp: string;
+	readonly message: string;
+	readonly err: string;
+	readonly containerId?: string;
+	readonly exitCode?: number;
+	/** Ports of mode host, as the node has published them. */
+	readonly ports?: readonly ServicePort[];
+}
+
+export interface TaskObject {
+	readonly kind: "task";
+	readonly id: string;
+	readonly meta: Meta;
+	/** "" for a network attachment. */
+	readonly serviceId: string;
+	readonly serviceName: string;
+	/** From 1; 0 for tasks of global services and attachments. */
+	readonly slot: number;
+	/** "" until scheduled. */
+	readonly nodeId: string;
+	readonly spec: TaskSpec;
+	readonly specVersion: number | undefined;
+	readonly status: TaskStatus;
+	readonly desiredState: TaskState;
+	readonly networks: readonly NetworkAttachment[];
+	/** The service's endpoint when the task was made. */
+	readonly endpoint: ServiceObject["endpoint"];
+}
+
+/** A key of the gossip's or the encrypted networks', as managers make and tell them. */
+export interface EncryptionKey {
+	readonly subsystem: "networking:gossip" | "networking:ipsec";
+	/** 16 octets, hexadecimal. */
+	readonly key: string;
+	/** Its age in Lamport time; the low 32 bits are the tag that ESP's SPIs are made of. */
+	readonly lamportTime: number;
+}
+
+export interface ClusterObject {
+	readonly kind: "cluster";
+	readonly id: string;
+	readonly meta: Meta;
+	readonly tokens: { readonly worker: string; readonly manager: string };
+	/** SHA-256 of the root certificate, as it stands in the tokens: base 36. */
+	readonly rootDigest: string;
+	readonly defaultAddressPool: readonly string[];
+	readonly subnetSize: number;
+	readonly dataPathPort: number;
+	readonly dispatcherHeartbeat: number;
+	readonly taskHistoryLimit: number;
+	readonly keys: readonly EncryptionKey[];
+	readonly keyLamportTime: number;
+}
+
+export type StoreObject = NodeObject | NetworkObject | ServiceObject | TaskObject | ClusterObject;
+export type ObjectKind = StoreObject["kind"];
+export type ObjectOf<K extends ObjectKind> = Extract<StoreObject, { readonly kind: K }>;
