@@ -100,6 +100,7 @@ export class Host implements Machine<Netns> {
 			else device.delete();
 		}
 		ns.loopback.down();
+		ns.purge();
 		this.#namespaces.delete(name);
 		this.#forget(ns);
 	}

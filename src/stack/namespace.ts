@@ -195,6 +195,22 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 			conf.ignore_routes_with_linkdown !== 0 || this.confAll.ignore_routes_with_linkdown !== 0;
 	}
 
+	/**
+	 * The programs in it end, as when a container is stopped: the kernel closes their sockets, and what TCP still has to say
+	 * is said while there are devices to say it by.
+	 */
+	endPrograms(): void {
+		this.#tcp?.closeAll();
+		this.#udpPorts?.closeAll();
+		for (const sockets of [this.#pings, this.#raws, this.#packets]) sockets?.closeAll();
+	}
+
+	/** It is no more, as when its machine loses power: sockets and connections go without a word. */
+	purge(): void {
+		this.#tcp?.purge();
+		this.endPrograms();
+	}
+
 	// ── devices ───────────────────────────────────────────────────────────────────────────────────
 
 	/** All devices, in the order of their interface numbers (`ip link`). */

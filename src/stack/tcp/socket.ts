@@ -336,6 +336,15 @@ export class TcpSocket implements IpSocket {
 		this.#apply(this.#tcb.effects);
 	}
 
+	/** It goes without a word: its namespace is no more. A program that still has it is told ECONNABORTED. */
+	vanish(): void {
+		if (this.#closed) return;
+		this.#forget();
+		this.onClose?.(
+			new NetError("ECONNABORTED", "Software caused connection abort", { context: this.#context }),
+		);
+	}
+
 	/** Nothing is left: timers, memory, its place in the table. */
 	#forget(): void {
 		if (this.#closed) return;
