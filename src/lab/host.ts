@@ -120,6 +120,19 @@ export class Host implements Machine<Netns> {
 		return (this.#docker = new Docker<Netns>(this, options));
 	}
 
+	/**
+	 * Pauses the machine, as a virtual machine is: its timers stand still, what comes to its cards is lost
+	 * (`machine-paused`), nothing is said. What others call meanwhile in its namespaces still happens.
+	 */
+	pause(): void {
+		this.kernel.power.pause();
+	}
+
+	/** It goes on: timers that came due meanwhile fire at once. */
+	resume(): void {
+		this.kernel.power.resume(this.kernel.world.scheduler);
+	}
+
 	/** Chance of the machine's programs. */
 	get rng(): Rng {
 		return this.kernel.rng.fork("docker");

@@ -41,6 +41,7 @@ export class Nic extends Device implements Plug {
 	deliver(frame: Frame): void {
 		if (this.world.partitions.length > 0 && this.world.isCut(frame.origin, this.number))
 			return this.dropIn(frame, "partition");
+		if (this.owner.paused) return this.dropIn(frame, "machine-paused");
 		if (this.promiscuous) return this.receive(frame);
 		const group = (ethernet.dstHigh(frame.view, frame.start) & 0x0100) !== 0;
 		if (group ? !this.#listens(frame) : !this.#accepts(frame)) {

@@ -174,6 +174,10 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		return (this.#protocols ??= new Map<number, ProtocolHandler>());
 	}
 
+	get paused(): boolean {
+		return !this.kernel.power.on;
+	}
+
 	/** What all devices of the lab share. */
 	get world(): World {
 		return this.kernel.world;

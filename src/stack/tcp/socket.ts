@@ -320,6 +320,7 @@ export class TcpSocket implements IpSocket {
 			this.#fired(index);
 		}));
 		if (timer.pending && timer.due <= due) return;
+		timer.power = kernel.power;
 		scheduler.atTick(due, timer);
 	}
 
