@@ -209,10 +209,20 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		for (const sockets of [this.#pings, this.#raws, this.#packets]) sockets?.closeAll();
 	}
 
-	/** It is no more, as when its machine loses power: sockets and connections go without a word. */
+	/**
+	 * It is no more, as when its machine loses power: sockets and connections go without a word, and with them what its stack
+	 * was told and has learned: rules, flows, servers, neighbours. Devices, addresses and routes are others' to take away.
+	 */
 	purge(): void {
 		this.#tcp?.purge();
 		this.endPrograms();
+		this.filtering?.clear();
+		this.#ipvs?.flush();
+		this.rules = null;
+		this.ipsec = null;
+		this.ipv4.pathMtus.flush();
+		this.ipv4.redirects?.flush();
+		for (const { neighbours } of this.#inDevices.values()) neighbours?.clear();
 	}
 
 	// ── devices ───────────────────────────────────────────────────────────────────────────────────
