@@ -1,6 +1,6 @@
 import { formatIp4, type Ip4, type Prefix4 } from "../addr/index.ts";
 import type { Device } from "../link/index.ts";
-import type { PortMapping } from "./driver.ts";
+import type { JoinInfo, PortMapping } from "./driver.ts";
 import type { AddressPool } from "./ipam/index.ts";
 import type { Network } from "./network.ts";
 import type { Sandbox } from "./sandbox.ts";
@@ -15,13 +15,21 @@ export class Endpoint {
 	readonly pool: AddressPool | undefined;
 	/** Names that others of the network may use: container, aliases, short id (`DNSNames`). */
 	readonly dnsNames: readonly string[];
+	/** A node's load balancer on the network. */
+	readonly loadBalancer: boolean;
 	/** The driver's gateway, once joined. */
 	gateway: Ip4 | undefined;
 	sandbox: Sandbox | null = null;
+	/** What the driver said when it joined, while it is in a sandbox. */
+	joinInfo: JoinInfo | undefined;
 	/** The device in the sandbox. */
 	device: Device | null = null;
 	macAddress = "";
-	/** Published now. */
+	/** What other nodes were told of it. */
+	readonly published: { readonly table: string; readonly key: string }[] = [];
+	/** Listeners heard that it joined. */
+	announced = false;
+	/** Published ports. */
 	mappings: readonly PortMapping[] = [];
 
 	constructor(
@@ -31,6 +39,7 @@ export class Endpoint {
 		pool: AddressPool | undefined,
 		ip: Ip4 | undefined,
 		dnsNames: readonly string[],
+		loadBalancer = false,
 	) {
 		this.id = id;
 		this.name = name;
@@ -39,6 +48,7 @@ export class Endpoint {
 		this.address =
 			pool === undefined || ip === undefined ? undefined : { address: ip, length: pool.subnet.length };
 		this.dnsNames = dnsNames;
+		this.loadBalancer = loadBalancer;
 	}
 
 	/** `172.17.0.2`, or "". */
