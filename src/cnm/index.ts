@@ -13,7 +13,7 @@ export {
 	DockerContainers,
 	DockerNetworks,
 } from "./docker.ts";
-export { DockerError } from "./docker-error.ts";
+export { cliRefuses, DockerError } from "./docker-error.ts";
 export type {
 	DriverOptions,
 	EndpointInfo,
@@ -27,9 +27,11 @@ export type {
 } from "./driver.ts";
 export type { PortProxy, ProxyRequest, StartProxy } from "./drivers/bridge/index.ts";
 export { Endpoint } from "./endpoint.ts";
-export { type AddressPool, type AddressPoolOptions, Ipam } from "./ipam/index.ts";
+export { AddressPool, type AddressPoolOptions, Ipam, overlap } from "./ipam/index.ts";
+export { ipamConfigs } from "./ipam-config.ts";
 export type { Machine } from "./machine.ts";
 export { type IpamConfig, Network } from "./network.ts";
 export type { NetworkContainerJson, NetworkCreateOptions, NetworkJson, NetworkLine } from "./networks.ts";
 export type { HostPort, PortSpec } from "./publish.ts";
 export { Sandbox } from "./sandbox.ts";
+export { timestamp } from "./timestamp.ts";
