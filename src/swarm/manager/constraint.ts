@@ -68,7 +68,10 @@ function attribute(key: string, node: NodeObject): string | undefined {
 		case "node.platform.arch":
 			return description?.platform.architecture ?? "";
 		default:
-			return label(key, "node.labels.", node.spec.labels) ?? label(key, "engine.labels.", description?.engineLabels);
+			return (
+				label(key, "node.labels.", node.spec.labels) ??
+				label(key, "engine.labels.", description?.engineLabels)
+			);
 	}
 }
 

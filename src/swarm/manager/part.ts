@@ -1,3 +1,4 @@
+import { NetError } from "../../errors.ts";
 import type { Rng } from "../../sim/index.ts";
 import type { ClusterObject, StoreObject, TaskState, TaskStatus } from "../objects.ts";
 import { TASK_STATES } from "../objects.ts";
@@ -20,25 +21,14 @@ export interface Context {
 /** The cluster's object, of which there is one. */
 export const clusterOf = (store: Store): ClusterObject | undefined => store.all("cluster")[0];
 
-/**
- * A part of the leader's logic: it is told what changed, remembers what is to be looked at, and asks for a turn. In its
- * turn it has a transaction of its own.
- */
-export abstract class Part {
+/** Writes to the store for a leader, as long as it is one. */
+export abstract class Writer {
 	protected readonly context: Context;
-	#turn = false;
 	#stopped = false;
 
 	constructor(context: Context) {
 		this.context = context;
 	}
-
-	/** Looks at all there is, as a new leader does. */
-	abstract start(): void;
-	/** What a transaction changed. Writes nothing: it asks for a turn. */
-	abstract changed(events: readonly StoreEvent[]): void;
-	/** One turn's reads and writes. */
-	protected abstract work(tx: Transaction): void;
 
 	/** Nothing is done any more. */
 	stop(): void {
@@ -49,23 +39,15 @@ export abstract class Part {
 		return this.#stopped;
 	}
 
-	/** Asks for a turn, if none is asked for. */
-	protected turn(): void {
-		if (this.#turn) return;
-		this.#turn = true;
-		this.transact((tx) => {
-			this.#turn = false;
-			this.work(tx);
-		});
-	}
-
-	/** A transaction that is skipped when the part was stopped meanwhile; `done` when it is agreed upon. */
+	/** A transaction that is skipped when this was stopped meanwhile; `done` when it is agreed upon. */
 	protected transact(work: (tx: Transaction) => void, done: () => void = () => undefined): void {
 		this.context.store.update(
 			(tx) => {
 				if (!this.#stopped) work(tx);
 			},
 			(error) => {
+				// Writes that are not agreed upon are the cluster's affair; anything else is a mistake of ours.
+				if (error !== undefined && !(error instanceof NetError)) throw error as Error;
 				if (this.#stopped) return;
 				if (error === undefined) done();
 				else this.context.failed(error);
@@ -89,6 +71,35 @@ export abstract class Part {
 	/** A task's new state; what the node said of it before stays. */
 	protected status(previous: TaskStatus, state: TaskState, message: string, err = ""): TaskStatus {
 		return { ...previous, state, message, err, timestamp: this.now() };
+	}
+}
+
+/** A part of the leader's logic. */
+export abstract class Part extends Writer {
+	/** Looks at all there is, as a new leader does. */
+	abstract start(): void;
+	/** What a transaction changed. Writes nothing itself. */
+	abstract changed(events: readonly StoreEvent[]): void;
+}
+
+/**
+ * A part that remembers what is to be looked at, and asks for a turn: a transaction of its own, with all that changed until
+ * then.
+ */
+export abstract class TurningPart extends Part {
+	#asked = false;
+
+	/** One turn's reads and writes. */
+	protected abstract work(tx: Transaction): void;
+
+	/** Asks for a turn, if none is asked for. */
+	protected turn(): void {
+		if (this.#asked) return;
+		this.#asked = true;
+		this.transact((tx) => {
+			this.#asked = false;
+			this.work(tx);
+		});
 	}
 }
 

@@ -45,7 +45,8 @@ export class Tables implements Reader {
 		const previous = map.get(object.id);
 		map.set(object.id, object);
 		if (object.kind !== "task") return;
-		if (previous?.kind === "task" && previous.nodeId !== object.nodeId) drop(this.#onNode, previous.nodeId, object.id);
+		if (previous?.kind === "task" && previous.nodeId !== object.nodeId)
+			drop(this.#onNode, previous.nodeId, object.id);
 		put(this.#ofService, object.serviceId, object);
 		put(this.#onNode, object.nodeId, object);
 	}
