@@ -13,7 +13,7 @@ export type { ManagedEndpoint } from "./containers.ts";
 export { type AgentOptions, type ClusterKey, Controller, type NewSandboxOptions } from "./controller.ts";
 export { type ContainerLine, type DaemonOptions, Docker, DockerContainers } from "./docker.ts";
 export { DockerNetworks } from "./docker-networks.ts";
-export { DockerError } from "./docker-error.ts";
+export { cliRefuses, DockerError } from "./docker-error.ts";
 export type {
 	ClusterNode,
 	DriverKey,
@@ -30,7 +30,8 @@ export type {
 } from "./driver.ts";
 export type { PortProxy, ProxyRequest, StartProxy } from "./drivers/bridge/index.ts";
 export { Endpoint } from "./endpoint.ts";
-export { type AddressPool, type AddressPoolOptions, Ipam } from "./ipam/index.ts";
+export { AddressPool, type AddressPoolOptions, Ipam, overlap } from "./ipam/index.ts";
+export { ipamConfigs } from "./ipam-config.ts";
 export type { Machine } from "./machine.ts";
 export { type IpamConfig, Network, type NetworkListener } from "./network.ts";
 export type {
@@ -44,3 +45,4 @@ export type { NetworkPeer, NetworkTables, TableChange, TableEntry } from "./netw
 export type { NetworkCreateOptions } from "./networks.ts";
 export type { HostPort, PortSpec } from "./publish.ts";
 export { Sandbox } from "./sandbox.ts";
+export { timestamp } from "./timestamp.ts";

@@ -1,3 +1,5 @@
 export type { Executor, TaskController, TaskExit } from "./executor.ts";
 export type * from "./objects.ts";
-export { Store, type StoreAction, type StoreEvent, type Proposer, type Transaction } from "./store/store.ts";
+export { type Proposer, Store, type StoreEvent } from "./store/store.ts";
+export type { Reader } from "./store/tables.ts";
+export type { StoreAction, Transaction } from "./store/transaction.ts";

@@ -162,7 +162,10 @@ export interface TaskSpec {
 	readonly placement: {
 		readonly constraints: readonly string[];
 		readonly preferences: readonly { readonly spread: string }[];
+		/** Tasks of the service on one node at most; 0 for no limit. */
 		readonly maxReplicas: number;
+		/** What the image was built for; anything unless said. */
+		readonly platforms?: readonly { readonly architecture: string; readonly os: string }[];
 	};
 	readonly restart: RestartPolicy;
 	readonly forceUpdate: number;
@@ -171,6 +174,22 @@ export interface TaskSpec {
 export type ServiceMode =
 	{ readonly kind: "replicated"; readonly replicas: number } | { readonly kind: "global" };
 
+/** How a service is reached. */
+export interface EndpointSpec {
+	readonly mode: "vip" | "dnsrr";
+	readonly ports: readonly ServicePort[];
+}
+
+/** How a service is reached, as allocated. */
+export interface ServiceEndpoint {
+	/** What it was allocated for. */
+	readonly spec: EndpointSpec;
+	readonly mode: "vip" | "dnsrr";
+	readonly ports: readonly ServicePort[];
+	/** `10.0.0.5/24`, ingress first. */
+	readonly virtualIps: readonly { readonly networkId: string; readonly addr: string }[];
+}
+
 export interface ServiceSpec {
 	readonly name: string;
 	readonly labels: Readonly<Record<string, string>>;
@@ -178,7 +197,7 @@ export interface ServiceSpec {
 	readonly mode: ServiceMode;
 	readonly update: UpdateConfig;
 	readonly rollback: UpdateConfig;
-	readonly endpoint: { readonly mode: "vip" | "dnsrr"; readonly ports: readonly ServicePort[] };
+	readonly endpoint: EndpointSpec;
 }
 
 export interface UpdateStatus {
@@ -198,14 +217,8 @@ export interface ServiceObject {
 	readonly specVersion: number;
 	readonly previousSpec: ServiceSpec | undefined;
 	readonly previousSpecVersion: number | undefined;
-	/** Undefined until allocated. */
-	readonly endpoint:
-		| {
-				readonly mode: "vip" | "dnsrr";
-				readonly ports: readonly ServicePort[];
-				readonly virtualIps: readonly { readonly networkId: string; readonly addr: string }[];
-		  }
-		| undefined;
+	/** Undefined until allocated, and for a service that has no networks and no ports. */
+	readonly endpoint: ServiceEndpoint | undefined;
 	readonly updateStatus: UpdateStatus | undefined;
 }
 
@@ -256,8 +269,8 @@ export interface TaskObject {
 	readonly status: TaskStatus;
 	readonly desiredState: TaskState;
 	readonly networks: readonly NetworkAttachment[];
-	/** The service's endpoint when the task was made. */
-	readonly endpoint: ServiceObject["endpoint"];
+	/** The service's endpoint when the task got its addresses. */
+	readonly endpoint: ServiceEndpoint | undefined;
 }
 
 /** A key of the gossip's or the encrypted networks', as managers make and tell them. */
