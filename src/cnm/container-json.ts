@@ -1,5 +1,6 @@
 import { formatIp4 } from "../addr/index.ts";
 import type { Attachment, AttachmentRequest, Container, ContainerStatus } from "./container.ts";
+import type { HealthStatus } from "./health.ts";
 import { shortId } from "./ids.ts";
 import { type HostPort, hostPort } from "./publish.ts";
 
@@ -47,7 +48,12 @@ export interface NetworkSettingsJson {
 export interface ContainerJson {
 	readonly Id: string;
 	readonly Created: string;
-	readonly State: { readonly Status: ContainerStatus; readonly Running: boolean };
+	readonly State: {
+		readonly Status: ContainerStatus;
+		readonly Running: boolean;
+		readonly ExitCode: number;
+		readonly Health?: { readonly Status: HealthStatus; readonly FailingStreak: number };
+	};
 	readonly Name: string;
 	readonly HostConfig: {
 		readonly NetworkMode: string;
@@ -76,7 +82,14 @@ export function containerJson(container: Container): ContainerJson {
 	return {
 		Id: container.id,
 		Created: container.created,
-		State: { Status: container.status, Running: container.running },
+		State: {
+			Status: container.status,
+			Running: container.running,
+			ExitCode: container.exitCode,
+			...(container.monitor === undefined
+				? {}
+				: { Health: { Status: container.monitor.status, FailingStreak: container.monitor.failing } }),
+		},
 		Name: `/${container.name}`,
 		HostConfig: {
 			NetworkMode: container.networkMode,

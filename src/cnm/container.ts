@@ -14,6 +14,7 @@ import { conflict } from "./docker-error.ts";
 import type { EmbeddedDns } from "./dns/embedded-dns.ts";
 import type { DriverOptions } from "./driver.ts";
 import type { Endpoint } from "./endpoint.ts";
+import type { HealthMonitor, HealthOptions, HealthStatus } from "./health.ts";
 import { shortId } from "./ids.ts";
 import type { Network } from "./network.ts";
 import { Progress } from "./progress.ts";
@@ -24,7 +25,7 @@ import type { Sandbox } from "./sandbox.ts";
 export interface RunOptions {
 	/** Drawn unless said: two words. */
 	readonly name?: string;
-	/** Shown by inspect; nothing is run of it. */
+	/** What runs in it: the program that `images` has of that name; nothing when it has none. */
 	readonly image?: string;
 	/** A network's name or id, `bridge` unless said; `host`, `none`, `container:NAME`. */
 	readonly network?: string | Network;
@@ -52,6 +53,8 @@ export interface RunOptions {
 	/** Set in the container's namespace: `{ "net.ipv4.ip_forward": 0 }`. */
 	readonly sysctls?: Readonly<Record<string, number>>;
 	readonly labels?: Readonly<Record<string, string>>;
+	/** It is asked how it is (`container.probe`); never unless said. */
+	readonly healthcheck?: HealthOptions;
 }
 
 /** What `docker network connect` takes. */
@@ -114,6 +117,17 @@ export class Container<N extends IpNamespace = IpNamespace> {
 	sandbox: Sandbox | undefined;
 	/** Its name server, on networks that have names. */
 	dns: EmbeddedDns | undefined;
+	/** `State.ExitCode`: 0 while it runs. */
+	exitCode = 0;
+	/**
+	 * What a health check asks: whether the container is well; its program sets it. One that nobody set says yes.
+	 */
+	probe: () => boolean = () => true;
+	/** Asks it, while it runs and was run with a health check. */
+	monitor: HealthMonitor | undefined;
+	readonly #exitListeners = new Set<(code: number) => void>();
+	readonly #healthListeners = new Set<(status: HealthStatus) => void>();
+	#end: ((code: number) => void) | undefined;
 	readonly #clock: Driver;
 	#netns: N | undefined;
 	#progress: Progress<Container<N>> | undefined;
@@ -207,9 +221,42 @@ export class Container<N extends IpNamespace = IpNamespace> {
 		this.end(error);
 	}
 
-	/** The engine starts and stops it. */
-	runIn(ns: N | undefined): void {
+	/** The engine starts and stops it; `end` is what its program ends it by. */
+	runIn(ns: N | undefined, end?: (code: number) => void): void {
 		this.#netns = ns;
+		this.#end = end;
+	}
+
+	/** Its program ends by itself: the container has exited with this code. Nothing when it does not run. */
+	exit(code = 0): void {
+		this.#end?.(code);
+	}
+
+	/** Calls back whenever it stops running, by itself or not; returns what ends it. */
+	onExit(listener: (code: number) => void): () => void {
+		this.#exitListeners.add(listener);
+		return () => this.#exitListeners.delete(listener);
+	}
+
+	/** Calls back when a health check finds it in another state; returns what ends it. */
+	onHealth(listener: (status: HealthStatus) => void): () => void {
+		this.#healthListeners.add(listener);
+		return () => this.#healthListeners.delete(listener);
+	}
+
+	/** `State.Health.Status`; undefined without a health check, or while it does not run. */
+	get health(): HealthStatus | undefined {
+		return this.monitor?.status;
+	}
+
+	/** The engine says that it has stopped. */
+	exited(): void {
+		for (const listener of [...this.#exitListeners]) listener(this.exitCode);
+	}
+
+	/** The engine says how it is. */
+	healthChanged(status: HealthStatus): void {
+		for (const listener of [...this.#healthListeners]) listener(status);
 	}
 
 	/** Its address on its first network, or on the one of a name; "" for none, or while it does not run. */

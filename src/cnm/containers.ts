@@ -16,11 +16,13 @@ import { bindings, checkAttachment, checkMode, modeOf, readIp, setSysctls } from
 import { drawName } from "./container-names.ts";
 import { type DnsDefaults, Naming } from "./dns/naming.ts";
 import { cliRefuses, conflict, failed, forbidden, invalid, notFound } from "./docker-error.ts";
+import { HealthMonitor } from "./health.ts";
 import type { Ids } from "./ids.ts";
 import type { Machine } from "./machine.ts";
 import type { ManagedNetworks } from "./managed-networks.ts";
 import type { Network } from "./network.ts";
 import type { NetworkStore } from "./networks.ts";
+import type { Program } from "./program.ts";
 import { portSpecs } from "./publish.ts";
 import { Sandbox } from "./sandbox.ts";
 import { undoing } from "./undo.ts";
@@ -50,6 +52,8 @@ export interface ContainerStoreOptions<N extends IpNamespace> {
 	/** RFC 3339. */
 	readonly now: () => string;
 	readonly dns: DnsDefaults;
+	/** What runs in containers, by image. */
+	readonly images: ReadonlyMap<string, Program<N>>;
 }
 
 /** The containers of one engine. */
@@ -61,9 +65,11 @@ export class ContainerStore<N extends IpNamespace> {
 	readonly #now: () => string;
 	readonly #naming: Naming<N>;
 	readonly #attacher: ClusterAttacher;
+	readonly #images: ReadonlyMap<string, Program<N>>;
 	readonly #containers = new Map<string, Container<N>>();
 
-	constructor({ machine, networks, managed, ids, now, dns }: ContainerStoreOptions<N>) {
+	constructor({ machine, networks, managed, ids, now, dns, images }: ContainerStoreOptions<N>) {
+		this.#images = images;
 		this.#machine = machine;
 		this.#networks = networks;
 		this.#managed = managed;
@@ -236,8 +242,10 @@ export class ContainerStore<N extends IpNamespace> {
 	#run(container: Container<N>, places: readonly ClusterAttachment[]): void {
 		const { networkMode } = container;
 		if (networkMode.startsWith("container:")) {
-			container.runIn(this.#peer(container, networkMode.slice("container:".length)).netns);
-			container.status = "running";
+			container.runIn(this.#peer(container, networkMode.slice("container:".length)).netns, (code) => {
+				this.stop(container, code);
+			});
+			this.#begin(container);
 			return;
 		}
 		undoing((undo) => {
@@ -266,7 +274,9 @@ export class ContainerStore<N extends IpNamespace> {
 				ports: bindings(container),
 				gateway: this.#networks.gateway,
 			});
-			container.runIn(ns);
+			container.runIn(ns, (code) => {
+				this.stop(container, code);
+			});
 			undo(() => {
 				container.sandbox = undefined;
 				container.runIn(undefined);
@@ -280,8 +290,34 @@ export class ContainerStore<N extends IpNamespace> {
 			});
 			container.sandbox.joinAll(made);
 			this.#naming.follow(container);
-			container.status = "running";
+			undo(() => {
+				this.#naming.end(container);
+			});
+			this.#begin(container);
 		});
+	}
+
+	/** Its program runs, and is asked how it is. */
+	#begin(container: Container<N>): void {
+		const { image = "", healthcheck } = container.options;
+		container.status = "running";
+		container.exitCode = 0;
+		try {
+			this.#images.get(image)?.(container);
+		} catch (error) {
+			container.status = "created";
+			throw error;
+		}
+		if (healthcheck === undefined || !container.running) return;
+		const { kernel } = this.#machine.netns;
+		container.monitor = new HealthMonitor(
+			kernel,
+			healthcheck,
+			() => container.probe(),
+			(status) => {
+				container.healthChanged(status);
+			},
+		);
 	}
 
 	/** The cluster's network comes to this node, and the place on it becomes an attachment. Throws `DockerError`, nothing changed. */
@@ -334,10 +370,12 @@ export class ContainerStore<N extends IpNamespace> {
 		each.endpoint = undefined;
 	}
 
-	/** `docker stop`: addresses and ports are free again; nothing for one that does not run. */
-	stop(container: Container<N>): void {
+	/** `docker stop`, or its program ended with a code: addresses and ports are free again; nothing for one that does not run. */
+	stop(container: Container<N>, exitCode = 0): void {
 		container.cancel(conflict(MESSAGES.dying));
 		if (!container.running) return;
+		container.monitor?.stop();
+		container.monitor = undefined;
 		this.#naming.end(container);
 		if (container.sandbox?.own === true) container.netns.endPrograms();
 		container.sandbox?.clear();
@@ -349,6 +387,8 @@ export class ContainerStore<N extends IpNamespace> {
 		container.sandbox = undefined;
 		container.runIn(undefined);
 		container.status = "exited";
+		container.exitCode = exitCode;
+		container.exited();
 	}
 
 	#giveBack(container: Container<N>, each: Attachment): void {

@@ -23,10 +23,11 @@ import type { Machine } from "./machine.ts";
 import { DockerNetworks } from "./docker-networks.ts";
 import { ManagedNetworks } from "./managed-networks.ts";
 import { type NetworkCreateOptions, NetworkStore } from "./networks.ts";
+import type { Program } from "./program.ts";
 import { timestamp } from "./timestamp.ts";
 
 /** `daemon.json`, as far as networks are concerned. */
-export interface DaemonOptions extends DnsDefaults {
+export interface DaemonOptions<N extends IpNamespace = IpNamespace> extends DnsDefaults {
 	/** `userland-proxy`; true unless said. Without it bridge ports are in hairpin mode. */
 	readonly userlandProxy?: boolean;
 	/** `default-address-pools`. */
@@ -43,6 +44,8 @@ export interface DaemonOptions extends DnsDefaults {
 	readonly ip?: Ip4 | string;
 	/** Drivers beside those that Docker brings. */
 	readonly drivers?: readonly NetworkDriver[];
+	/** What runs in containers, by image: containers of others run nothing. Looked at when one starts. */
+	readonly images?: ReadonlyMap<string, Program<N>>;
 	/** What answers at a published port on the host itself; nothing unless said. */
 	readonly portProxy?: StartProxy;
 }
@@ -77,7 +80,7 @@ export class Docker<N extends IpNamespace = IpNamespace> {
 	readonly controller: Controller<N>;
 	readonly #containers: ContainerStore<N>;
 
-	constructor(machine: Machine<N>, options: DaemonOptions = {}) {
+	constructor(machine: Machine<N>, options: DaemonOptions<N> = {}) {
 		const { netns, rng } = machine;
 		const ids = new Ids(rng);
 		const userlandProxy = options.userlandProxy ?? true;
@@ -110,7 +113,15 @@ export class Docker<N extends IpNamespace = IpNamespace> {
 		store.predefine("host", { driver: "host" });
 		store.predefine("bridge", docker0(options));
 		const managed = new ManagedNetworks(store);
-		const containers = new ContainerStore<N>({ machine, networks: store, managed, ids, now, dns: options });
+		const containers = new ContainerStore<N>({
+			machine,
+			networks: store,
+			managed,
+			ids,
+			now,
+			dns: options,
+			images: options.images ?? new Map<string, Program<N>>(),
+		});
 		this.#containers = containers;
 		this.controller = new Controller({ machine, networks: store, managed, containers, drivers, ids });
 		this.networks = new DockerNetworks(store, this.controller, containers);
@@ -179,7 +190,9 @@ export class Docker<N extends IpNamespace = IpNamespace> {
 }
 
 /** docker0's network. */
-function docker0(options: DaemonOptions): NetworkCreateOptions & { readonly hideGateway: boolean } {
+function docker0(
+	options: Pick<DaemonOptions, "bip" | "fixedCidr" | "icc" | "ip" | "mtu">,
+): NetworkCreateOptions & { readonly hideGateway: boolean } {
 	const { bip, fixedCidr } = options;
 	const ip = options.ip === undefined ? "0.0.0.0" : toIpText(options.ip);
 	const address = bip === undefined ? undefined : toPrefix4(bip, "bip");

@@ -43,6 +43,8 @@ export type {
 } from "./network-json.ts";
 export type { NetworkPeer, NetworkTables, TableChange, TableEntry } from "./network-tables.ts";
 export type { NetworkCreateOptions } from "./networks.ts";
+export { HealthMonitor, type HealthOptions, type HealthStatus } from "./health.ts";
+export type { Program } from "./program.ts";
 export type { HostPort, PortSpec } from "./publish.ts";
 export { Sandbox } from "./sandbox.ts";
 export { timestamp } from "./timestamp.ts";

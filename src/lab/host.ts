@@ -1,5 +1,5 @@
 import type { Ip4, Mac, Prefix4 } from "../addr/index.ts";
-import { type DaemonOptions, Docker, type Machine } from "../cnm/index.ts";
+import { type DaemonOptions, Docker, type Machine, type Program } from "../cnm/index.ts";
 import { NetError } from "../errors.ts";
 import type { Nic, PhysicalSwitch, SwitchPort, SwitchPortOptions } from "../link/index.ts";
 import type { Duration, Rng } from "../sim/index.ts";
@@ -29,7 +29,16 @@ export interface HostOptions {
 	/** How long it has been up when the lab begins; drawn unless said. Its timers follow its ticks. */
 	readonly uptime?: Duration;
 	/** A Docker engine runs on it from the beginning, with these options. */
-	readonly docker?: DaemonOptions;
+	readonly docker?: DaemonOptions<Netns>;
+}
+
+/** What a machine needs of its lab. */
+export interface HostLab {
+	/** A namespace of the machine's is there, or gone. */
+	readonly register: (ns: Netns) => void;
+	readonly forget: (ns: Netns) => void;
+	/** What runs in containers, by image. */
+	readonly images: ReadonlyMap<string, Program<Netns>>;
 }
 
 /** A machine: a kernel of its own, the namespace it boots with, and those added to it. */
@@ -46,13 +55,16 @@ export class Host implements Machine<Netns> {
 	/** What its system does at boot: cards up, gateways. */
 	readonly #boot: (() => void)[] = [];
 
-	constructor(name: string, kernel: Kernel, register: (ns: Netns) => void, forget: (ns: Netns) => void) {
+	readonly #images: ReadonlyMap<string, Program<Netns>>;
+
+	constructor(name: string, kernel: Kernel, lab: HostLab) {
 		this.name = name;
 		this.kernel = kernel;
-		this.#register = register;
-		this.#forget = forget;
+		this.#register = lab.register;
+		this.#forget = lab.forget;
+		this.#images = lab.images;
 		this.netns = new Netns(kernel, name);
-		register(this.netns);
+		this.#register(this.netns);
 	}
 
 	/** Adds a network card, plugs it in, gives it its addresses and sets it up. Throws `NetError`. */
@@ -121,13 +133,13 @@ export class Host implements Machine<Netns> {
 	}
 
 	/** Starts the Docker engine with options. Throws `NetError` EBUSY when it runs. */
-	startDocker(options: DaemonOptions = {}): Docker<Netns> {
+	startDocker(options: DaemonOptions<Netns> = {}): Docker<Netns> {
 		if (this.#docker !== undefined) {
 			throw new NetError("EBUSY", "failed to start daemon: pid file found, ensure docker is not running", {
 				context: { host: this.name },
 			});
 		}
-		return (this.#docker = new Docker<Netns>(this, options));
+		return (this.#docker = new Docker<Netns>(this, { images: this.#images, ...options }));
 	}
 
 	/** False from `crash` to `restart`. */

@@ -1,0 +1,9 @@
+import type { IpNamespace } from "../stack/index.ts";
+import type { Container } from "./container.ts";
+
+/**
+ * What runs in the containers of an image: called when one starts, once its networks are there. It listens, connects and
+ * answers on `container.netns`; it ends the container by `container.exit(code)`, and when the container is stopped its
+ * sockets are closed for it. What it throws keeps the container from starting.
+ */
+export type Program<N extends IpNamespace = IpNamespace> = (container: Container<N>) => void;
