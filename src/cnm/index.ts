@@ -27,9 +27,23 @@ export type {
 } from "./driver.ts";
 export type { PortProxy, ProxyRequest, StartProxy } from "./drivers/bridge/index.ts";
 export { Endpoint } from "./endpoint.ts";
+export type { NetworkNames } from "./dns/names.ts";
 export { type AddressPool, type AddressPoolOptions, Ipam } from "./ipam/index.ts";
 export type { Machine } from "./machine.ts";
 export { type IpamConfig, Network } from "./network.ts";
+export type { NetworkPeer, NetworkTables, TableChange, TableEntry } from "./network-tables.ts";
 export type { NetworkContainerJson, NetworkCreateOptions, NetworkJson, NetworkLine } from "./networks.ts";
 export type { HostPort, PortSpec } from "./publish.ts";
 export { Sandbox } from "./sandbox.ts";
+export {
+	type EndpointBinding,
+	type IngressPort,
+	type IngressProtocol,
+	type LoadBalancerSandbox,
+	redirectPorts,
+	ServiceAgent,
+	type ServiceAgentOptions,
+	type ServiceJson,
+	type ServiceOfTask,
+	type ServiceTaskJson,
+} from "./service/index.ts";

@@ -1,4 +1,5 @@
 import { formatIp4, type Ip4 } from "../addr/index.ts";
+import type { NetworkNames } from "./dns/names.ts";
 import { failed, forbidden, invalid } from "./docker-error.ts";
 import type { DriverOptions, NetworkDriver } from "./driver.ts";
 import { Endpoint } from "./endpoint.ts";
@@ -52,6 +53,8 @@ export class Network {
 	readonly internal: boolean;
 	/** All else that it was made of. */
 	readonly about: NetworkAttributes;
+	/** Names that the cluster shares; undefined for networks of this node, whose names are those of their endpoints. */
+	names: NetworkNames | undefined;
 	readonly #endpoints = new Map<string, Endpoint>();
 
 	constructor(about: NetworkAttributes) {
