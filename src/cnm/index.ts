@@ -1,21 +1,24 @@
 export {
 	type Attachment,
+	type AttachmentRequest,
+	type ClusterRequest,
 	type ConnectOptions,
 	Container,
 	type ContainerStatus,
 	type RunOptions,
 } from "./container.ts";
 export type { ContainerJson, EndpointSettingsJson, NetworkSettingsJson } from "./container-json.ts";
-export {
-	type ContainerLine,
-	type DaemonOptions,
-	Docker,
-	DockerContainers,
-	DockerNetworks,
-} from "./docker.ts";
+export type { ClusterAttachment, ClusterNetwork, ClusterProvider } from "./cluster.ts";
+export type { ManagedEndpoint } from "./containers.ts";
+export { type AgentOptions, type ClusterKey, Controller, type NewSandboxOptions } from "./controller.ts";
+export { type ContainerLine, type DaemonOptions, Docker, DockerContainers } from "./docker.ts";
+export { DockerNetworks } from "./docker-networks.ts";
 export { DockerError } from "./docker-error.ts";
 export type {
+	ClusterNode,
+	DriverKey,
 	DriverOptions,
+	EndpointEntry,
 	EndpointInfo,
 	IpamData,
 	JoinInfo,
@@ -30,20 +33,23 @@ export { Endpoint } from "./endpoint.ts";
 export type { NetworkNames } from "./dns/names.ts";
 export { type AddressPool, type AddressPoolOptions, Ipam } from "./ipam/index.ts";
 export type { Machine } from "./machine.ts";
-export { type IpamConfig, Network } from "./network.ts";
+export { type IpamConfig, Network, type NetworkListener } from "./network.ts";
+export type {
+	NetworkContainerJson,
+	NetworkJson,
+	NetworkLine,
+	NetworkPeerJson,
+	NetworkServiceJson,
+} from "./network-json.ts";
 export type { NetworkPeer, NetworkTables, TableChange, TableEntry } from "./network-tables.ts";
-export type { NetworkContainerJson, NetworkCreateOptions, NetworkJson, NetworkLine } from "./networks.ts";
+export type { NetworkCreateOptions } from "./networks.ts";
 export type { HostPort, PortSpec } from "./publish.ts";
 export { Sandbox } from "./sandbox.ts";
 export {
-	type EndpointBinding,
 	type IngressPort,
 	type IngressProtocol,
-	type LoadBalancerSandbox,
-	redirectPorts,
+	type SandboxMaker,
 	ServiceAgent,
 	type ServiceAgentOptions,
-	type ServiceJson,
 	type ServiceOfTask,
-	type ServiceTaskJson,
 } from "./service/index.ts";

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
+import type { Container } from "../../src/cnm/index.ts";
 import type { Netns } from "../../src/index.ts";
 import { has, keep, recording, type TimedFrame, value } from "../support/golden.ts";
 import { type Exchange, exchanges, HttpReplay } from "../support/http-replay.ts";
 import { recordedIngress } from "../support/ingress-mesh.ts";
-import type { MeshNode, Running } from "../support/mesh.ts";
+import type { MeshNode } from "../support/mesh.ts";
 import { RecordedScenario, report } from "../support/recording.ts";
 import { atInstants, emulated } from "../support/scenario.ts";
 import { allRoutes, dumps, flows, lines, links, recordedRoutes, savedRules } from "../support/state-dump.ts";
@@ -37,10 +38,9 @@ function local(like: Exchange, server: string, connect: number, end: boolean): E
 }
 
 /** What a node says of itself and of its task. */
-function stateOf({ host, sandboxes }: MeshNode, task: Running | undefined) {
-	const { netns } = host;
-	const sandbox = sandboxes.get("ingress_sbox")?.ns;
-	if (sandbox === undefined) throw new Error(`${host.name} has no ingress_sbox`);
+function stateOf(node: MeshNode, task: Container<Netns> | undefined) {
+	const { netns } = node.host;
+	const sandbox = node.balancer("ingress");
 	const sysctls = (ns: Netns): string[] =>
 		(["conn_reuse_mode", "conntrack", "expire_nodest_conn", "expire_quiescent_template"] as const).map(
 			(name) => `net.ipv4.vs.${name} = ${String(ns.sysctl.get(`net.ipv4.vs.${name}`))}`,
@@ -63,7 +63,10 @@ function stateOf({ host, sandboxes }: MeshNode, task: Running | undefined) {
 			stats: lines(sandbox.ipvsadm("-Ln --stats")),
 			connections: flows(sandbox.ipvsadm("-Lcn")),
 		},
-		task: task === undefined ? undefined : place(task.ns),
+		task:
+			task === undefined
+				? undefined
+				: { ...place(task.netns), hosts: lines(task.netns.files.get("/etc/hosts") ?? "") },
 	};
 }
 
@@ -94,7 +97,7 @@ async function replay() {
 	});
 	const before = state();
 	const web = new HttpReplay(lab);
-	for (const { ns } of [web1, web2]) web.listen(ns, 80);
+	for (const { netns } of [web1, web2]) web.listen(netns, 80);
 	const here = (exchange: Exchange, id: string): boolean =>
 		new TextDecoder().decode(exchange.answer.at(-1)).startsWith(id);
 	for (const each of exchanges(recording("09-ingress/get-outside-eth0"), 8080, CLIENT_CLOCK)) {
@@ -260,6 +263,7 @@ describe("a port published by the routing mesh is reached as on a recorded swarm
 		expect(task?.rules.map(uncounted)).toEqual(savedRules(recorded?.get("iptables-save -c") ?? ""));
 		expect(task?.routes).toEqual(recordedRoutes(recorded?.get("ip route show table all") ?? ""));
 		expect(task?.links).toEqual(links(recorded?.get("ip addr show") ?? ""));
+		expect(task?.hosts).toEqual(lines(recorded?.get("/etc/hosts") ?? ""));
 	});
 
 	test.each(["node1", "node2", "node3"] as const)("after: what %s counted and tracked", async (name) => {

@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import type { Network } from "../../src/cnm/index.ts";
 import type { Docker, Netns } from "../../src/index.ts";
 
 /** What the recorded daemon drew at random in its texts, and what the swarm on those hosts added: the one list. */
@@ -83,8 +82,8 @@ function links(text: string): string[] {
 }
 
 /** `docker network create docker_gwbridge …`, as a swarm's node does. */
-export const gwbridge = (docker: Docker<Netns>): Network =>
-	docker.networks.create("docker_gwbridge", {
+export const gwbridge = (docker: Docker<Netns>): void =>
+	void docker.networks.create("docker_gwbridge", {
 		options: {
 			"com.docker.network.bridge.name": "docker_gwbridge",
 			"com.docker.network.bridge.enable_icc": "false",

@@ -1,10 +1,11 @@
 import { formatPrefix4, type Prefix4 } from "../../src/addr/index.ts";
 import type {
+	ClusterNode,
 	EndpointInfo,
 	JoinInfo,
 	NetworkDriver,
 	NetworkInfo,
-	NetworkTables,
+	TableChange,
 } from "../../src/cnm/index.ts";
 import { type Host, type Netns } from "../../src/index.ts";
 import type { Veth, VxlanDevice } from "../../src/link/index.ts";
@@ -24,19 +25,18 @@ interface Joined {
 export class StandInOverlay implements NetworkDriver {
 	readonly type = "overlay";
 	readonly addresses = true;
+	readonly dataScope = "global";
+	readonly tables: readonly string[] = [TABLE];
 	readonly #host: Host;
-	readonly #vtep: string;
-	readonly #tables: NetworkTables;
+	#vtep = "";
 	readonly #networks = new Map<string, Joined>();
 
-	constructor(host: Host, vtep: string, tables: NetworkTables) {
+	constructor(host: Host) {
 		this.#host = host;
-		this.#vtep = vtep;
-		this.#tables = tables;
-		tables.watch(TABLE, ({ network, kind, value }) => {
-			const peer = libnetwork.peerRecord.read(value);
-			if (typeof peer !== "string") this.#peer(network, peer, kind !== "delete");
-		});
+	}
+
+	nodeJoined({ dataPathAddress }: ClusterNode): void {
+		this.#vtep = dataPathAddress;
 	}
 
 	createNetwork({ id, options, ipv4: [data] }: NetworkInfo): void {
@@ -46,24 +46,17 @@ export class StandInOverlay implements NetworkDriver {
 		const br0 = ns.addBridge("br0");
 		br0.addAddress({ address: data.gateway, length: data.pool.length });
 		const vni = Number(options["com.docker.network.driver.overlay.vxlanid_list"]);
-		const vxlan = netns.addVxlan(`vx-${id.slice(0, 5)}`, {
-			vni,
-			proxy: true,
-			l2miss: true,
-			l3miss: true,
-			mtu: 1450,
-		});
+		const about = { vni, proxy: true, l2miss: true, l3miss: true, mtu: 1450 };
+		const vxlan = netns.addVxlan(`vx-${id.slice(0, 5)}`, about);
 		netns.move(vxlan, ns, "vxlan0");
 		br0.attach(vxlan);
 		br0.up();
 		vxlan.up();
 		this.#networks.set(id, { ns, vxlan, endpoints: new Map(), ports: 0 });
-		this.#tables.joinNetwork(id);
 	}
 
 	deleteNetwork(id: string): void {
 		this.#networks.delete(id);
-		this.#tables.leaveNetwork(id);
 		this.#host.delNetns(`1-${id.slice(0, 10)}`);
 	}
 
@@ -101,12 +94,16 @@ export class StandInOverlay implements NetworkDriver {
 			endpointMac: this.macAddress(network, id),
 			tunnelEndpointIp: this.#vtep,
 		};
-		this.#tables.create(TABLE, network, id, libnetwork.peerRecord.write(record));
-		return { device: inner, from: ns, mac: record.endpointMac };
+		const value = libnetwork.peerRecord.write(record);
+		return {
+			device: inner,
+			from: ns,
+			mac: record.endpointMac,
+			tableEntries: [{ table: TABLE, key: id, value }],
+		};
 	}
 
 	leave(network: string, id: string): void {
-		this.#tables.delete(TABLE, network, id);
 		this.#find(network).endpoints.get(id)?.outer?.delete();
 	}
 
@@ -116,17 +113,18 @@ export class StandInOverlay implements NetworkDriver {
 		return joined;
 	}
 
-	#peer(network: string, peer: libnetwork.PeerRecord, there: boolean): void {
+	eventNotify({ network, kind, value }: TableChange): void {
+		const peer = libnetwork.peerRecord.read(value);
 		const joined = this.#networks.get(network);
-		if (joined === undefined || peer.tunnelEndpointIp === this.#vtep) return;
+		if (typeof peer === "string" || joined === undefined) return;
 		const { ns, vxlan } = joined;
 		const [ip = ""] = peer.endpointIp.split("/");
-		if (there) {
-			ns.neigh.add(ip, { dev: vxlan, lladdr: peer.endpointMac });
-			vxlan.addFdb(peer.endpointMac, { dst: peer.tunnelEndpointIp });
-		} else {
+		if (kind === "delete") {
 			ns.neigh.del(ip, { dev: vxlan });
 			vxlan.delFdb(peer.endpointMac);
+		} else {
+			ns.neigh.replace(ip, { dev: vxlan, lladdr: peer.endpointMac });
+			vxlan.addFdb(peer.endpointMac, { dst: peer.tunnelEndpointIp });
 		}
 	}
 }

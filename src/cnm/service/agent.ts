@@ -1,13 +1,22 @@
+import { type Ip4, toIp4 } from "../../addr/index.ts";
+import type { Rng } from "../../sim/index.ts";
 import type { IpNamespace } from "../../stack/index.ts";
 import { libnetwork } from "../../wire/index.ts";
+import { EmbeddedDns } from "../dns/embedded-dns.ts";
+import { serversOf } from "../dns/files.ts";
+import { SandboxNames } from "../dns/names.ts";
 import type { Endpoint } from "../endpoint.ts";
-import type { Network } from "../network.ts";
+import type { Network, NetworkListener } from "../network.ts";
+import type { NetworkServiceJson } from "../network-json.ts";
 import type { NetworkTables, TableChange } from "../network-tables.ts";
-import { type BoundEndpoint, type EndpointBinding, readRecord, recordOf } from "./binding.ts";
+import type { Sandbox } from "../sandbox.ts";
+import { undoing } from "../undo.ts";
+import { type BoundEndpoint, readRecord, recordOf } from "./binding.ts";
 import { IngressMesh } from "./ingress.ts";
-import { applyTweaks, LoadBalancers, type LoadBalancerSandbox } from "./load-balancer.ts";
+import { applyTweaks, LoadBalancers } from "./load-balancer.ts";
+import { redirectPorts } from "./redirect.ts";
 import { ServiceBindings } from "./service-bindings.ts";
-import { servicesJson, type ServiceJson } from "./services-json.ts";
+import { servicesJson } from "./services-json.ts";
 import { NO_NAMES, SvcRecords } from "./svc-records.ts";
 
 const TABLE = libnetwork.TABLE.endpoint;
@@ -17,14 +26,30 @@ interface Joined {
 	readonly network: Network;
 	/** Undefined for ingress, which has no names. */
 	readonly names: SvcRecords | undefined;
-	/** Endpoints of this node that others know of. */
-	readonly own: Map<string, { readonly endpoint: BoundEndpoint; enabled: boolean }>;
+	/** Endpoints of this node that others were told of. */
+	readonly own: Map<string, { readonly bound: BoundEndpoint; enabled: boolean }>;
+	/** Where this node balances it. */
+	balancer: { readonly sandbox: Sandbox; readonly dns: EmbeddedDns } | undefined;
+}
+
+/** Makes sandboxes that are no container's. Implemented by the engine's controller. */
+export interface SandboxMaker {
+	newSandbox(options: {
+		readonly id: string;
+		readonly containerId: string;
+		readonly gateway: boolean;
+	}): Sandbox;
+	deleteSandbox(sandbox: Sandbox): void;
+	/** An id for an endpoint. */
+	newId(): string;
 }
 
 /** What an agent works with. */
 export interface ServiceAgentOptions {
 	/** The host's namespace. */
 	readonly ns: IpNamespace;
+	readonly rng: Rng;
+	readonly sandboxes: SandboxMaker;
 	/** Puts the users' rules in front of the mesh's (`arrangeUserFilterRule`). */
 	readonly arrange: () => void;
 }
@@ -36,148 +61,216 @@ export interface ServiceAgentOptions {
  *     activateService ─→ endpoint_table ─→ other nodes' agents
  *                  └──→ names (127.0.0.11), IPVS of `lb_…` and `ingress_sbox`, DOCKER-INGRESS ←── entries of others
  *
- * Reference: libnetwork agent.go, Docker 20.10.
+ * Containers that are no task take part while they are on a network. Reference: libnetwork agent.go, Docker 20.10.
  */
-export class ServiceAgent {
-	readonly #ns: IpNamespace;
+export class ServiceAgent implements NetworkListener {
+	readonly #options: ServiceAgentOptions;
 	readonly #loadBalancers: LoadBalancers;
 	readonly #bindings: ServiceBindings;
 	readonly #networks = new Map<string, Joined>();
-	#tables: NetworkTables | undefined;
 	#unwatch: (() => void) | undefined;
 
-	constructor({ ns, arrange }: ServiceAgentOptions) {
-		this.#ns = ns;
-		this.#loadBalancers = new LoadBalancers(new IngressMesh(ns, arrange));
+	constructor(options: ServiceAgentOptions) {
+		this.#options = options;
+		this.#loadBalancers = new LoadBalancers(new IngressMesh(options.ns, options.arrange));
 		this.#bindings = new ServiceBindings(this.#loadBalancers);
 	}
 
-	/** The node is in a cluster: entries of its nodes count from now on. */
-	start(tables: NetworkTables): void {
-		this.#tables = tables;
+	// ── tasks ─────────────────────────────────────────────────────────────────────────────────────
+
+	/**
+	 * A task is healthy, or runs and nobody asks how it is: the endpoints of its sandbox take part in its service from now
+	 * on. Nothing for those that did already (`EnableService`, `ActivateServiceBinding`).
+	 */
+	activateService(sandbox: Sandbox): void {
+		for (const endpoint of sandbox.endpoints) this.#enable(endpoint);
+	}
+
+	/**
+	 * A task winds down: its service sends it nothing new, its names end, what it has begun goes on. Its container is to be
+	 * stopped two seconds later, when all nodes know (`DisableService`, `DeactivateServiceBinding`).
+	 */
+	deactivateService(sandbox: Sandbox): void {
+		for (const endpoint of sandbox.endpoints) {
+			const joined = this.#networks.get(endpoint.network.id);
+			const known = joined?.own.get(endpoint.id);
+			if (joined === undefined || known?.enabled !== true) continue;
+			known.enabled = false;
+			const { network, names } = joined;
+			network.tables?.update(TABLE, network.id, endpoint.id, recordOf(known.bound, true));
+			this.#bindings.remove(network.id, names, known.bound, { full: false });
+		}
+	}
+
+	/** Tells of an endpoint (`addServiceInfoToCluster`); of one without a name or an address nobody hears. */
+	#enable(endpoint: Endpoint): void {
+		const joined = this.#networks.get(endpoint.network.id);
+		const bound = joined === undefined ? undefined : boundOf(endpoint, joined);
+		if (joined === undefined || bound === undefined || joined.own.has(endpoint.id)) return;
+		const { network, names, own } = joined;
+		own.set(endpoint.id, { bound, enabled: true });
+		this.#bindings.add(network.id, names, bound);
+		network.tables?.create(TABLE, network.id, endpoint.id, recordOf(bound, false));
+	}
+
+	// ── load balancers ────────────────────────────────────────────────────────────────────────────
+
+	/**
+	 * The node has an address for its load balancer on a network: `lb_…`, or `ingress_sbox` with a way out, to which
+	 * published ports lead (`createLoadBalancerSandbox`). Nothing when it is there. Throws `DockerError`, nothing changed.
+	 */
+	createLoadBalancer(network: Network, address: Ip4 | string): void {
+		const joined = this.#networks.get(network.id);
+		if (joined === undefined || joined.balancer !== undefined) return;
+		const { sandboxes, ns, rng } = this.#options;
+		const { id, name } = network;
+		const { ingress } = network.about;
+		undoing((undo) => {
+			const sandbox = sandboxes.newSandbox({
+				id: ingress ? "ingress_sbox" : `lb_${id}`,
+				containerId: ingress ? "ingress-sbox" : `lb-${name}`,
+				gateway: ingress,
+			});
+			undo(() => {
+				sandboxes.deleteSandbox(sandbox);
+			});
+			const endpoint = network.createEndpoint({
+				id: sandboxes.newId(),
+				name: `${name}-endpoint`,
+				ip: toIp4(address, "address"),
+				// Others hear of ingress' alone.
+				dnsNames: ingress ? [`${name}-endpoint`] : [],
+				loadBalancer: true,
+			});
+			sandbox.join(endpoint);
+			// The daemon sets them a second time, by then in the host's namespace.
+			for (const each of [sandbox.ns, ns]) applyTweaks(each);
+			const dns = new EmbeddedDns(sandbox.ns, {
+				names: new SandboxNames(
+					() => sandbox.endpoints,
+					() => new Map(),
+				),
+				servers: () => serversOf({ host: ns.files.get("/etc/resolv.conf") ?? "" }),
+				rng: rng.fork(`dns/${sandbox.id}`),
+			});
+			joined.balancer = { sandbox, dns };
+			if (endpoint.device !== null && endpoint.address !== undefined) {
+				const way = sandbox.gateway?.address;
+				const where = { ns: sandbox.ns, device: endpoint.device, address: endpoint.address };
+				this.#loadBalancers.open(
+					id,
+					way === undefined ? where : { ...where, gatewayAddress: way.address },
+					this.#bindings.loadBalancers(id),
+				);
+			}
+			this.#enable(endpoint);
+		});
+	}
+
+	/** The node has none there any more; nothing when there is none (`deleteLoadBalancerSandbox`). */
+	deleteLoadBalancer(network: Network): void {
+		const joined = this.#networks.get(network.id);
+		if (joined?.balancer === undefined) return;
+		const { sandbox, dns } = joined.balancer;
+		joined.balancer = undefined;
+		this.#loadBalancers.close(network.id);
+		dns.close();
+		this.#options.sandboxes.deleteSandbox(sandbox);
+	}
+
+	// ── what the engine tells ─────────────────────────────────────────────────────────────────────
+
+	agentStarted(tables: NetworkTables): void {
 		this.#unwatch = tables.watch(TABLE, (change) => {
 			this.#heard(change);
 		});
 	}
 
-	/** It leaves the cluster: no name and no service is left; call it while the networks still are (`agentClose`). */
-	stop(): void {
+	agentStopping(): void {
 		this.#unwatch?.();
 		this.#unwatch = undefined;
-		this.#tables = undefined;
-		for (const { network, names, own } of this.#networks.values()) {
-			this.#bindings.clear(network.id);
-			names?.clear();
-			own.clear();
-		}
+		for (const joined of this.#networks.values()) this.#clear(joined);
 	}
 
-	// ── networks ──────────────────────────────────────────────────────────────────────────────────
-
-	/**
-	 * A network of the cluster's came to this node, and its gossip was joined. `ingress` has no names: it is there for
-	 * ports alone.
-	 */
-	addNetwork(network: Network, { ingress }: { readonly ingress: boolean }): void {
-		const names = ingress ? undefined : new SvcRecords();
-		network.names = names ?? NO_NAMES;
-		this.#networks.set(network.id, { network, names, own: new Map() });
-		for (const { key, value, owner } of this.#tables?.entries(TABLE, network.id) ?? []) {
-			if (owner === this.#tables?.nodeName) continue;
-			const told = readRecord(key, value);
-			if (told !== undefined && !told.disabled) this.#bindings.add(network.id, names, told.endpoint);
-		}
-	}
-
-	/** The node's load balancer on a network is there: `lb_…`, or `ingress_sbox`. */
-	openLoadBalancer(network: Network, sandbox: LoadBalancerSandbox): void {
-		// The daemon sets them a second time, by then in the host's namespace.
-		for (const ns of [sandbox.ns, this.#ns]) applyTweaks(ns);
-		this.#loadBalancers.open(network.id, sandbox, this.#bindings.loadBalancers(network.id));
-	}
-
-	/** It is there no longer; its namespace goes with all that is in it. */
-	closeLoadBalancer(network: Network): void {
-		this.#loadBalancers.close(network.id);
-	}
-
-	/** A network left this node. */
-	removeNetwork(network: Network): void {
-		const joined = this.#networks.get(network.id);
-		this.#loadBalancers.close(network.id);
+	/** No name and no service of a network is left; what balances it stays (`cleanupServiceBindings`). */
+	#clear({ network, names, own }: Joined): void {
 		this.#bindings.clear(network.id);
-		joined?.names?.clear();
+		names?.clear();
+		own.clear();
+	}
+
+	networkCreated(network: Network): void {
+		if (network.about.scope !== "swarm") return;
+		const names = network.about.ingress ? undefined : new SvcRecords();
+		network.names = names ?? NO_NAMES;
+		this.#networks.set(network.id, { network, names, own: new Map(), balancer: undefined });
+		const { tables } = network;
+		for (const { key, value, owner } of tables?.entries(TABLE, network.id) ?? []) {
+			if (owner !== tables?.nodeName)
+				this.#heard({ table: TABLE, network: network.id, key, kind: "create", value, owner });
+		}
+	}
+
+	networkRemoving(network: Network): void {
+		const joined = this.#networks.get(network.id);
+		if (joined === undefined) return;
+		this.#clear(joined);
+		this.deleteLoadBalancer(network);
 		this.#networks.delete(network.id);
 	}
 
-	// ── endpoints of this node ────────────────────────────────────────────────────────────────────
-
-	/**
-	 * An endpoint in its sandbox takes part from now on: its task is healthy, or its container was connected. Nothing for
-	 * endpoints of networks that are not the cluster's, for those without an address, and for one that took part already
-	 * (`addServiceInfoToCluster`).
-	 */
-	activateService(endpoint: Endpoint, binding: EndpointBinding): void {
-		const joined = this.#networks.get(endpoint.network.id);
-		const ip = endpoint.address?.address;
-		if (joined === undefined || ip === undefined || joined.own.has(endpoint.id)) return;
-		const bound: BoundEndpoint = {
-			...binding,
-			endpointId: endpoint.id,
-			ip,
-			...(binding.service === undefined || joined.names === undefined
-				? {}
-				: { service: { ...binding.service, ingressPorts: [] } }),
-		};
-		this.#bindings.add(endpoint.network.id, joined.names, bound);
-		joined.own.set(endpoint.id, { endpoint: bound, enabled: true });
-		this.#tables?.create(TABLE, endpoint.network.id, endpoint.id, recordOf(bound, false));
+	endpointJoined(endpoint: Endpoint, sandbox: Sandbox): void {
+		const { network, service, managed, loadBalancer, address } = endpoint;
+		if (network.about.ingress && service !== undefined && address !== undefined)
+			redirectPorts(sandbox.ns, address.address, service.ingressPorts);
+		if (!managed && !loadBalancer) this.#enable(endpoint);
 	}
 
-	/**
-	 * A task winds down: its service sends it nothing new, its names end, what it has begun goes on; the container is to
-	 * be stopped two seconds later, when all nodes know. Nothing for endpoints that take no part
-	 * (`deleteServiceInfoFromCluster`, not full).
-	 */
-	deactivateService(endpoint: Endpoint): void {
-		const joined = this.#networks.get(endpoint.network.id);
-		const known = joined?.own.get(endpoint.id);
-		if (joined === undefined || known?.enabled !== true) return;
-		known.enabled = false;
-		this.#tables?.update(TABLE, endpoint.network.id, endpoint.id, recordOf(known.endpoint, true));
-		this.#bindings.remove(endpoint.network.id, joined.names, known.endpoint, { full: false });
-	}
-
-	/** An endpoint leaves its sandbox: nobody hears of it any more. Nothing for one that took no part. */
-	removeService(endpoint: Endpoint): void {
+	/** `deleteServiceInfoFromCluster`, full. */
+	endpointLeft(endpoint: Endpoint): void {
 		const joined = this.#networks.get(endpoint.network.id);
 		const known = joined?.own.get(endpoint.id);
 		if (joined === undefined || known === undefined) return;
-		joined.own.delete(endpoint.id);
-		this.#tables?.delete(TABLE, endpoint.network.id, endpoint.id);
-		this.#bindings.remove(endpoint.network.id, joined.names, known.endpoint, { full: true });
+		const { network, names, own } = joined;
+		own.delete(endpoint.id);
+		network.tables?.delete(TABLE, network.id, endpoint.id);
+		this.#bindings.remove(network.id, names, known.bound, { full: true });
 	}
 
-	// ── endpoints of others ───────────────────────────────────────────────────────────────────────
+	// ── what other nodes tell ─────────────────────────────────────────────────────────────────────
 
-	/** What the gossip tells (`handleEpTableEvent`). Entries that name no endpoint are passed over. */
-	#heard(change: TableChange): void {
-		const joined = this.#networks.get(change.network);
-		const told = readRecord(change.key, change.value);
+	/** `handleEpTableEvent`. Entries that name no endpoint are passed over. */
+	#heard({ network, key, kind, value }: TableChange): void {
+		const joined = this.#networks.get(network);
+		const told = readRecord(key, value);
 		if (joined === undefined || told === undefined) return;
 		const { endpoint, disabled } = told;
-		const { id } = joined.network;
-		if (change.kind === "create") {
-			// One that this node hears of late may wind down already.
-			if (!disabled) this.#bindings.add(id, joined.names, endpoint);
-		} else if (change.kind === "delete") this.#bindings.remove(id, joined.names, endpoint, { full: true });
+		const { names } = joined;
+		if (kind === "delete") this.#bindings.remove(network, names, endpoint, { full: true });
+		// One that this node hears of late may wind down already.
+		else if (kind === "create" && !disabled) this.#bindings.add(network, names, endpoint);
 		else if (disabled && endpoint.service !== undefined)
-			this.#bindings.remove(id, joined.names, endpoint, { full: false });
+			this.#bindings.remove(network, names, endpoint, { full: false });
 	}
 
-	/** `Services` of `docker network inspect --verbose`; empty for networks that are not the cluster's. */
-	services(network: Network): Readonly<Record<string, ServiceJson>> {
-		if (this.#tables === undefined || !this.#networks.has(network.id)) return {};
-		return servicesJson(this.#tables, network.id, (service) => this.#bindings.fwMark(service, network.id));
+	/** `Services` of `docker network inspect --verbose`; empty for networks that are not the cluster's or not here. */
+	inspect(network: Network): Readonly<Record<string, NetworkServiceJson>> {
+		if (network.tables === undefined) return {};
+		return servicesJson(network.tables, network.id, (service) => this.#bindings.fwMark(service, network.id));
 	}
+}
+
+/** What others are to know of an endpoint. Its service's published ports are told on ingress alone. */
+function boundOf(endpoint: Endpoint, { names }: Joined): BoundEndpoint | undefined {
+	const { id, name, dnsNames, service, address } = endpoint;
+	if (address === undefined || dnsNames.length === 0) return undefined;
+	return {
+		endpointId: id,
+		ip: address.address,
+		name,
+		aliases: dnsNames.filter((each) => each !== name),
+		...(service === undefined
+			? {}
+			: { service: { ...service, ingressPorts: names === undefined ? service.ingressPorts : [] } }),
+	};
 }

@@ -26,20 +26,16 @@ export interface ServiceOfTask {
 	readonly ingressPorts: readonly IngressPort[];
 }
 
-/** What an endpoint is called on a network of the cluster's, and which service it stands for. */
-export interface EndpointBinding {
+/** An endpoint as the nodes of its network tell each other: what it is called, and which service it stands for. */
+export interface BoundEndpoint {
+	readonly endpointId: string;
+	readonly ip: Ip4;
 	/** The task's name, `web.1.37zuant3qj3diewp3k8ek55vh`, or the standalone container's. */
 	readonly name: string;
 	/** The container's short id, and what `--network-alias` says. */
 	readonly aliases: readonly string[];
 	/** Undefined for a container that is no task. */
 	readonly service?: ServiceOfTask;
-}
-
-/** An endpoint as the nodes of its network tell each other. */
-export interface BoundEndpoint extends EndpointBinding {
-	readonly endpointId: string;
-	readonly ip: Ip4;
 }
 
 const PROTOCOLS: readonly IngressProtocol[] = ["tcp", "udp", "sctp"];

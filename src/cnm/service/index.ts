@@ -1,5 +1,2 @@
-export { ServiceAgent, type ServiceAgentOptions } from "./agent.ts";
-export type { EndpointBinding, IngressPort, IngressProtocol, ServiceOfTask } from "./binding.ts";
-export type { LoadBalancerSandbox } from "./load-balancer.ts";
-export { redirectPorts } from "./redirect.ts";
-export type { ServiceJson, ServiceTaskJson } from "./services-json.ts";
+export { type SandboxMaker, ServiceAgent, type ServiceAgentOptions } from "./agent.ts";
+export type { IngressPort, IngressProtocol, ServiceOfTask } from "./binding.ts";

@@ -1,37 +1,22 @@
 import { libnetwork } from "../../wire/index.ts";
+import type { NetworkServiceJson } from "../network-json.ts";
 import type { NetworkTables } from "../network-tables.ts";
 import { readRecord, type ServiceOfTask } from "./binding.ts";
 
-/** A task in `docker network inspect --verbose`. */
-export interface ServiceTaskJson {
-	readonly Name: string;
-	readonly EndpointID: string;
-	readonly EndpointIP: string;
-	readonly Info: Readonly<Record<string, string>>;
-}
-
-/** A service in `docker network inspect --verbose`; containers that are no task stand under "". */
-export interface ServiceJson {
-	readonly VIP: string;
-	/** "Target: 80, Publish: 8080". */
-	readonly Ports: readonly string[];
-	/** The mark of this node's load balancer; 0 for none. */
-	readonly LocalLBIndex: number;
-	readonly Tasks: readonly ServiceTaskJson[];
-}
+type Task = NetworkServiceJson["Tasks"][number];
 
 /** What the tables of a network say of its services; `mark` tells this node's marks (libnetwork `Services`). */
 export function servicesJson(
 	tables: NetworkTables,
 	network: string,
 	mark: (service: Pick<ServiceOfTask, "id" | "ingressPorts">) => number,
-): Readonly<Record<string, ServiceJson>> {
+): Readonly<Record<string, NetworkServiceJson>> {
 	const hosts = new Map<string, string>();
 	for (const { key, value } of tables.entries(libnetwork.TABLE.overlayPeer, network)) {
 		const peer = libnetwork.peerRecord.read(value);
 		if (typeof peer !== "string") hosts.set(key, peer.tunnelEndpointIp);
 	}
-	const found: Record<string, ServiceJson & { readonly Tasks: ServiceTaskJson[] }> = {};
+	const found: Record<string, NetworkServiceJson & { readonly Tasks: Task[] }> = {};
 	for (const { key, value } of tables.entries(libnetwork.TABLE.endpoint, network)) {
 		const record = libnetwork.endpointRecord.read(value);
 		const service = readRecord(key, value)?.endpoint.service;
@@ -49,7 +34,7 @@ export function servicesJson(
 			Name: record.name,
 			EndpointID: key,
 			EndpointIP: record.endpointIp,
-			Info: host === undefined ? {} : { "Host IP": host },
+			Info: host === undefined ? null : { "Host IP": host },
 		});
 	}
 	return found;
