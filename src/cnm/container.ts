@@ -20,6 +20,7 @@ import type { Network } from "./network.ts";
 import { Progress } from "./progress.ts";
 import type { PortSpec } from "./publish.ts";
 import type { Sandbox } from "./sandbox.ts";
+import type { ServiceOfTask } from "./service/index.ts";
 
 /** What `docker run` takes, as far as networks are concerned. */
 export interface RunOptions {
@@ -77,6 +78,8 @@ export interface AttachmentRequest {
 	readonly driverOptions: DriverOptions | null;
 	/** `docker network connect` made it: inspect shows empty objects where `run` leaves null. */
 	readonly connected: boolean;
+	/** What the container is there, as a service's task. */
+	readonly service?: ServiceOfTask;
 }
 
 /** A network of the cluster's that a container is on while it runs: the cluster gives a place each time it starts. */

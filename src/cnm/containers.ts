@@ -37,7 +37,9 @@ const MESSAGES = {
 } as const;
 
 /** A place on a network for a container of the cluster's own, which asks nobody for it. */
-export interface ManagedEndpoint extends Partial<Pick<AttachmentRequest, "aliases" | "driverOptions">> {
+export interface ManagedEndpoint extends Partial<
+	Pick<AttachmentRequest, "aliases" | "driverOptions" | "service">
+> {
 	readonly network: Network;
 	/** The address the cluster gave; one of the network's own choice unless said. */
 	readonly ip?: string;
@@ -359,6 +361,9 @@ export class ContainerStore<N extends IpNamespace> {
 			macAddress: each.macAddress,
 			options: each.driverOptions ?? {},
 			dnsNames: [...new Set([name, ...each.aliases, shortId, hostname])],
+			// A container that is no task asked the cluster for its place.
+			managed: each.network.about.scope === "swarm" && each.target === undefined,
+			service: each.service,
 		});
 		each.endpoint = endpoint;
 		return endpoint;

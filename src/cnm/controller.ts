@@ -169,6 +169,7 @@ export class Controller<N extends IpNamespace = IpNamespace> {
 	startAgent({ tables, keys = [], ...node }: AgentOptions): void {
 		for (const driver of this.#drivers) driver.nodeJoined?.(node);
 		this.setKeys(keys);
+		for (const listener of this.listeners) listener.agentStarted?.(tables);
 		this.#store.agent.start(tables);
 	}
 
@@ -186,6 +187,7 @@ export class Controller<N extends IpNamespace = IpNamespace> {
 
 	/** The gossip ends here. */
 	stopAgent(): void {
+		for (const listener of this.listeners) listener.agentStopping?.();
 		this.#store.agent.stop();
 	}
 
@@ -194,6 +196,7 @@ export class Controller<N extends IpNamespace = IpNamespace> {
 	 * go, the gossip ends.
 	 */
 	leaveCluster(): void {
+		for (const listener of this.listeners) listener.agentStopping?.();
 		for (const network of this.#store.all) {
 			if (network.about.scope !== "swarm") continue;
 			this.#containers.evict(network);

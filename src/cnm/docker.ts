@@ -25,6 +25,7 @@ import { DockerNetworks } from "./docker-networks.ts";
 import { ManagedNetworks } from "./managed-networks.ts";
 import { type NetworkCreateOptions, NetworkStore } from "./networks.ts";
 import type { Program } from "./program.ts";
+import { ServiceAgent } from "./service/index.ts";
 import { timestamp } from "./timestamp.ts";
 
 /** `daemon.json`, as far as networks are concerned. */
@@ -79,6 +80,8 @@ export class Docker<N extends IpNamespace = IpNamespace> {
 	readonly containers: DockerContainers<N>;
 	/** What clusters ask of the engine; users need it not. */
 	readonly controller: Controller<N>;
+	/** This node's part in the services of its cluster. */
+	readonly services: ServiceAgent;
 	readonly #containers: ContainerStore<N>;
 
 	constructor(machine: Machine<N>, options: DaemonOptions<N> = {}) {
@@ -126,6 +129,16 @@ export class Docker<N extends IpNamespace = IpNamespace> {
 		});
 		this.#containers = containers;
 		this.controller = new Controller({ machine, networks: store, managed, containers, drivers, ids });
+		this.services = new ServiceAgent({
+			ns: netns,
+			rng: rng.fork("services"),
+			sandboxes: this.controller,
+			arrange: () => {
+				firewall.arrange();
+			},
+		});
+		this.controller.listeners.add(this.services);
+		this.controller.services = (network) => this.services.inspect(network);
 		this.networks = new DockerNetworks(store, this.controller, containers);
 		this.containers = new DockerContainers(this.#containers);
 	}

@@ -2,8 +2,9 @@ import { formatIp4, type Ip4, type Prefix4 } from "../addr/index.ts";
 import type { Device } from "../link/index.ts";
 import type { JoinInfo, PortMapping } from "./driver.ts";
 import type { AddressPool } from "./ipam/index.ts";
-import type { Network } from "./network.ts";
+import type { EndpointRequest, Network } from "./network.ts";
 import type { Sandbox } from "./sandbox.ts";
+import type { ServiceOfTask } from "./service/index.ts";
 
 /** One attachment to a network: an address, and a device once it has joined a sandbox. */
 export class Endpoint {
@@ -17,6 +18,10 @@ export class Endpoint {
 	readonly dnsNames: readonly string[];
 	/** A node's load balancer on the network. */
 	readonly loadBalancer: boolean;
+	/** A task's. */
+	readonly managed: boolean;
+	/** What it stands for, as a service's task. */
+	readonly service: ServiceOfTask | undefined;
 	/** The driver's gateway, once joined. */
 	gateway: Ip4 | undefined;
 	sandbox: Sandbox | null = null;
@@ -39,7 +44,11 @@ export class Endpoint {
 		pool: AddressPool | undefined,
 		ip: Ip4 | undefined,
 		dnsNames: readonly string[],
-		loadBalancer = false,
+		{
+			loadBalancer = false,
+			managed = false,
+			service,
+		}: Pick<EndpointRequest, "loadBalancer" | "managed" | "service"> = {},
 	) {
 		this.id = id;
 		this.name = name;
@@ -49,6 +58,8 @@ export class Endpoint {
 			pool === undefined || ip === undefined ? undefined : { address: ip, length: pool.subnet.length };
 		this.dnsNames = dnsNames;
 		this.loadBalancer = loadBalancer;
+		this.managed = managed;
+		this.service = service;
 	}
 
 	/** `172.17.0.2`, or "". */

@@ -32,6 +32,7 @@ export type { PortProxy, ProxyRequest, StartProxy } from "./drivers/bridge/index
 export { Endpoint } from "./endpoint.ts";
 export { AddressPool, type AddressPoolOptions, Ipam, overlap } from "./ipam/index.ts";
 export { ipamConfigs } from "./ipam-config.ts";
+export type { NetworkNames } from "./dns/names.ts";
 export type { Machine } from "./machine.ts";
 export { type IpamConfig, Network, type NetworkListener } from "./network.ts";
 export type {
@@ -48,3 +49,11 @@ export type { Program } from "./program.ts";
 export type { HostPort, PortSpec } from "./publish.ts";
 export { Sandbox } from "./sandbox.ts";
 export { timestamp } from "./timestamp.ts";
+export {
+	type IngressPort,
+	type IngressProtocol,
+	type SandboxMaker,
+	ServiceAgent,
+	type ServiceAgentOptions,
+	type ServiceOfTask,
+} from "./service/index.ts";

@@ -1,6 +1,7 @@
 import { formatIp4, type Ip4 } from "../addr/index.ts";
 import type { NetError } from "../errors.ts";
 import type { Driver, Operation } from "../sim/index.ts";
+import type { NetworkNames } from "./dns/names.ts";
 import { failed, forbidden, invalid } from "./docker-error.ts";
 import type { DriverOptions, NetworkDriver } from "./driver.ts";
 import { Endpoint } from "./endpoint.ts";
@@ -8,6 +9,7 @@ import type { AddressPool } from "./ipam/index.ts";
 import type { NetworkTables } from "./network-tables.ts";
 import { Progress } from "./progress.ts";
 import type { Sandbox } from "./sandbox.ts";
+import type { ServiceOfTask } from "./service/index.ts";
 import { undoing } from "./undo.ts";
 
 /** One subnet of a network, as the user wrote it (`IPAM.Config` of `docker network inspect`). */
@@ -52,6 +54,10 @@ export interface NetworkListener {
 	endpointJoined?(endpoint: Endpoint, sandbox: Sandbox): void;
 	/** It left its driver's network; its interface goes. */
 	endpointLeft?(endpoint: Endpoint, sandbox: Sandbox): void;
+	/** The gossip runs on this node; no network takes part yet. */
+	agentStarted?(tables: NetworkTables): void;
+	/** The node leaves its cluster, or its gossip ends; networks and load balancers are still there. */
+	agentStopping?(): void;
 }
 
 /** What an endpoint is to be. */
@@ -65,6 +71,9 @@ export interface EndpointRequest {
 	readonly dnsNames?: readonly string[];
 	/** A node's load balancer on the network: it does not keep the network from going. */
 	readonly loadBalancer?: boolean;
+	/** A task's: it takes part in its service when the task is healthy, and not by being there. */
+	readonly managed?: boolean;
+	readonly service?: ServiceOfTask | undefined;
 }
 
 /** A network of one engine: a driver's, with subnets and endpoints. */
@@ -76,6 +85,8 @@ export class Network {
 	readonly #progress: Progress<Network>;
 	/** What the nodes of the network share, while this one takes part. */
 	tables: NetworkTables | undefined;
+	/** Names that the cluster shares; undefined for networks of this node, whose names are those of their endpoints. */
+	names: NetworkNames | undefined;
 	readonly #endpoints = new Map<string, Endpoint>();
 
 	constructor(about: NetworkAttributes, clock: Driver, listeners: ReadonlySet<NetworkListener> = new Set()) {
@@ -142,7 +153,7 @@ export class Network {
 				pool,
 				ip,
 				request.dnsNames ?? [request.name],
-				request.loadBalancer,
+				request,
 			);
 			this.driver.createEndpoint(this.id, {
 				id: request.id,

@@ -2,7 +2,7 @@ import type { Match } from "../extension.ts";
 import { AddrtypeMatch } from "./addrtype.ts";
 import { LimitMatch, StatisticMatch } from "./chance.ts";
 import { IcmpMatch } from "./icmp.ts";
-import { MultiportMatch, TcpMatch, UdpMatch } from "./ports.ts";
+import { MultiportMatch, SctpMatch, TcpMatch, UdpMatch } from "./ports.ts";
 import { CommentMatch, IpvsMatch, LengthMatch, PolicyMatch } from "./small.ts";
 import { MarkMatch, StateMatch } from "./state.ts";
 import { U32Match } from "./u32.ts";
@@ -20,6 +20,7 @@ export const MATCHES: ReadonlyMap<string, () => Match> = new Map<string, () => M
 	["mark", () => new MarkMatch("mark")],
 	["multiport", () => new MultiportMatch()],
 	["policy", () => new PolicyMatch()],
+	["sctp", () => new SctpMatch()],
 	["state", () => new StateMatch("state")],
 	["statistic", () => new StatisticMatch()],
 	["tcp", () => new TcpMatch()],
