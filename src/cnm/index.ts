@@ -1,3 +1,4 @@
+export type { ClusterAttachment, ClusterNetwork, ClusterProvider } from "./cluster.ts";
 export {
 	type Attachment,
 	type ConnectOptions,
@@ -32,6 +33,6 @@ export { ipamConfigs } from "./ipam-config.ts";
 export type { Machine } from "./machine.ts";
 export { type IpamConfig, Network } from "./network.ts";
 export type { NetworkContainerJson, NetworkCreateOptions, NetworkJson, NetworkLine } from "./networks.ts";
-export type { HostPort, PortSpec } from "./publish.ts";
+export { type HostPort, type PortSpec, readPublish } from "./publish.ts";
 export { Sandbox } from "./sandbox.ts";
 export { timestamp } from "./timestamp.ts";
