@@ -46,7 +46,7 @@ export type { NetworkPeer, NetworkTables, TableChange, TableEntry } from "./netw
 export type { NetworkCreateOptions } from "./networks.ts";
 export { HealthMonitor, type HealthOptions, type HealthStatus } from "./health.ts";
 export type { Program } from "./program.ts";
-export type { HostPort, PortSpec } from "./publish.ts";
+export { type HostPort, type PortSpec, readPublish } from "./publish.ts";
 export { Sandbox } from "./sandbox.ts";
 export { timestamp } from "./timestamp.ts";
 export {
