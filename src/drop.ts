@@ -12,6 +12,18 @@ export const DROPS = {
 	"dns-malformed": "a DNS message that ends too early, or with names beyond the limits of RFC 1035",
 	"protobuf-malformed":
 		"a protocol buffer that ends too early, or whose fields are of another type or beyond their range",
+	"msgpack-malformed":
+		"MessagePack that ends too early, or whose values are of another kind or beyond their range",
+	"lzw-malformed": "compressed octets that end too early, or codes that mean nothing",
+	"lzw-too-long": "compressed octets that become more than anybody may send",
+	"memberlist-truncated": "gossip shorter than it announces",
+	"memberlist-too-long": "gossip that announces more octets than anybody may send",
+	"memberlist-unknown": "gossip of a type that nobody knows here",
+	"memberlist-nested": "gossip wrapped in itself too often",
+	"memberlist-crc": "the CRC of a gossip packet is wrong",
+	"memberlist-encryption": "gossip encrypted in a version nobody knows, or where none is encrypted",
+	"memberlist-no-key": "No installed keys could decrypt the message",
+	"memberlist-clear": "Encryption is configured but remote state is not encrypted",
 	"arp-truncated": "shorter than an ARP packet for Ethernet and IPv4",
 	"arp-unsupported": "ARP for another hardware or protocol type, or an unknown operation",
 	"ip-truncated": "shorter than the IPv4 header or than the total length it announces",
