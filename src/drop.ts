@@ -24,6 +24,7 @@ export const DROPS = {
 	"memberlist-encryption": "gossip encrypted in a version nobody knows, or where none is encrypted",
 	"memberlist-no-key": "No installed keys could decrypt the message",
 	"memberlist-clear": "Encryption is configured but remote state is not encrypted",
+	"networkdb-unknown": "a message of networkdb of a type that nobody knows here",
 	"arp-truncated": "shorter than an ARP packet for Ethernet and IPv4",
 	"arp-unsupported": "ARP for another hardware or protocol type, or an unknown operation",
 	"ip-truncated": "shorter than the IPv4 header or than the total length it announces",

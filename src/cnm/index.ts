@@ -30,6 +30,7 @@ export { Endpoint } from "./endpoint.ts";
 export { type AddressPool, type AddressPoolOptions, Ipam } from "./ipam/index.ts";
 export type { Machine } from "./machine.ts";
 export { type IpamConfig, Network } from "./network.ts";
+export type { NetworkPeer, NetworkTables, TableChange, TableEntry } from "./network-tables.ts";
 export type { NetworkContainerJson, NetworkCreateOptions, NetworkJson, NetworkLine } from "./networks.ts";
 export type { HostPort, PortSpec } from "./publish.ts";
 export { Sandbox } from "./sandbox.ts";
