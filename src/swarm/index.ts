@@ -1,4 +1,13 @@
 export * from "./api/index.ts";
+export {
+	Gossip,
+	type GossipMember,
+	type GossipOptions,
+	type MemberChange,
+	type MemberState,
+	primaryFirst,
+	type SwarmKey,
+} from "./gossip/index.ts";
 export type { Executor, TaskController, TaskExit } from "./executor.ts";
 export * from "./manager/index.ts";
 export type * from "./objects.ts";
