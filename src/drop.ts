@@ -10,6 +10,7 @@ export const DROPS = {
 	"stp-truncated": "shorter than the BPDU it announces",
 	"stp-unsupported": "a BPDU of another version or type than 802.1D's",
 	"dns-malformed": "a DNS message that ends too early, or with names beyond the limits of RFC 1035",
+	"tls-malformed": "octets that are no TLS record, or a hello that ends too early",
 	"arp-truncated": "shorter than an ARP packet for Ethernet and IPv4",
 	"arp-unsupported": "ARP for another hardware or protocol type, or an unknown operation",
 	"ip-truncated": "shorter than the IPv4 header or than the total length it announces",

@@ -10,6 +10,7 @@ export * as ipv6 from "./ipv6.ts";
 export * as llc from "./llc.ts";
 export * as stp from "./stp.ts";
 export * as tcp from "./tcp.ts";
+export * as tls from "./tls.ts";
 export * as udp from "./udp.ts";
 export * as vlan from "./vlan.ts";
 export * as vxlan from "./vxlan.ts";
