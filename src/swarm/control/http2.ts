@@ -66,7 +66,7 @@ export class Http2 {
 		const settings = side === "server" ? SERVER_SETTINGS : new Uint8Array(0);
 		if (side === "client") tls.send(encodeUtf8(PREFACE));
 		this.#queue(FRAME.SETTINGS, 0, 0, settings);
-		if (side === "client") this.#flush();
+		this.#flush();
 	}
 
 	/** Begins a stream, or answers on one. */

@@ -170,8 +170,8 @@ export class TlsConnection {
 		if (opened === undefined) this.#fail("local error: tls: bad record MAC");
 		else if (opened.type === CONTENT.APPLICATION_DATA) this.#events.data(opened.fragment);
 		else if (opened.type === CONTENT.ALERT) {
-			this.#socket.close();
-			this.#end(opened.fragment[1] === 0 ? "EOF" : "remote error: tls: bad certificate");
+			this.close();
+			this.#events.closed(opened.fragment[1] === 0 ? "EOF" : "remote error: tls: bad certificate");
 		} else this.#message(opened.fragment);
 	}
 
@@ -211,11 +211,10 @@ export class TlsConnection {
 			if (!this.#options.trusts(this.#peer)) this.#fail("remote error: tls: bad certificate");
 		} else if (type === HANDSHAKE.FINISHED) {
 			this.#opening = this.#protection(this.#side === "client" ? "server data" : "client data");
-			if (this.#side === "server") this.#complete();
-			else
-				this.#atWork(() => {
-					this.#clientFlight();
-				});
+			this.#atWork(() => {
+				if (this.#side === "server") this.#complete();
+				else this.#clientFlight();
+			});
 		}
 	}
 

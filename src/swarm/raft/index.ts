@@ -1,0 +1,2 @@
+export type { Entry, Member, Payload, RaftDisk, RaftMessage, Snapshot } from "./message.ts";
+export { ELECTION_TICKS, HEARTBEAT_TICKS, Raft, type RaftOptions, type RaftRole, type Ready } from "./raft.ts";
