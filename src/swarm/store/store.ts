@@ -14,6 +14,12 @@ export interface StoreEvent {
 	readonly previous: StoreObject | undefined;
 }
 
+/** Everything in a store at one moment. */
+export interface StoreSnapshot {
+	readonly version: number;
+	readonly objects: readonly StoreObject[];
+}
+
 /**
  * What makes writes everybody's: a raft log. `done` is called once the writes are agreed upon, and by then each
  * manager's store has applied them, this one's too; or with why they are not.
@@ -159,6 +165,31 @@ export class Store {
 		const object = { ...action.object, meta: { ...action.object.meta, version: this.#version } };
 		map.set(object.id, object);
 		return { op: action.op, object, previous };
+	}
+
+	/** Everything, for another manager's store, or for the log to be made shorter. */
+	save(): StoreSnapshot {
+		const objects = Object.values(this.#objects).flatMap((map: Map<string, StoreObject>) => [...map.values()]);
+		return { version: this.#version, objects };
+	}
+
+	/** Becomes what another store was; watchers are told of each object that came, went or changed. */
+	restore({ version, objects }: StoreSnapshot): void {
+		const before = new Map(this.save().objects.map((object) => [`${object.kind} ${object.id}`, object]));
+		for (const map of Object.values(this.#objects)) map.clear();
+		this.#version = version;
+		const events: StoreEvent[] = [];
+		for (const object of objects) {
+			const map: Map<string, StoreObject> = this.#objects[object.kind];
+			map.set(object.id, object);
+			const key = `${object.kind} ${object.id}`;
+			const previous = before.get(key);
+			before.delete(key);
+			if (previous?.meta.version !== object.meta.version)
+				events.push({ op: previous === undefined ? "create" : "update", object, previous });
+		}
+		for (const object of before.values()) events.push({ op: "delete", object, previous: object });
+		if (events.length > 0) for (const watcher of [...this.#watchers]) watcher(events);
 	}
 
 	/** Calls back after each transaction that was agreed upon; returns what ends it. */
