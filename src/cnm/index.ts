@@ -33,3 +33,4 @@ export { type IpamConfig, Network } from "./network.ts";
 export type { NetworkContainerJson, NetworkCreateOptions, NetworkJson, NetworkLine } from "./networks.ts";
 export type { HostPort, PortSpec } from "./publish.ts";
 export { Sandbox } from "./sandbox.ts";
+export { timestamp } from "./timestamp.ts";
