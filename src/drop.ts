@@ -25,6 +25,7 @@ export const DROPS = {
 	"memberlist-no-key": "No installed keys could decrypt the message",
 	"memberlist-clear": "Encryption is configured but remote state is not encrypted",
 	"networkdb-unknown": "a message of networkdb of a type that nobody knows here",
+	"tls-malformed": "octets that are no TLS record, or a hello that ends too early",
 	"arp-truncated": "shorter than an ARP packet for Ethernet and IPv4",
 	"arp-unsupported": "ARP for another hardware or protocol type, or an unknown operation",
 	"ip-truncated": "shorter than the IPv4 header or than the total length it announces",

@@ -12,6 +12,6 @@ export type { Executor, TaskController, TaskExit } from "./executor.ts";
 export * from "./manager/index.ts";
 export type * from "./objects.ts";
 export { TASK_STATES } from "./objects.ts";
-export { type Proposer, Store, type StoreEvent } from "./store/store.ts";
+export { type Proposer, Store, type StoreEvent, type StoreSnapshot } from "./store/store.ts";
 export type { Reader } from "./store/tables.ts";
 export type { StoreAction, Transaction } from "./store/transaction.ts";

@@ -41,6 +41,8 @@ export interface NodeObject {
 		readonly availability: NodeAvailability;
 		readonly labels: Readonly<Record<string, string>>;
 	};
+	/** What its certificate says; `spec.role` is what it is to become. Undefined until a certificate was issued. */
+	readonly role?: NodeRole;
 	readonly description: NodeDescription | undefined;
 	readonly status: { readonly state: NodeState; readonly message: string; readonly addr: string };
 	/** Where the node's gossip is told to be found by others. */
@@ -296,6 +298,8 @@ export interface ClusterObject {
 	readonly taskHistoryLimit: number;
 	readonly keys: readonly EncryptionKey[];
 	readonly keyLamportTime: number;
+	/** Nodes that were removed: their certificates are no longer good. */
+	readonly removedNodes?: readonly string[];
 }
 
 export type StoreObject = NodeObject | NetworkObject | ServiceObject | TaskObject | ClusterObject;

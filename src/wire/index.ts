@@ -17,6 +17,7 @@ export * as networkdb from "./networkdb.ts";
 export * as protobuf from "./protobuf.ts";
 export * as stp from "./stp.ts";
 export * as tcp from "./tcp.ts";
+export * as tls from "./tls.ts";
 export * as udp from "./udp.ts";
 export * as vlan from "./vlan.ts";
 export * as vxlan from "./vxlan.ts";

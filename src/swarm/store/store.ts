@@ -11,6 +11,12 @@ export interface StoreEvent {
 	readonly previous: StoreObject | undefined;
 }
 
+/** Everything in a store at one moment. */
+export interface StoreSnapshot {
+	readonly version: number;
+	readonly objects: readonly StoreObject[];
+}
+
 /**
  * What makes writes everybody's: a raft log. `done` is called once the writes are agreed upon, and by then each
  * manager's store has applied them, this one's too; or with why they are not.
@@ -131,6 +137,29 @@ export class Store implements Reader {
 		};
 		this.#tables.set(object);
 		return { op: action.op, object, previous };
+	}
+
+	/** Everything, for another manager's store, or for the log to be made shorter. */
+	save(): StoreSnapshot {
+		return { version: this.#version, objects: this.#tables.everything };
+	}
+
+	/** Becomes what another store was; watchers are told of each object that came, went or changed. */
+	restore({ version, objects }: StoreSnapshot): void {
+		const before = new Map(this.#tables.everything.map((object) => [`${object.kind} ${object.id}`, object]));
+		for (const { kind, id } of before.values()) this.#tables.delete(kind, id);
+		this.#version = version;
+		const events: StoreEvent[] = [];
+		for (const object of objects) {
+			this.#tables.set(object);
+			const key = `${object.kind} ${object.id}`;
+			const previous = before.get(key);
+			before.delete(key);
+			if (previous?.meta.version !== object.meta.version)
+				events.push({ op: previous === undefined ? "create" : "update", object, previous });
+		}
+		for (const object of before.values()) events.push({ op: "delete", object, previous: object });
+		if (events.length > 0) for (const watcher of [...this.#watchers]) watcher(events);
 	}
 
 	/** Calls back after each transaction that was agreed upon; returns what ends it. */

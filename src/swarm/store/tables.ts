@@ -31,6 +31,11 @@ export class Tables implements Reader {
 		return [...this.#objects[kind].values()];
 	}
 
+	/** Objects of all kinds, each kind in the order in which they were created. */
+	get everything(): StoreObject[] {
+		return Object.values(this.#objects).flatMap((map: Map<string, StoreObject>) => [...map.values()]);
+	}
+
 	tasksOf(serviceId: string): readonly TaskObject[] {
 		return [...(this.#ofService.get(serviceId)?.values() ?? [])];
 	}
