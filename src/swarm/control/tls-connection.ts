@@ -108,6 +108,7 @@ export class TlsConnection {
 	forget(): void {
 		this.#over = true;
 		this.#work.cancel();
+		this.#release();
 		this.#socket.vanish();
 	}
 
