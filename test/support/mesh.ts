@@ -66,6 +66,22 @@ export class MeshNode {
 		return ns;
 	}
 
+	/** A container that is no task gets a place on a network from the cluster: `docker run --network …`. */
+	attach(name: string, network: MeshNetwork, ip: string): Container<Netns> {
+		const about = clusterNetwork(network);
+		this.docker.controller.cluster = {
+			isManager: true,
+			networks: () => [about],
+			createNetwork: () => undefined,
+			removeNetwork: () => undefined,
+			attachNetwork: (_network, _container, _addresses, done) => {
+				done({ network: about, addresses: [`${ip}/24`], taskId: "attachment" });
+			},
+			detachNetwork: () => undefined,
+		};
+		return this.docker.run({ name, hostname: name, network: network.name });
+	}
+
 	/** A task's container runs; its services hear of it when it is healthy (`activate`). */
 	run({ name, on }: MeshTask): Container<Netns> {
 		const places = Object.entries(on).map(([network, place]) => ({
