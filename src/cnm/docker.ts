@@ -16,6 +16,7 @@ import {
 	type StartProxy,
 } from "./drivers/bridge/index.ts";
 import { ChildDriver } from "./drivers/children.ts";
+import { OverlayDriver } from "./drivers/overlay/index.ts";
 import { SimpleDriver } from "./drivers/simple.ts";
 import { Ids } from "./ids.ts";
 import { type AddressPoolOptions, cutPools, Ipam, localPools } from "./ipam/index.ts";
@@ -93,6 +94,7 @@ export class Docker<N extends IpNamespace = IpNamespace> {
 			new BridgeDriver({ ns: netns, ids, firewall, ports, userlandProxy }),
 			new ChildDriver("macvlan", netns, ids),
 			new ChildDriver("ipvlan", netns, ids),
+			new OverlayDriver({ machine, ids }),
 			new SimpleDriver("host"),
 			new SimpleDriver("null"),
 			...(options.drivers ?? []),

@@ -253,6 +253,11 @@ export abstract class Device {
 		return null;
 	}
 
+	/** The namespace of what it lies on: its own, unless a pair or a tunnel was taken apart (`get_link_net`). */
+	get home(): { readonly name: string } {
+		return this.link?.owner ?? this.owner;
+	}
+
 	/**
 	 * Down from the namespace: the queue if there is one, taps, then the medium. Without carrier nothing is sent
 	 * (`dev_deactivate` puts the noop queue in the place of any other). Takes the frame.

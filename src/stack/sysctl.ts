@@ -3,6 +3,7 @@ import type { DeviceConf, NeighbourConf } from "./in-device.ts";
 import type { IgmpConf } from "./ipv4/igmp.ts";
 import type { IpvsSettings } from "./ipvs/index.ts";
 import type { Ipv4Conf } from "./ipv4/conf.ts";
+import type { NeighbourGc } from "./kernel.ts";
 import type { Namespace } from "./namespace.ts";
 import type { ConntrackConf } from "./netfilter/conntrack/conf.ts";
 
@@ -13,6 +14,7 @@ export type SysctlName =
 	| `net.netfilter.${keyof ConntrackConf}`
 	| `net.ipv4.vs.${keyof IpvsSettings}`
 	| `net.ipv4.${keyof Ipv4Conf}`
+	| `net.ipv4.neigh.default.${keyof NeighbourGc}`
 	| `net.ipv4.conf.${string}.${keyof DeviceConf}`
 	| `net.ipv4.neigh.${string}.${keyof NeighbourConf}`;
 
@@ -35,6 +37,8 @@ export class Sysctl {
 		this.#families = [
 			["net.netfilter.", conntrack],
 			["net.ipv4.vs.", ipvs],
+			// One for the machine, and shown where it boots.
+			["net.ipv4.neigh.default.", () => (ns.name === ns.kernel.name ? ns.kernel.neighbourGc : {})],
 			["net.ipv4.", () => ns.igmpConf],
 			["net.ipv4.", () => ns.ipv4.conf],
 		];
