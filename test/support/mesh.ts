@@ -1,7 +1,6 @@
 import type { ClusterNetwork, Container, Network, ServiceOfTask } from "../../src/cnm/index.ts";
 import { type Docker, type Host, Lab, type Netns } from "../../src/index.ts";
 import type { PhysicalSwitch } from "../../src/link/index.ts";
-import { StandInOverlay } from "./stand-in-overlay.ts";
 import { SharedTables } from "./tables.ts";
 
 /** A network of the cluster's. */
@@ -35,7 +34,7 @@ export class MeshNode {
 	constructor(host: Host, ip: string, tables: ReturnType<SharedTables["node"]>) {
 		this.host = host;
 		this.ip = ip;
-		this.docker = host.startDocker({ drivers: [new StandInOverlay(host)] });
+		this.docker = host.docker;
 		this.docker.controller.startAgent({
 			tables,
 			dataPathAddress: ip,
