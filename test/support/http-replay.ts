@@ -63,6 +63,8 @@ export function exchanges(frames: readonly TimedFrame[], port: number, offset = 
 export class HttpReplay {
 	readonly #lab: Lab;
 	readonly #accepted = new Map<number, TcpSocket>();
+	/** The namespaces that took connections, in that order. */
+	readonly servers: string[] = [];
 	readonly commands: (readonly [at: number, command: () => unknown])[] = [];
 
 	constructor(lab: Lab) {
@@ -76,6 +78,7 @@ export class HttpReplay {
 				socket.read();
 				if (socket.ended) socket.close();
 			};
+			this.servers.push(ns.name);
 			// On its way the client's port stays.
 			this.#accepted.set(socket.remotePort, socket);
 		};

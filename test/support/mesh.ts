@@ -1,7 +1,6 @@
 import type { ClusterNetwork, Container, Network, ServiceOfTask } from "../../src/cnm/index.ts";
 import { type Docker, type Host, Lab, type Netns } from "../../src/index.ts";
 import type { PhysicalSwitch } from "../../src/link/index.ts";
-import { StandInOverlay } from "./stand-in-overlay.ts";
 import { SharedTables } from "./tables.ts";
 
 /** A network of the cluster's. */
@@ -35,7 +34,7 @@ export class MeshNode {
 	constructor(host: Host, ip: string, tables: ReturnType<SharedTables["node"]>) {
 		this.host = host;
 		this.ip = ip;
-		this.docker = host.startDocker({ drivers: [new StandInOverlay(host)] });
+		this.docker = host.docker;
 		this.docker.controller.startAgent({
 			tables,
 			dataPathAddress: ip,
@@ -64,6 +63,22 @@ export class MeshNode {
 		const ns = this.host.namespaces.get(about.ingress ? "ingress_sbox" : `lb_${id.slice(0, 9)}`);
 		if (ns === undefined) throw new Error(`${this.host.name} does not balance ${name}`);
 		return ns;
+	}
+
+	/** A container that is no task gets a place on a network from the cluster: `docker run --network …`. */
+	attach(name: string, network: MeshNetwork, ip: string): Container<Netns> {
+		const about = clusterNetwork(network);
+		this.docker.controller.cluster = {
+			isManager: true,
+			networks: () => [about],
+			createNetwork: () => undefined,
+			removeNetwork: () => undefined,
+			attachNetwork: (_network, _container, _addresses, done) => {
+				done({ network: about, addresses: [`${ip}/24`], taskId: "attachment" });
+			},
+			detachNetwork: () => undefined,
+		};
+		return this.docker.run({ name, hostname: name, network: network.name });
 	}
 
 	/** A task's container runs; its services hear of it when it is healthy (`activate`). */

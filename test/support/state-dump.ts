@@ -67,7 +67,8 @@ export const flows = (text: string): string[] =>
 		.filter((line) => /^(tcp|TCP|icmp)\b/.test(line))
 		.map((line) =>
 			line
-				.replace(/^(tcp +6) \d+/, "$1")
+				.replace(/^(tcp +6|icmp +1) \d+/, "$1")
+				.replace(/\bid=\d+/g, "id=ID")
 				.replace(/^TCP \d\d:\d\d/, "TCP")
 				.replace(/\b(sport|dport)=\d{5}\b/g, "$1=PORT")
 				.replace(/(\d+\.\d+):\d{5}\b/g, "$1:PORT"),
