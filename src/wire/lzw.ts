@@ -46,7 +46,7 @@ export function compress(octets: Uint8Array, most = Infinity): Uint8Array<ArrayB
 			continue;
 		}
 		writer.put(code, width);
-		if (writer.length > most) return undefined;
+		if (writer.length > most) return writer.discard();
 		code = octet;
 		if (++highest === 1 << width) width++;
 		if (highest === HIGHEST) {
@@ -71,7 +71,7 @@ export function compress(octets: Uint8Array, most = Infinity): Uint8Array<ArrayB
 
 /** Codes into octets, the lowest bits first. */
 class BitWriter {
-	readonly #writer = new OctetWriter(256);
+	readonly #writer = OctetWriter.begin();
 	#bits = 0;
 	#count = 0;
 
@@ -90,6 +90,10 @@ class BitWriter {
 		}
 	}
 
+	discard(): undefined {
+		this.#writer.discard();
+	}
+
 	finish(): Uint8Array<ArrayBuffer> {
 		if (this.#count > 0) this.#writer.put8(this.#bits);
 		return this.#writer.finish();
@@ -103,7 +107,7 @@ const expansion = new Uint8Array(HIGHEST + 1);
 
 /** Decompresses. Never throws: codes that mean nothing, octets without an end and more than `most` are reasons. */
 export function decompress(packed: Uint8Array, most: number): Uint8Array | DropReason {
-	const writer = new OctetWriter(Math.min(most, 2 * packed.length + 64));
+	const writer = OctetWriter.begin();
 	let width = FIRST_WIDTH;
 	let highest = END;
 	let last = NO_CODE;
@@ -111,21 +115,21 @@ export function decompress(packed: Uint8Array, most: number): Uint8Array | DropR
 	let count = 0;
 	for (let at = 0; ;) {
 		while (count < width) {
-			if (at === packed.length) return "lzw-malformed";
+			if (at === packed.length) return refused(writer, "lzw-malformed");
 			bits |= packed[at++]! << count;
 			count += 8;
 		}
 		const code = bits & ((1 << width) - 1);
 		bits >>>= width;
 		count -= width;
-		if (code === END) return writer.bytes.subarray(0, writer.length);
+		if (code === END) return writer.finish();
 		if (code === CLEAR) {
 			width = FIRST_WIDTH;
 			highest = END;
 			last = NO_CODE;
 			continue;
 		}
-		if (code > highest) return "lzw-malformed";
+		if (code > highest) return refused(writer, "lzw-malformed");
 		let from = expansion.length;
 		let chain = code;
 		if (code === highest && last !== NO_CODE) {
@@ -136,7 +140,7 @@ export function decompress(packed: Uint8Array, most: number): Uint8Array | DropR
 		for (; chain >= CLEAR; chain = prefix[chain]!) expansion[--from] = suffix[chain]!;
 		expansion[--from] = chain;
 		if (code === highest && last !== NO_CODE) expansion[expansion.length - 1] = chain;
-		if (writer.length + expansion.length - from > most) return "lzw-too-long";
+		if (writer.length + expansion.length - from > most) return refused(writer, "lzw-too-long");
 		writer.put(expansion.subarray(from));
 		if (last !== NO_CODE) {
 			suffix[highest] = chain;
@@ -152,4 +156,9 @@ export function decompress(packed: Uint8Array, most: number): Uint8Array | DropR
 			}
 		}
 	}
+}
+
+function refused(writer: OctetWriter, reason: DropReason): DropReason {
+	writer.discard();
+	return reason;
 }

@@ -72,7 +72,7 @@ const COMPRESS_OCTETS = 12;
 export function compress(message: Uint8Array, most = Infinity): Uint8Array<ArrayBuffer> | undefined {
 	const buf = pack(message, most - COMPRESS_OCTETS);
 	if (buf === undefined) return undefined;
-	const writer = new OctetWriter(buf.length + COMPRESS_OCTETS + 5);
+	const writer = OctetWriter.begin();
 	writer.put8(TYPE.COMPRESS);
 	compressed.write(writer, { algo: 0, buf });
 	return writer.length < most ? writer.finish() : undefined;
@@ -99,14 +99,14 @@ export interface PacketOptions {
 export function sealPacket(message: Uint8Array, { key, nonce, crc }: PacketOptions): Uint8Array<ArrayBuffer> {
 	let plain = compress(message, message.length) ?? message;
 	if (crc) {
-		const writer = new OctetWriter(CRC_OCTETS + plain.length);
+		const writer = OctetWriter.begin();
 		writer.put8(TYPE.HAS_CRC);
 		writer.put32(crc32(plain));
 		writer.put(plain);
 		plain = writer.finish();
 	}
 	if (key === undefined) return plain.slice();
-	const writer = new OctetWriter(plain.length + ENCRYPTION_OCTETS);
+	const writer = OctetWriter.begin();
 	key.seal(writer, plain, nonce, NO_OCTETS);
 	return writer.finish();
 }
@@ -176,7 +176,7 @@ export function sealStream(
 ): Uint8Array<ArrayBuffer> {
 	const plain = compress(message) ?? message;
 	if (key === undefined) return plain.slice();
-	const writer = new OctetWriter(STREAM_HEADER_OCTETS + plain.length + ENCRYPTION_OCTETS);
+	const writer = OctetWriter.begin();
 	writer.put8(TYPE.ENCRYPT);
 	writer.put32(plain.length + ENCRYPTION_OCTETS);
 	key.seal(writer, plain, nonce, writer.bytes.slice(0, STREAM_HEADER_OCTETS));

@@ -196,7 +196,7 @@ const userMsgHeader = struct<{ userMsgLen: number }>({ userMsgLen: uint("UserMsg
 
 /** Meaning → the octets of a datagram's message, or of a stream's ping, ack and error. Throws RangeError. */
 export function write(message: Message): Uint8Array<ArrayBuffer> {
-	const writer = new OctetWriter(96);
+	const writer = OctetWriter.begin();
 	switch (message.type) {
 		case "ping":
 			return body(writer, TYPE.PING, ping, message);
@@ -264,11 +264,9 @@ const typed = <Type extends string, Value extends object>(
 
 /** One message for several: they must be at most 255, each of at most 65,535 octets. */
 export function compound(messages: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-	const writer = new OctetWriter(
-		messages.reduce((sum, { length }) => sum + COMPOUND_EACH_OCTETS + length, COMPOUND_OCTETS),
-	);
 	if (messages.length > MOST_PARTS)
 		throw new RangeError(`a compound of ${String(messages.length)} messages, expected at most 255`);
+	const writer = OctetWriter.begin();
 	writer.put8(TYPE.COMPOUND);
 	writer.put8(messages.length);
 	for (const { length } of messages) {
@@ -299,14 +297,14 @@ export function writeStream(message: StreamMessage): Uint8Array<ArrayBuffer> {
 	if (message.type !== "push-pull" && message.type !== "user") return write(message);
 	if (message.type === "user") {
 		const { payload } = message;
-		const writer = new OctetWriter(payload.length + 24);
+		const writer = OctetWriter.begin();
 		writer.put8(TYPE.USER);
 		userMsgHeader.write(writer, { userMsgLen: payload.length });
 		writer.put(payload);
 		return writer.finish();
 	}
 	const { join, nodes, userState } = message;
-	const writer = new OctetWriter(nodes.length * 80 + userState.length + 48);
+	const writer = OctetWriter.begin();
 	writer.put8(TYPE.PUSH_PULL);
 	pushPullHeader.write(writer, { join, nodes: nodes.length, userStateLen: userState.length });
 	for (const node of nodes) pushNodeState.write(writer, node);

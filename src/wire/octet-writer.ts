@@ -1,4 +1,9 @@
-const FIRST_OCTETS = 64;
+const FIRST_OCTETS = 2048;
+/** Writers that nobody uses just now: messages are made all the time, and each needs one for a moment. */
+const spare: OctetWriter[] = [];
+const MOST_SPARE = 8;
+/** A writer that grew beyond this is not kept. */
+const MOST_KEPT_OCTETS = 1 << 18;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -11,6 +16,11 @@ export class OctetWriter {
 
 	constructor(octets: number = FIRST_OCTETS) {
 		this.bytes = new Uint8Array(octets);
+	}
+
+	/** A writer for a message: `finish` gives it back. */
+	static begin(): OctetWriter {
+		return spare.pop() ?? new OctetWriter();
 	}
 
 	/** One octet. */
@@ -38,9 +48,17 @@ export class OctetWriter {
 		this.length += octets.length;
 	}
 
-	/** The octets written, as an array of their own. */
+	/** The octets written, as an array of their own. The writer is another message's from now on. */
 	finish(): Uint8Array<ArrayBuffer> {
-		return this.bytes.slice(0, this.length);
+		const octets = this.bytes.slice(0, this.length);
+		this.discard();
+		return octets;
+	}
+
+	/** Gives the writer back without asking for what was written. */
+	discard(): void {
+		this.length = 0;
+		if (spare.length < MOST_SPARE && this.bytes.length <= MOST_KEPT_OCTETS) spare.push(this);
 	}
 
 	#grow(octets: number): void {

@@ -50,7 +50,7 @@ export function message<Message extends object>(fields: {
 	return {
 		writeTo,
 		write(value) {
-			const writer = new OctetWriter();
+			const writer = OctetWriter.begin();
 			writeTo(writer, value);
 			return writer.finish();
 		},

@@ -85,8 +85,10 @@ export class Memberlist {
 			sendTogether: (messages, to) => this.#sendTo(to, messages.map(memberlist.write)),
 			log: delegate.log,
 		});
+		const ticks = rng.fork("ticks");
 		this.#probes = new Ticker({
 			scheduler: this.#scheduler,
+			rng: ticks,
 			period: PROBE_INTERVAL,
 			action: (done) => {
 				this.#prober.probe(done);
@@ -95,6 +97,7 @@ export class Memberlist {
 		});
 		this.#gossip = new Ticker({
 			scheduler: this.#scheduler,
+			rng: ticks,
 			period: GOSSIP_INTERVAL,
 			action: (done) => {
 				this.#tellSome();

@@ -71,8 +71,9 @@ export class NetworkDb implements NetworkTables {
 			send: carrier.sendReliable,
 			log: carrier.log,
 		});
+		const ticks = rng.fork("ticks");
 		const ticker = (period: number, action: (done: () => void) => void, needed?: () => boolean): Ticker =>
-			new Ticker({ scheduler, period, action, ...(needed === undefined ? {} : { needed }) });
+			new Ticker({ scheduler, rng: ticks, period, action, ...(needed === undefined ? {} : { needed }) });
 		this.#gossip = ticker(
 			GOSSIP_INTERVAL,
 			(done) => {

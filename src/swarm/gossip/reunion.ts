@@ -33,9 +33,10 @@ export class Reunion {
 
 	constructor(parts: ReunionParts) {
 		this.#parts = parts;
-		const { scheduler, db } = parts;
+		const { scheduler, rng, db } = parts;
 		this.#reconnects = new Ticker({
 			scheduler,
+			rng,
 			period: RETRY_INTERVAL,
 			action: (done) => {
 				this.#reconnect(done);
@@ -44,6 +45,7 @@ export class Reunion {
 		});
 		this.#rejoins = new Ticker({
 			scheduler,
+			rng,
 			period: REJOIN_INTERVAL,
 			action: (done) => {
 				this.#rejoin(done);
@@ -134,7 +136,7 @@ export class Reunion {
 
 	/** When no bootstrap node is in the cluster they are tried again, each second for ten seconds. */
 	#rejoin(done: () => void): void {
-		const { db, memberlist, scheduler } = this.#parts;
+		const { db, memberlist, rng, scheduler } = this.#parts;
 		const self = memberlist.membership.self.ip;
 		const active = [...db.state.nodes.in("active").values()];
 		const isThere = ({ ip }: Endpoint): boolean =>
@@ -146,6 +148,7 @@ export class Reunion {
 		const end = scheduler.now + REJOIN_DURATION;
 		const attempts = new Ticker({
 			scheduler,
+			rng,
 			period: RETRY_INTERVAL,
 			action: (next) => {
 				if (scheduler.now > end) {

@@ -1,8 +1,20 @@
-import { type Instant, type Nanoseconds, type Scheduler, Timer } from "../../sim/index.ts";
+import {
+	type Instant,
+	microseconds,
+	type Nanoseconds,
+	type Rng,
+	type Scheduler,
+	Timer,
+} from "../../sim/index.ts";
+
+/** How late a goroutine may run after its time came. */
+const LATEST = microseconds(800);
 
 /** What a ticker does, and when it may rest. */
 export interface TickerOptions {
 	readonly scheduler: Scheduler;
+	/** How late each tick is. */
+	readonly rng: Rng;
 	readonly period: Nanoseconds;
 	/** Done at a tick. It calls `done` at once or later; ticks until then become one. */
 	readonly action: (done: () => void) => void;
@@ -13,7 +25,8 @@ export interface TickerOptions {
 /**
  * Go's `time.Ticker` with a loop that reads it: ticks come at whole periods from its beginning, never at others, and one
  * that comes while the loop is busy waits for it. A ticker that is not needed has no timer; `wake` brings it back into
- * its step. Ticks are not rounded to the kernel's, for Go sleeps by high-resolution timers.
+ * its step. Ticks are not rounded to the kernel's, for Go sleeps by high-resolution timers; they are late by what it takes
+ * until the goroutine runs.
  */
 export class Ticker {
 	readonly #options: TickerOptions;
@@ -60,7 +73,8 @@ export class Ticker {
 	}
 
 	#arm(tick: number): void {
-		this.#options.scheduler.at(this.#start + tick * this.#options.period, this.#timer);
+		const { scheduler, rng, period } = this.#options;
+		scheduler.at(this.#start + tick * period + rng.below(LATEST), this.#timer);
 	}
 
 	#work(): void {
