@@ -82,6 +82,8 @@ export interface Upper {
 	lowerGone(device: Device): void;
 	/** The device that `ip link show` names as `master`; null above a macvlan or ipvlan parent, which has none. */
 	readonly master: Device | null;
+	/** The devices it takes frames for: the bridge, the children. */
+	readonly above: readonly Device[];
 	/** Stays on its lower device when that moves to another namespace, as macvlan and ipvlan do. */
 	readonly staysOnMove?: boolean;
 }
@@ -251,6 +253,18 @@ export abstract class Device {
 	/** The device that `ip link` names behind the `@`: a veth's peer, what a VLAN is on; `null` for none. */
 	get link(): Device | null {
 		return null;
+	}
+
+	/** The devices this one lies on (`adj_list.lower`): of a bridge its ports. */
+	get lowers(): readonly Device[] {
+		return this.lower === null ? [] : [this.lower];
+	}
+
+	/** The devices that lie on this one (`adj_list.upper`): VLANs, macvlans and ipvlans, its bridge, tunnels that leave by it. */
+	get uppers(): readonly Device[] {
+		return [...(this.vlans?.values() ?? []), ...(this.upper?.above ?? []), ...(this.dependents ?? [])].filter(
+			(each) => each instanceof Device,
+		);
 	}
 
 	/**

@@ -4,6 +4,7 @@ import { type Lane, milliseconds, parseDuration, type Sink } from "../../sim/ind
 import { ethernet, type Frame, llc, pushTag, stp, vlan } from "../../wire/index.ts";
 import { Device, type DeviceOwner } from "../device.ts";
 import { keyHigh } from "../mac-table.ts";
+import { checkNesting } from "../nesting.ts";
 import { IN } from "../tap.ts";
 import type { World } from "../world.ts";
 import { proxyArp } from "./arp-proxy.ts";
@@ -93,6 +94,10 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		return this.#ports;
 	}
 
+	override get lowers(): readonly Device[] {
+		return this.#ports.map((port) => port.device);
+	}
+
 	get stpPorts(): readonly StpPort<BridgePort>[] {
 		return this.#stpPorts;
 	}
@@ -178,7 +183,8 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 
 	/**
 	 * `ip link set dev … master …`. Throws `NetError`: ELOOP for a bridge, EBUSY for a device that already
-	 * has a master, EINVAL for loopback or a device of another namespace, EXFULL beyond 1023 ports.
+	 * has a master or lies on the bridge, EINVAL for loopback or a device of another namespace, EMLINK, EXFULL beyond
+	 * 1023 ports.
 	 */
 	attach(device: Device): BridgePort {
 		this.#checkPort(device);
@@ -212,7 +218,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 				context,
 			});
 		}
-		if (device.upper === null) return;
+		if (device.upper === null) return checkNesting(device, this);
 		// brctl addif has words of its own; `ip link set master` would move the port.
 		const text =
 			device.upper instanceof BridgePort

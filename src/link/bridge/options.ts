@@ -66,8 +66,8 @@ export function checkSettings(
 		const value = settings[what];
 		if (value === undefined) continue;
 		const time = parseDuration(value, what);
-		// The forward delay is free while STP is off: it decides nothing then.
-		if (what === "forwardDelay" && !(settings.stp ?? now.stp)) continue;
+		// The forward delay is free while STP is off: it decides nothing then, and STP takes the nearest it can when it starts.
+		if (what === "forwardDelay" && !now.stp) continue;
 		if (time < seconds(least) || time > seconds(most)) {
 			throw outOfRange(what, value, `Expected ${String(least)} to ${String(most)} seconds.`);
 		}

@@ -66,6 +66,10 @@ export class BridgePort implements Upper {
 		return this.bridge;
 	}
 
+	get above(): readonly Device[] {
+		return [this.bridge];
+	}
+
 	/** True when frames can pass: the device is up and has carrier (`netif_oper_up`). */
 	get isRunning(): boolean {
 		return this.device.isUp && this.device.carrier;

@@ -88,6 +88,10 @@ export class IpvlanPort implements Upper, Layer3Upper, Sink<Frame> {
 		return this.#byAddress.get(destination ? arp.targetIp(view, at) : arp.senderIp(view, at));
 	}
 
+	get above(): readonly Device[] {
+		return this.children;
+	}
+
 	// ── up from the parent ────────────────────────────────────────────────────────────────────────
 
 	receive(frame: Frame, device: Device): void {

@@ -89,6 +89,10 @@ export class MacvlanPort implements Upper, Sink<Frame> {
 		else this.#sources.delete(mac);
 	}
 
+	get above(): readonly Device[] {
+		return this.children;
+	}
+
 	// ── up from the parent ────────────────────────────────────────────────────────────────────────
 
 	receive(frame: Frame, device: Device): void {
