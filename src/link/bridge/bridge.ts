@@ -9,6 +9,7 @@ import { IN } from "../tap.ts";
 import type { World } from "../world.ts";
 import { proxyArp } from "./arp-proxy.ts";
 import { BridgeFdb } from "./fdb.ts";
+import { LinkLocalGroups } from "./link-local.ts";
 import { AGEING, type BridgeOptions, type BridgeSettings, checkSettings } from "./options.ts";
 import { BridgePort } from "./port.ts";
 import { SpanningTree, type StpBridge } from "./stp.ts";
@@ -17,8 +18,6 @@ import { TAGGED, VID, VlanGroup } from "./vlan-group.ts";
 import { BridgeVlans } from "./vlans.ts";
 
 const ETH_DATA_LEN = 1500;
-/** 01:80:c2:00:00:00, the bridge group. */
-const GROUP = 0x0180_c200_0000 as Mac;
 /** Devices that cannot be ports: no Ethernet, or without a place for a bridge to take frames (`IFF_NO_RX_HANDLER`). */
 const NO_PORTS: ReadonlySet<string> = new Set(["loopback", "ipvlan"]);
 /** From up to the first look for aged addresses (`br_stp_enable_bridge`). */
@@ -47,6 +46,8 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	readonly vlan: BridgeVlans;
 	/** The VLANs that the bridge itself is in. */
 	readonly vlanGroup: VlanGroup = new VlanGroup();
+	/** Which link-local groups pass, and where BPDUs go. */
+	readonly groups: LinkLocalGroups = new LinkLocalGroups();
 	/** Which ports forward. */
 	readonly stp: SpanningTree<BridgePort>;
 	/** Frames handled, for the report of a storm. */
@@ -56,7 +57,6 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	/** What the spanning tree keeps of them, in the same order. */
 	readonly #stpPorts: StpPort<BridgePort>[] = [];
 	readonly #replies: Lane;
-	#groupFwdMask = 0;
 	#noLinklocalLearn = false;
 	#filtering = false;
 	/** The groups the bridge listens to while it is up and snoops. */
@@ -151,13 +151,15 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		const { ageing, groupFwdMask, priority, defaultPvid, vlanProtocol } = settings;
 		const ticks = (time: NonNullable<BridgeSettings["helloTime"]>): number =>
 			this.owner.jiffies.ticks(parseDuration(time, "time"));
-		if (groupFwdMask !== undefined) this.#groupFwdMask = groupFwdMask;
+		if (groupFwdMask !== undefined) this.groups.mask = groupFwdMask;
 		if (settings.mcastSnooping !== undefined) this.#snoop(settings.mcastSnooping);
 		if (settings.noLinklocalLearn !== undefined) this.#noLinklocalLearn = settings.noLinklocalLearn;
 		if (vlanProtocol !== undefined)
 			this.#vlanTpid = vlanProtocol === "802.1Q" ? vlan.TPID_CUSTOMER : vlan.TPID_SERVICE;
 		if (defaultPvid !== undefined) this.vlan.setDefaultPvid(defaultPvid);
 		if (settings.vlanFiltering !== undefined) this.#filtering = settings.vlanFiltering;
+		if (settings.groupAddress !== undefined) this.groups.setAddress(settings.groupAddress);
+		this.groups.follow(this.#filtering && this.#vlanTpid === vlan.TPID_SERVICE);
 		if (settings.helloTime !== undefined) this.stp.setHelloTime(ticks(settings.helloTime));
 		if (settings.maxAge !== undefined) this.stp.setMaxAge(ticks(settings.maxAge));
 		if (settings.forwardDelay !== undefined) this.stp.setForwardDelay(ticks(settings.forwardDelay));
@@ -288,11 +290,6 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	}
 
 	// ── frames ───────────────────────────────────────────────────────────────────────────────────
-
-	/** Whether 01:80:c2:00:00:0X passes like other multicast. STP frames do while STP is off. */
-	forwardsLinkLocal(group: number): boolean {
-		return (group === 0 && !this.stp.enabled) || ((this.#groupFwdMask >> group) & 1) === 1;
-	}
 
 	/** Learns the source of a frame that stays at its port (`__br_handle_local_finish`). The frame stays the caller's. */
 	learnLocally(frame: Frame, port: BridgePort): void {
@@ -437,7 +434,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		const frame = this.world.frames.begin(ethernet.OCTETS + length);
 		const { view, start } = frame;
 		frame.end = start + ethernet.OCTETS + length;
-		ethernet.write(view, start, { dst: GROUP, src: port.device.mac, type: length });
+		ethernet.write(view, start, { dst: this.groups.address, src: port.device.mac, type: length });
 		llc.write(view, start + ethernet.OCTETS, { dsap: llc.SAP_STP, ssap: llc.SAP_STP, control: llc.UI });
 		stp.write(view, start + ethernet.OCTETS + llc.OCTETS, bpdu);
 		port.device.transmit(frame);
