@@ -495,7 +495,8 @@ function checkName(name: string): void {
 	}
 }
 
-function checkMac(mac: Mac): void {
+/** Throws `NetError` EADDRNOTAVAIL for an address that no device may be given (`is_valid_ether_addr`). */
+export function checkMac(mac: Mac): void {
 	const multicast = Math.floor(mac / 0x100_0000_0000) % 2 === 1;
 	if (mac === 0 || multicast) {
 		throw new NetError("EADDRNOTAVAIL", "RTNETLINK answers: Cannot assign requested address", {

@@ -290,7 +290,9 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 
 	#forget(device: Device): void {
 		const inDevice = this.#inDevices.get(device);
-		for (const address of [...(inDevice?.addresses ?? [])]) this.#addresses.remove(device, address.prefix);
+		// A primary address takes its secondaries with it.
+		for (let first = inDevice?.addresses[0]; first !== undefined; first = inDevice?.addresses[0])
+			this.#addresses.remove(device, first.prefix);
 		for (const fib of this.tables.filter((each) => each !== this.localFib))
 			for (const route of fib.routes()) if (route.device === device) fib.remove(route);
 		inDevice?.neighbours?.clear();

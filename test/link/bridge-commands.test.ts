@@ -488,6 +488,28 @@ describe("a bridge as a device", () => {
 		expect([br0.macText, br0.mtu]).toEqual(["00:00:00:00:00:00", 1500]);
 	});
 
+	test("what is on it loses its address with it, and cannot be a port then", () => {
+		const { sw, br0, ports } = bridged();
+		const children = [sw.addVlan(br0, 10), sw.addIpvlan(br0, "iv0", { mode: "l2" })];
+		for (const child of children) child.up();
+		for (const port of ports) br0.detach(port);
+		expect(children.map(({ macText }) => macText)).toEqual(["00:00:00:00:00:00", "00:00:00:00:00:00"]);
+		const br1 = sw.addBridge("br1");
+		expect(refusal(() => br1.attach(children[0]!))).toBe("EINVAL RTNETLINK answers: Invalid argument");
+		br0.attach(ports[2]!);
+		expect(children.map(({ macText }) => macText)).toEqual(["0a:00:00:00:00:02", "0a:00:00:00:00:02"]);
+	});
+
+	test("of several addresses moves to another namespace without any, routes and all", () => {
+		const { lab, sw, hosts } = bridged();
+		const [{ ns, eth0 }] = hosts as [(typeof hosts)[0]];
+		for (const address of ["10.0.0.7/24", "10.0.0.8/24", "192.0.2.1/32"]) eth0.addAddress(address);
+		const elsewhere = lab.netns("elsewhere");
+		ns.move(eth0, elsewhere);
+		expect([eth0.owner.name, ns.routes.show(), elsewhere.routes.show()]).toEqual(["elsewhere", "", ""]);
+		expect(sw.device("p0").carrier).toBe(false);
+	});
+
 	test("brctl show lists bridges and ports by name", () => {
 		const { sw } = bridged();
 		sw.addBridge("br1", { mac: "02:42:4b:d0:5f:73", stp: true });

@@ -214,9 +214,11 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		if (device.kind === "bridge") {
 			throw new NetError("ELOOP", "Error: Can not enslave a bridge to a bridge.", { context });
 		}
-		if (NO_PORTS.has(device.kind) || device.gone || device.owner !== this.owner) {
+		const foreign = device.gone || device.owner !== this.owner;
+		// What is on a bridge without ports has no address either.
+		if (NO_PORTS.has(device.kind) || foreign || device.mac === ZERO_MAC) {
 			throw new NetError("EINVAL", "RTNETLINK answers: Invalid argument", {
-				remedy: "A port is an Ethernet device of the bridge's own namespace.",
+				remedy: "A port is an Ethernet device of the bridge's own namespace, with an address.",
 				context,
 			});
 		}
