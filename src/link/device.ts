@@ -1,5 +1,5 @@
 import type { Ip4, Mac, Prefix4 } from "../addr/index.ts";
-import { formatMac, toMac } from "../addr/index.ts";
+import { BROADCAST_MAC, formatMac, toMac } from "../addr/index.ts";
 import type { DropReason } from "../drop.ts";
 import { NetError } from "../errors.ts";
 import type { Jiffies } from "../sim/index.ts";
@@ -36,10 +36,12 @@ export interface DeviceInput {
 	/** A frame that no bridge, VLAN or other upper device took. Takes the frame. */
 	receive(frame: Frame): void;
 	/**
-	 * An IPv4 packet that another namespace's stack found to be for this device (ipvlan l3s); the frame starts at
-	 * its IPv4 header. True when it was for this namespace and was taken; else it stays the caller's.
+	 * Whether an IPv4 packet in another namespace's stack is for this device's (ipvlan l3s); the frame starts at its
+	 * IPv4 header and stays the caller's.
 	 */
-	receivePacket(frame: Frame): boolean;
+	claimsPacket(frame: Frame): boolean;
+	/** A whole packet that was claimed and passed the other stack's INPUT, to its protocol. Takes the frame. */
+	receivePacket(frame: Frame): void;
 }
 
 /** What a device needs of the network namespace it lives in. Declared here, implemented by `stack`. */
@@ -106,7 +108,10 @@ const NOWHERE: DeviceInput = {
 	receive: (frame) => {
 		frame.release();
 	},
-	receivePacket: () => false,
+	claimsPacket: () => false,
+	receivePacket: (frame) => {
+		frame.release();
+	},
 };
 
 /** Longest device name Linux keeps (`IFNAMSIZ` less the final zero). */
@@ -313,6 +318,11 @@ export abstract class Device {
 		if (taker === undefined) return false;
 		taker.receiveTagged(frame);
 		return true;
+	}
+
+	/** True for a group that somebody here listens to; everybody does to broadcasts. */
+	listensTo(group: Mac): boolean {
+		return group === BROADCAST_MAC || this.promiscuous || this.multicast.accepts(group);
 	}
 
 	/** True for a destination that means this device, broadcast and multicast aside (`PACKET_HOST`). */
