@@ -1,5 +1,5 @@
 import type { Ip4, Mac, Prefix4 } from "../addr/index.ts";
-import { formatMac, toMac } from "../addr/index.ts";
+import { BROADCAST_MAC, formatMac, toMac } from "../addr/index.ts";
 import type { DropReason } from "../drop.ts";
 import { NetError } from "../errors.ts";
 import type { Jiffies } from "../sim/index.ts";
@@ -36,10 +36,12 @@ export interface DeviceInput {
 	/** A frame that no bridge, VLAN or other upper device took. Takes the frame. */
 	receive(frame: Frame): void;
 	/**
-	 * An IPv4 packet that another namespace's stack found to be for this device (ipvlan l3s); the frame starts at
-	 * its IPv4 header. True when it was for this namespace and was taken; else it stays the caller's.
+	 * Whether an IPv4 packet in another namespace's stack is for this device's (ipvlan l3s); the frame starts at its
+	 * IPv4 header and stays the caller's.
 	 */
-	receivePacket(frame: Frame): boolean;
+	claimsPacket(frame: Frame): boolean;
+	/** A whole packet that was claimed and passed the other stack's INPUT, to its protocol. Takes the frame. */
+	receivePacket(frame: Frame): void;
 }
 
 /** What a device needs of the network namespace it lives in. Declared here, implemented by `stack`. */
@@ -84,6 +86,8 @@ export interface Upper {
 	lowerGone(device: Device): void;
 	/** The device that `ip link show` names as `master`; null above a macvlan or ipvlan parent, which has none. */
 	readonly master: Device | null;
+	/** The devices it takes frames for: the bridge, the children. */
+	readonly above: readonly Device[];
 	/** Stays on its lower device when that moves to another namespace, as macvlan and ipvlan do. */
 	readonly staysOnMove?: boolean;
 }
@@ -106,7 +110,10 @@ const NOWHERE: DeviceInput = {
 	receive: (frame) => {
 		frame.release();
 	},
-	receivePacket: () => false,
+	claimsPacket: () => false,
+	receivePacket: (frame) => {
+		frame.release();
+	},
 };
 
 /** Longest device name Linux keeps (`IFNAMSIZ` less the final zero). */
@@ -260,6 +267,18 @@ export abstract class Device {
 		return this.link?.owner ?? this.owner;
 	}
 
+	/** The devices this one lies on (`adj_list.lower`): of a bridge its ports. */
+	get lowers(): readonly Device[] {
+		return this.lower === null ? [] : [this.lower];
+	}
+
+	/** The devices that lie on this one (`adj_list.upper`): VLANs, macvlans and ipvlans, its bridge, tunnels that leave by it. */
+	get uppers(): readonly Device[] {
+		return [...(this.vlans?.values() ?? []), ...(this.upper?.above ?? []), ...(this.dependents ?? [])].filter(
+			(each) => each instanceof Device,
+		);
+	}
+
 	/**
 	 * Down from the namespace: the queue if there is one, taps, then the medium. Without carrier nothing is sent
 	 * (`dev_deactivate` puts the noop queue in the place of any other). Takes the frame.
@@ -306,6 +325,11 @@ export abstract class Device {
 		if (taker === undefined) return false;
 		taker.receiveTagged(frame);
 		return true;
+	}
+
+	/** True for a group that somebody here listens to; everybody does to broadcasts. */
+	listensTo(group: Mac): boolean {
+		return group === BROADCAST_MAC || this.promiscuous || this.multicast.accepts(group);
 	}
 
 	/** True for a destination that means this device, broadcast and multicast aside (`PACKET_HOST`). */
@@ -488,7 +512,8 @@ function checkName(name: string): void {
 	}
 }
 
-function checkMac(mac: Mac): void {
+/** Throws `NetError` EADDRNOTAVAIL for an address that no device may be given (`is_valid_ether_addr`). */
+export function checkMac(mac: Mac): void {
 	const multicast = Math.floor(mac / 0x100_0000_0000) % 2 === 1;
 	if (mac === 0 || multicast) {
 		throw new NetError("EADDRNOTAVAIL", "RTNETLINK answers: Cannot assign requested address", {

@@ -320,7 +320,9 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 
 	#forget(device: Device): void {
 		const inDevice = this.#inDevices.get(device);
-		for (const address of [...(inDevice?.addresses ?? [])]) this.#addresses.remove(device, address.prefix);
+		// A primary address takes its secondaries with it.
+		for (let first = inDevice?.addresses[0]; first !== undefined; first = inDevice?.addresses[0])
+			this.#addresses.remove(device, first.prefix);
 		for (const fib of this.tables.filter((each) => each !== this.localFib))
 			for (const route of fib.routes()) if (route.device === device) fib.remove(route);
 		inDevice?.neighbours?.clear();
@@ -552,9 +554,17 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		}
 	}
 
-	/** A packet for a device here reached another namespace's stack; true when it was taken (ipvlan l3s). */
-	receivePacket(frame: Frame, inDevice: InDevice): boolean {
-		return this.ipv4.receivePacket(frame, inDevice);
+	/** Whether a packet that reached another namespace's stack is for a device here (ipvlan l3s). */
+	claimsPacket(frame: Frame, inDevice: InDevice): boolean {
+		return this.ipv4.claimsPacket(frame, inDevice);
+	}
+
+	/** A packet claimed before passed the other namespace's INPUT; none of the hooks here see it. Takes the frame. */
+	receivePacket(frame: Frame, inDevice: InDevice): void {
+		const { counters } = inDevice.device;
+		counters.rxPackets++;
+		counters.rxBytes += frame.length + ethernet.OCTETS;
+		this.deliver(frame, inDevice, ipv4.protocol(frame.view, frame.start));
 	}
 
 	/** A whole packet for this host, to whoever handles its protocol. Takes the frame. */

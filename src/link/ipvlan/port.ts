@@ -88,6 +88,10 @@ export class IpvlanPort implements Upper, Layer3Upper, Sink<Frame> {
 		return this.#byAddress.get(destination ? arp.targetIp(view, at) : arp.senderIp(view, at));
 	}
 
+	get above(): readonly Device[] {
+		return this.children;
+	}
+
 	// ── up from the parent ────────────────────────────────────────────────────────────────────────
 
 	receive(frame: Frame, device: Device): void {
@@ -110,11 +114,12 @@ export class IpvlanPort implements Upper, Layer3Upper, Sink<Frame> {
 		);
 	}
 
-	/** One copy for each child that is up, the sender aside. The frame stays the caller's. */
+	/** One copy for each child that is up and listens to the group, the sender aside. The frame stays the caller's. */
 	#flood(frame: Frame, from: IpvlanDevice | null, lane: Lane): void {
 		if (ethernet.type(frame.view, frame.start) === TYPE_PAUSE) return;
+		const group = ethernet.dst(frame.view, frame.start);
 		for (const child of this.children) {
-			if (child === from || !child.isUp) continue;
+			if (child === from || !child.isUp || !child.listensTo(group)) continue;
 			const copy = frame.clone();
 			copy.mark = 0;
 			this.#push(copy, child, child, lane);

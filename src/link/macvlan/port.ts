@@ -89,6 +89,10 @@ export class MacvlanPort implements Upper, Sink<Frame> {
 		else this.#sources.delete(mac);
 	}
 
+	get above(): readonly Device[] {
+		return this.children;
+	}
+
 	// ── up from the parent ────────────────────────────────────────────────────────────────────────
 
 	receive(frame: Frame, device: Device): void {
@@ -134,11 +138,15 @@ export class MacvlanPort implements Upper, Sink<Frame> {
 		return consumed;
 	}
 
-	/** One copy for each running child of these modes, the sender aside. The frame stays the caller's. */
+	/**
+	 * One copy for each running child of these modes that listens to the group, the sender aside. The frame stays the
+	 * caller's.
+	 */
 	#flood(frame: Frame, from: MacvlanDevice | null, modes: number, lane: Lane): void {
 		if (ethernet.type(frame.view, frame.start) === TYPE_PAUSE) return;
+		const group = ethernet.dst(frame.view, frame.start);
 		for (const { child } of this.#running) {
-			if (child === from || (MODE[child.mode] & modes) === 0) continue;
+			if (child === from || (MODE[child.mode] & modes) === 0 || !child.listensTo(group)) continue;
 			const copy = frame.clone();
 			if (lane === this.#softirq && !isForwardable(copy, child)) {
 				child.dropIn(copy, "rx-length");

@@ -213,7 +213,7 @@ export class VlanDevice extends Device implements TagTaker {
 	}
 
 	#inheritMac(): void {
-		if (this.#inherits && this.mac !== this.lower.mac) super.setMac(this.lower.mac);
+		if (this.#inherits) this.changeMac(this.lower.mac);
 	}
 
 	/**
