@@ -5,6 +5,7 @@ import type { IpvsSettings } from "./ipvs/index.ts";
 import type { Ipv4Conf } from "./ipv4/conf.ts";
 import type { Namespace } from "./namespace.ts";
 import type { ConntrackConf } from "./netfilter/conntrack/conf.ts";
+import type { CoreConf, TcpChoices, TcpConf } from "./tcp/index.ts";
 
 /** The names this stack knows, as `sysctl` writes them; `<device>` may be `all` or `default` where Linux has it. */
 export type SysctlName =
@@ -13,8 +14,19 @@ export type SysctlName =
 	| `net.netfilter.${keyof ConntrackConf}`
 	| `net.ipv4.vs.${keyof IpvsSettings}`
 	| `net.ipv4.${keyof Ipv4Conf}`
+	| `net.ipv4.${keyof TcpConf}`
+	| `net.core.${keyof CoreConf}`
 	| `net.ipv4.conf.${string}.${keyof DeviceConf}`
 	| `net.ipv4.neigh.${string}.${keyof NeighbourConf}`;
+
+/** Settings that are lists or words. */
+export interface SysctlLists {
+	/** Ports that the kernel chooses for programs. */
+	"net.ipv4.ip_local_port_range": readonly [low: number, high: number];
+	"net.ipv4.tcp_rmem": TcpChoices["tcp_rmem"];
+	"net.ipv4.tcp_wmem": TcpChoices["tcp_wmem"];
+	"net.ipv4.tcp_congestion_control": TcpChoices["tcp_congestion_control"];
+}
 
 /**
  * `sysctl` of one namespace. Reference: Documentation/networking/ip-sysctl.rst.
@@ -37,21 +49,44 @@ export class Sysctl {
 			["net.ipv4.vs.", ipvs],
 			["net.ipv4.", () => ns.igmpConf],
 			["net.ipv4.", () => ns.ipv4.conf],
+			["net.ipv4.", () => ns.tcp.conf],
+			["net.core.", () => ns.tcp.coreConf],
 		];
 	}
 
 	/** Reads a value. Throws `NetError` ENOENT for a name or device that is not there. */
-	get(name: SysctlName): number {
+	get<N extends SysctlName | keyof SysctlLists>(
+		name: N,
+	): N extends keyof SysctlLists ? SysctlLists[N] : number;
+	get(name: SysctlName | keyof SysctlLists): SysctlLists[keyof SysctlLists] | number {
 		if (name === "net.ipv4.ip_forward") return this.#ns.confAll.forwarding;
+		if (isList(name)) return this.#list(name);
 		const value = this.#place(name);
 		return value.table[value.key] ?? 0;
 	}
 
-	/** `sysctl -w name=value`. Throws `NetError` ENOENT, EINVAL. */
-	set(name: SysctlName, value: number): void {
-		if (!Number.isInteger(value)) {
-			throw new NetError("EINVAL", `sysctl: setting key "${name}": Invalid argument`, { context: { value } });
+	#list(name: keyof SysctlLists): SysctlLists[keyof SysctlLists] {
+		const ns = this.#ns;
+		switch (name) {
+			case "net.ipv4.ip_local_port_range":
+				return ns.localPortRange;
+			case "net.ipv4.tcp_rmem":
+				return ns.tcp.conf.tcp_rmem;
+			case "net.ipv4.tcp_wmem":
+				return ns.tcp.conf.tcp_wmem;
+			case "net.ipv4.tcp_congestion_control":
+				return ns.tcp.conf.tcp_congestion_control;
 		}
+	}
+
+	/** `sysctl -w name=value`. Throws `NetError` ENOENT, EINVAL. */
+	set<N extends SysctlName | keyof SysctlLists>(
+		name: N,
+		value: N extends keyof SysctlLists ? SysctlLists[N] : number,
+	): void;
+	set(name: SysctlName | keyof SysctlLists, value: SysctlLists[keyof SysctlLists] | number): void {
+		if (isList(name)) return this.#setList(name, value);
+		if (typeof value !== "number" || !Number.isInteger(value)) throw invalid(name, value);
 		if (name === "net.ipv4.ip_forward" || name === "net.ipv4.conf.all.forwarding") {
 			this.#ns.confAll.forwarding = value;
 			this.#ns.confDefault.forwarding = value;
@@ -63,6 +98,25 @@ export class Sysctl {
 			table[key] = value;
 		}
 		this.#ns.settingsChanged();
+	}
+
+	#setList(name: keyof SysctlLists, value: SysctlLists[keyof SysctlLists] | number): void {
+		const ns = this.#ns;
+		if (name === "net.ipv4.tcp_congestion_control") {
+			if (value !== "cubic" && value !== "reno")
+				throw invalid(name, value, "ENOENT", "No such file or directory");
+			ns.tcp.conf.tcp_congestion_control = value;
+			return;
+		}
+		if (typeof value !== "object" || !value.every(Number.isInteger)) throw invalid(name, value);
+		const [first, second, third] = value;
+		if (name === "net.ipv4.ip_local_port_range") {
+			if (value.length !== 2 || first < 1 || second > 65_535 || first > second) throw invalid(name, value);
+			ns.localPortRange = [first, second];
+			return;
+		}
+		if (third === undefined || value.some((each) => each < 1)) throw invalid(name, value);
+		ns.tcp.conf[name === "net.ipv4.tcp_rmem" ? "tcp_rmem" : "tcp_wmem"] = [first, second, third];
 	}
 
 	#place(name: string): { readonly table: Record<string, number>; readonly key: string } {
@@ -98,6 +152,18 @@ export class Sysctl {
 		return shared(kind === "conf" ? inDevice.conf : inDevice.neigh);
 	}
 }
+
+const LISTS: readonly string[] = [
+	"net.ipv4.ip_local_port_range",
+	"net.ipv4.tcp_rmem",
+	"net.ipv4.tcp_wmem",
+	"net.ipv4.tcp_congestion_control",
+] satisfies readonly (keyof SysctlLists)[];
+
+const isList = (name: string): name is keyof SysctlLists => LISTS.includes(name);
+
+const invalid = (name: string, value: unknown, code = "EINVAL", text = "Invalid argument"): NetError =>
+	new NetError(code, `sysctl: setting key "${name}": ${text}`, { context: { value } });
 
 /** The same object, its keys open: the tables hold numbers only. */
 const shared = <T extends { [K in keyof T]: number }>(table: T): Record<string, number> => table;

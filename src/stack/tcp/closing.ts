@@ -1,4 +1,5 @@
 import { KEEPALIVE, STOP } from "./effects.ts";
+import { seconds } from "../../sim/index.ts";
 import * as limits from "./limits.ts";
 import { sendAck, sendReset } from "./output.ts";
 import { disarm } from "./retransmit-timer.ts";
@@ -50,14 +51,15 @@ export function enterTimeWait(tcb: Tcb): void {
 	tcb.effects.readable = true;
 }
 
-/** The program closed and FIN-WAIT-2 has a minute: the same entry waits for the other side's FIN. */
+/** The program closed and FIN-WAIT-2 has a minute: the same kind of entry waits for the other side's FIN (`tcp_fin_time`). */
 export function waitForFin(tcb: Tcb): void {
 	disarm(tcb);
 	shrink(tcb);
 	freezeWindow(tcb);
 	tcb.bare = true;
 	tcb.waitsForFin = true;
-	armTimeWait(tcb);
+	const wait = Math.max(seconds(tcb.conf.tcp_fin_timeout), 3.5 * tcb.rto);
+	tcb.effects.timers[KEEPALIVE] = wait;
 }
 
 /** The window stays what it was for what is said from now on. */

@@ -256,7 +256,7 @@ export class TcpSocket implements IpSocket {
 		const { readable, writable, connected, closed } = effects;
 		if (effects.count > 0 && !closed) this.#checkMtu();
 		if (!readable && !writable && !connected && !closed) return;
-		if (closed) this.#forget();
+		if (closed) this.forget();
 		if (connected) {
 			this.#tcp.connected(this);
 			this.onConnect?.();
@@ -336,8 +336,8 @@ export class TcpSocket implements IpSocket {
 		this.#apply(this.#tcb.effects);
 	}
 
-	/** Nothing is left: timers, memory, its place in the table. */
-	#forget(): void {
+	/** Nothing is left: timers, memory, its place in the table. Nobody is told. */
+	forget(): void {
 		if (this.#closed) return;
 		this.#closed = true;
 		this.#deadlines.fill(NEVER);
