@@ -36,7 +36,7 @@ export interface SysctlLists {
 export class Sysctl {
 	readonly #ns: Namespace;
 	/** Where the names that begin alike are kept; asked for when one is named, since most namespaces never need them. */
-	readonly #families: readonly (readonly [prefix: string, settings: () => object])[];
+	readonly #families: readonly (readonly [prefix: string, settings: () => object, begin?: string])[];
 
 	/** `conntrack` gives the values below `net.netfilter`, `ipvs` those below `net.ipv4.vs`. */
 	constructor(
@@ -49,7 +49,7 @@ export class Sysctl {
 			["net.ipv4.vs.", ipvs],
 			["net.ipv4.", () => ns.igmpConf],
 			["net.ipv4.", () => ns.ipv4.conf],
-			["net.ipv4.", () => ns.tcp.conf],
+			["net.ipv4.", () => ns.tcp.conf, "tcp_"],
 			["net.core.", () => ns.tcp.coreConf],
 		];
 	}
@@ -120,9 +120,9 @@ export class Sysctl {
 	}
 
 	#place(name: string): { readonly table: Record<string, number>; readonly key: string } {
-		for (const [prefix, settings] of this.#families) {
+		for (const [prefix, settings, begin = ""] of this.#families) {
 			const own = name.slice(prefix.length);
-			if (!name.startsWith(prefix)) continue;
+			if (!name.startsWith(prefix) || !own.startsWith(begin)) continue;
 			const table = shared(settings());
 			if (Object.hasOwn(table, own)) return { table, key: own };
 		}

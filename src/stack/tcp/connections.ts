@@ -179,7 +179,7 @@ export class Tcp {
 	}
 
 	#portTo(local: Ip4, remote: Ip4, remotePort: number): number {
-		this.#search ??= new LocalPortSearch(this.#secret, this.#ns.kernel.rng);
+		this.#search ??= new LocalPortSearch(this.#secret, this.#ns.kernel.rng.fork("tcp/ports"));
 		const port = this.#search.find(this.#ns.localPortRange, local, remote, remotePort, (each) => {
 			return !this.#listeners.has(each) && this.#find(local, each, remote, remotePort) === undefined;
 		});
