@@ -35,8 +35,8 @@ export function finReceived(tcb: Tcb): void {
 		default:
 			break;
 	}
-	tcb.gaps.length = 0;
-	tcb.sacks.length = 0;
+	empty(tcb.gaps);
+	empty(tcb.sacks);
 }
 
 /** The connection is over; segments that come late are answered for a minute (`tcp_time_wait`). */
@@ -90,11 +90,16 @@ function shrink(tcb: Tcb): void {
 
 function forgetInput(tcb: Tcb): void {
 	tcb.receiveRing.clear();
-	tcb.gaps.length = 0;
-	tcb.sacks.length = 0;
-	tcb.charges.length = 0;
+	empty(tcb.gaps);
+	empty(tcb.sacks);
+	empty(tcb.charges);
 	tcb.chargesHead = 0;
 	tcb.charged = 0;
+}
+
+/** Most connections end with nothing in their lists, and setting a length costs more than asking for it. */
+function empty(list: number[]): void {
+	if (list.length > 0) list.length = 0;
 }
 
 /** The end: no timer runs, nothing is kept but what can be read (`tcp_done`). */

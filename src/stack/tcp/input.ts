@@ -207,7 +207,7 @@ function establish(tcb: Tcb, segment: Segment): boolean {
 	tcb.backoff = 0;
 	tcb.delivered++;
 	tcb.sndUna = ack;
-	tcb.sndWnd = segment.window * 2 ** tcb.sndScale;
+	tcb.sndWnd = segment.window << tcb.sndScale;
 	tcb.sndWl1 = segment.sequence;
 	tcb.maxWindow = Math.max(tcb.maxWindow, tcb.sndWnd);
 	tcb.state = "established";

@@ -14,7 +14,7 @@ function memoryOfSegment(mss: number): number {
 const freeSpace = (tcb: Tcb): number => windowOf(tcb.receiveBuffer - tcb.charged);
 
 /** Rounds up to what the window field can say. */
-const scaled = (octets: number, scale: number): number => Math.ceil(octets / 2 ** scale) * 2 ** scale;
+const scaled = (octets: number, scale: number): number => ((octets + (1 << scale) - 1) >> scale) << scale;
 
 /**
  * The first window and its scale (`tcp_select_initial_window`): half of the buffer, whole segments. `mss` is what one
@@ -71,7 +71,7 @@ export function possibleWindow(tcb: Tcb): number {
 		if (mss <= 0) return 0;
 	}
 	if (free < full >> 1) {
-		free = Math.floor(free / 2 ** tcb.rcvScale) * 2 ** tcb.rcvScale;
+		free = (free >> tcb.rcvScale) << tcb.rcvScale;
 		// Too little for a segment: rather nothing than a silly window (RFC 9293 §3.8.6.2).
 		if (free < allowed >> 4 || free < mss) return 0;
 	}
@@ -91,7 +91,7 @@ export function selectWindow(tcb: Tcb): number {
 	tcb.rcvWnd = window;
 	tcb.rcvWup = tcb.rcvNxt;
 	if (tcb.rcvScale === 0 && tcb.windowScaling) window = Math.min(window, 0xffff);
-	else window = Math.min(window, 65_535 * 2 ** tcb.rcvScale);
+	else window = Math.min(window, 0xffff << tcb.rcvScale);
 	return window >>> tcb.rcvScale;
 }
 

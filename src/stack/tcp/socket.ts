@@ -156,7 +156,10 @@ export class TcpSocket implements IpSocket {
 		}
 	}
 
-	/** Reads up to `most` octets that are there; empty when none are. The copy is the caller's. */
+	/**
+	 * Reads up to `most` octets that are there; empty when none are. The copy is the caller's; its `buffer` may be shared
+	 * with other copies, as small Node `Buffer`s are.
+	 */
 	read(most: number = Infinity): Uint8Array<ArrayBuffer> {
 		const data = programReads(this.#tcb, most, this.#now());
 		this.#apply(this.#tcb.effects);
