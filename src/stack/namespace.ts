@@ -100,7 +100,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	/** `net.ipv4.igmp_*`. */
 	readonly igmpConf: IgmpConf = { ...IGMP_CONF };
 	/** `net.ipv4.ip_local_port_range`, the end excluded as flow hashing has it. */
-	readonly localPortRange: readonly [number, number] = [32_768, 60_999];
+	localPortRange: readonly [number, number] = [32_768, 60_999];
 
 	readonly vxlans: Set<VxlanDevice> = new Set();
 	/** `ip rule` and tables beside `main` and `local`; null while nobody made any, and only those two are asked. */

@@ -156,7 +156,10 @@ export class TcpSocket implements IpSocket {
 		}
 	}
 
-	/** Reads up to `most` octets that are there; empty when none are. The copy is the caller's. */
+	/**
+	 * Reads up to `most` octets that are there; empty when none are. The copy is the caller's; its `buffer` may be shared
+	 * with other copies, as small Node `Buffer`s are.
+	 */
 	read(most: number = Infinity): Uint8Array<ArrayBuffer> {
 		const data = programReads(this.#tcb, most, this.#now());
 		this.#apply(this.#tcb.effects);
@@ -256,7 +259,7 @@ export class TcpSocket implements IpSocket {
 		const { readable, writable, connected, closed } = effects;
 		if (effects.count > 0 && !closed) this.#checkMtu();
 		if (!readable && !writable && !connected && !closed) return;
-		if (closed) this.#forget();
+		if (closed) this.forget();
 		if (connected) {
 			this.#tcp.connected(this);
 			this.onConnect?.();
@@ -340,14 +343,14 @@ export class TcpSocket implements IpSocket {
 	/** It goes without a word: its namespace is no more. A program that still has it is told ECONNABORTED. */
 	vanish(): void {
 		if (this.#closed) return;
-		this.#forget();
+		this.forget();
 		this.onClose?.(
 			new NetError("ECONNABORTED", "Software caused connection abort", { context: this.#context }),
 		);
 	}
 
-	/** Nothing is left: timers, memory, its place in the table. */
-	#forget(): void {
+	/** Nothing is left: timers, memory, its place in the table. Nobody is told. */
+	forget(): void {
 		if (this.#closed) return;
 		this.#closed = true;
 		this.#deadlines.fill(NEVER);
