@@ -4,12 +4,14 @@ import type { IgmpConf } from "./ipv4/igmp.ts";
 import type { IpvsSettings } from "./ipvs/index.ts";
 import type { Ipv4Conf } from "./ipv4/conf.ts";
 import type { Namespace } from "./namespace.ts";
+import type { BridgeNetfilterConf } from "./netfilter/bridge-netfilter.ts";
 import type { ConntrackConf } from "./netfilter/conntrack/conf.ts";
 
 /** The names this stack knows, as `sysctl` writes them; `<device>` may be `all` or `default` where Linux has it. */
 export type SysctlName =
 	| "net.ipv4.ip_forward"
 	| `net.ipv4.${keyof IgmpConf}`
+	| `net.bridge.${keyof BridgeNetfilterConf}`
 	| `net.netfilter.${keyof ConntrackConf}`
 	| `net.ipv4.vs.${keyof IpvsSettings}`
 	| `net.ipv4.${keyof Ipv4Conf}`
@@ -34,6 +36,7 @@ export class Sysctl {
 		this.#ns = ns;
 		this.#families = [
 			["net.netfilter.", conntrack],
+			["net.bridge.", () => ns.bridgeFilter?.conf ?? {}],
 			["net.ipv4.vs.", ipvs],
 			["net.ipv4.", () => ns.igmpConf],
 			["net.ipv4.", () => ns.ipv4.conf],
