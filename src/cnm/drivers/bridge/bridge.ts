@@ -222,6 +222,9 @@ export class BridgeDriver implements NetworkDriver {
 		const endpoint = this.#endpoint(networkId, endpointId);
 		this.#ports.unmap(endpoint.mappings);
 		endpoint.mappings = [];
+		// Flows that were led to it, or to its proxy, must not outlive the rules (`clearEndpointConnections`).
+		const ip = endpoint.ip | 0;
+		this.#ns.netfilter.trackedBy?.forgetAll(({ reply }) => reply.source === ip || reply.destination === ip);
 	}
 
 	#network(id: string): BridgeNetwork {

@@ -1,4 +1,5 @@
 export { BridgeDriver } from "./bridge.ts";
+export { dockerProxy, heldPort } from "./docker-proxy.ts";
 export { Firewall } from "./firewall.ts";
 export { LABELS } from "./options.ts";
 export { PortAllocator } from "./port-allocator.ts";
