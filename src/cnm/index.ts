@@ -25,7 +25,14 @@ export type {
 	PortMapping,
 	StaticRoute,
 } from "./driver.ts";
-export type { PortProxy, ProxyRequest, StartProxy } from "./drivers/bridge/index.ts";
+export {
+	dockerProxy,
+	type PortProxy,
+	type ProxyRequest,
+	type ProxyWork,
+	type StartProxy,
+	type Wake,
+} from "./drivers/bridge/index.ts";
 export { Endpoint } from "./endpoint.ts";
 export { type AddressPool, type AddressPoolOptions, Ipam } from "./ipam/index.ts";
 export type { Machine } from "./machine.ts";

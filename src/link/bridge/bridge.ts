@@ -337,8 +337,11 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		let copy: Frame | null = null;
 		if (this.promiscuous) {
 			// Netfilter gave it another's address at the port, but it came for this host: it goes both ways.
-			if ((frame.bridging & BRIDGING.forHost) !== 0) copy = frame.clone();
-			else this.#glimpse(frame, tag);
+			if ((frame.bridging & BRIDGING.forHost) === 0) this.#glimpse(frame, tag);
+			else {
+				copy = frame.clone();
+				copy.forgetFlow();
+			}
 		}
 		if (slot < 0) this.#flood(frame, from, false, tag, answered);
 		else {
@@ -417,6 +420,8 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		}
 		if (local) {
 			if (last !== null) last.deliver(frame.clone(), tag);
+			// What goes up because somebody captures is of no flow there (`br_nf_local_in`).
+			if (this.promiscuous && frame.bridging !== 0) frame.forgetFlow();
 			return this.#passUp(frame, tag);
 		}
 		if (last !== null) return last.deliver(frame, tag);

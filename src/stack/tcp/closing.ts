@@ -43,6 +43,8 @@ export function enterTimeWait(tcb: Tcb): void {
 	disarm(tcb);
 	shrink(tcb);
 	tcb.state = "time-wait";
+	// What is left of it counts anew (`tw_last_oow_ack_time`).
+	tcb.lastInvalidAckAt = -limits.INVALID_SPACING;
 	freezeWindow(tcb);
 	tcb.waitsForFin = false;
 	tcb.bare = true;
@@ -55,6 +57,7 @@ export function waitForFin(tcb: Tcb): void {
 	disarm(tcb);
 	shrink(tcb);
 	freezeWindow(tcb);
+	tcb.lastInvalidAckAt = -limits.INVALID_SPACING;
 	tcb.bare = true;
 	tcb.waitsForFin = true;
 	armTimeWait(tcb);

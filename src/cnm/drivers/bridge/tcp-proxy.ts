@@ -8,40 +8,62 @@ const KEEP_ALIVE = { idle: seconds(15), interval: seconds(15), probes: 9 };
 /** Octets that are copied at once (`io.Copy`). */
 const CHUNK = 32_768;
 
+/** What the process is woken for: a new connection, or one of the two directions of one. */
+export type ProxyWork = "accept" | "to-container" | "to-client";
+
+/** When the process gets the processor to do some work; a program of the lab does at once. */
+export type Wake = (work: ProxyWork, run: () => void) => void;
+
+const AT_ONCE: Wake = (_work, run) => {
+	run();
+};
+
 /** One direction of a proxied connection: what one side says, to the other. Ends with a FIN of its own. */
 class Copy {
 	readonly #from: TcpSocket;
 	readonly #to: TcpSocket;
+	readonly #wake: (run: () => void) => void;
 	readonly #done: () => void;
 	/** What was read and found no room yet. */
 	#rest: Uint8Array = new Uint8Array();
+	#woken = false;
 	#over = false;
 
-	constructor(from: TcpSocket, to: TcpSocket, done: () => void) {
+	constructor(from: TcpSocket, to: TcpSocket, wake: (run: () => void) => void, done: () => void) {
 		this.#from = from;
 		this.#to = to;
+		this.#wake = wake;
 		this.#done = done;
 	}
 
-	/** Copies what there is, as far as there is room. */
-	run(): void {
-		if (this.#over) return;
+	/** Something changed at one of the sockets: there may be something to read, or room to write. */
+	poke(): void {
+		if (this.#woken || this.#over) return;
+		this.#woken = true;
+		this.#wake(() => {
+			this.#woken = false;
+			if (this.#step()) this.poke();
+		});
+	}
+
+	/** One read and one write; says whether there may be more to do. */
+	#step(): boolean {
+		if (this.#over) return false;
 		try {
-			for (;;) {
-				if (this.#rest.length === 0) {
-					if (this.#from.readable === 0) break;
-					this.#rest = this.#from.read(CHUNK);
-				}
+			if (this.#rest.length === 0) this.#rest = this.#from.read(CHUNK);
+			if (this.#rest.length > 0) {
 				const taken = this.#to.write(this.#rest);
-				if (taken === 0) return;
 				this.#rest = this.#rest.subarray(taken);
+				return taken > 0;
 			}
 		} catch (error) {
 			// The other side takes no more: this direction is at its end.
 			if (!(error instanceof NetError)) throw error;
-			return this.#end();
+			this.#end();
+			return false;
 		}
 		if (this.#from.ended) this.#end();
+		return false;
 	}
 
 	#end(): void {
@@ -60,11 +82,13 @@ export class TcpProxy implements PortProxy {
 	readonly #request: ProxyRequest;
 	readonly #listener: TcpListener;
 	readonly #sockets = new Set<TcpSocket>();
+	readonly #wake: Wake;
 
 	/** Listens. Throws `NetError` EADDRINUSE, EADDRNOTAVAIL. */
-	constructor(ns: IpNamespace, request: ProxyRequest) {
+	constructor(ns: IpNamespace, request: ProxyRequest, wake: Wake = AT_ONCE) {
 		this.#ns = ns;
 		this.#request = request;
+		this.#wake = wake;
 		this.#listener = ns.tcp.listen({
 			address: request.hostIp,
 			port: request.hostPort,
@@ -72,13 +96,15 @@ export class TcpProxy implements PortProxy {
 			keepAlive: KEEP_ALIVE,
 		});
 		this.#listener.onConnection = (client) => {
-			this.#accept(client);
+			this.#sockets.add(client);
+			wake("accept", () => {
+				this.#accept(client);
+			});
 		};
 	}
 
 	#accept(client: TcpSocket): void {
 		const { containerIp, containerPort } = this.#request;
-		this.#sockets.add(client);
 		let backend: TcpSocket;
 		try {
 			backend = this.#ns.tcp.connect({ address: containerIp, port: containerPort, noDelay: true });
@@ -105,11 +131,16 @@ export class TcpProxy implements PortProxy {
 			this.#close(client);
 			this.#close(backend);
 		};
-		const there = new Copy(client, backend, done);
-		const back = new Copy(backend, client, done);
+		const wake =
+			(work: ProxyWork) =>
+			(run: () => void): void => {
+				this.#wake(work, run);
+			};
+		const there = new Copy(client, backend, wake("to-container"), done);
+		const back = new Copy(backend, client, wake("to-client"), done);
 		const both = (): void => {
-			there.run();
-			back.run();
+			there.poke();
+			back.poke();
 		};
 		for (const socket of [client, backend]) {
 			socket.onReadable = both;
