@@ -3,7 +3,7 @@ import { dockerProxy, type ProxyRequest } from "../../src/cnm/index.ts";
 import { type Docker, type Host, Lab, type Netns } from "../../src/index.ts";
 import { Comparison, has, keep, recording, type TimedFrame, value } from "../support/golden.ts";
 import { gwbridge } from "../support/docker-state.ts";
-import { atInstants, emulated } from "../support/scenario.ts";
+import { atInstants, emulated, exchanged } from "../support/scenario.ts";
 import { client, type Command, ProxyPace, server, type Talk, talksOf } from "../support/talks.ts";
 import { dissect } from "../../src/wire/index.ts";
 import { expectCleanInWireshark } from "../support/wireshark.ts";
@@ -62,13 +62,6 @@ function untilFin(frames: readonly TimedFrame[]): TimedFrame[] {
 		return (Number(value(layers, "tcp.flags")) & 1) === 1 && value(layers, "ipv4.source") === OUTSIDE;
 	});
 	return frames.filter((_, i) => fin < 0 || i <= fin || i > fin + 2);
-}
-
-/** What comes in just as an answer goes out: that machine's two processors told of them the other way round. */
-function exchanged(frames: readonly TimedFrame[], numbers: readonly number[]): TimedFrame[] {
-	const list = [...frames];
-	for (const number of numbers) list.splice(number - 1, 2, ...list.slice(number - 1, number + 1).reverse());
-	return list;
 }
 
 /**

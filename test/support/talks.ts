@@ -1,3 +1,4 @@
+import type { Ip4 } from "../../src/addr/index.ts";
 import type { Netns } from "../../src/index.ts";
 import type { ProxyWork, Wake } from "../../src/cnm/index.ts";
 import type { TcpSocket } from "../../src/stack/index.ts";
@@ -108,12 +109,15 @@ function act(socket: TcpSocket | undefined, deed: Deed): void {
 	if (written !== deed.octets.length) throw new Error("a recorded write found no room");
 }
 
-/** The client's program: connects, speaks and ends as it did there; it reads at once what comes. */
-export function client(ns: Netns, talk: Talk, to: { readonly address?: string } = {}): Command[] {
+/**
+ * The client's program: connects, speaks and ends as it did there; it reads at once what comes. One that nobody answers
+ * gives up after so many seconds.
+ */
+export function client(ns: Netns, talk: Talk, { giveUp }: { readonly giveUp?: number } = {}): Command[] {
 	let socket: TcpSocket | undefined;
 	const connect = (): void => {
 		const connected = ns.tcp.connect({
-			address: to.address ?? talk.server,
+			address: talk.server,
 			port: talk.serverPort,
 			localPort: talk.clientPort,
 		});
@@ -123,6 +127,7 @@ export function client(ns: Netns, talk: Talk, to: { readonly address?: string } 
 	return [
 		[talk.begin, connect],
 		...talk.clientDeeds.map((deed): Command => [deed.at, () => act(socket, deed)]),
+		...(giveUp === undefined ? [] : [[talk.begin + giveUp, () => socket?.close()] as const]),
 	];
 }
 
@@ -179,3 +184,57 @@ export class ProxyPace {
 
 /** Seconds by which a program has read before the next segment comes. */
 const READ = 0.0001;
+
+/** A recorded question of a resolver: who asked from which port, and what came back, if anything did. */
+export interface Question {
+	readonly at: number;
+	readonly port: number;
+	/** Don't Fragment: most resolvers leave it to the kernel, dig forbids it. */
+	readonly df: boolean;
+	readonly octets: Uint8Array;
+}
+
+/** What an interface saw of UDP to port 53, or from it. */
+export function questionsOf(frames: readonly TimedFrame[], what: "questions" | "answers"): Question[] {
+	const [of, other] =
+		what === "questions"
+			? ["udp.destinationPort", "udp.sourcePort"]
+			: ["udp.sourcePort", "udp.destinationPort"];
+	return frames.flatMap(({ time, data }) => {
+		const layers = dissect(data);
+		if (!has(layers, "udp") || value(layers, of) !== 53) return [];
+		const df = ((data[20] ?? 0) & 0x40) !== 0;
+		return [{ at: time, port: Number(value(layers, other)), df, octets: data.slice(14 + 20 + 8) }];
+	});
+}
+
+/** Asks each recorded question from its recorded port, one socket for each port. */
+export function asks(ns: Netns, questions: readonly Question[], address: string): Command[] {
+	const sockets = new Map<number, ReturnType<Netns["udp"]>>();
+	const socketOf = ({ port, df }: Question): ReturnType<Netns["udp"]> => {
+		const known = sockets.get(port);
+		if (known !== undefined) return known;
+		const socket = ns.udp({ port, mtuDiscovery: df ? "want" : "dont" });
+		socket.connect(address, 53);
+		sockets.set(port, socket);
+		return socket;
+	};
+	return questions.map((each): Command => [each.at, () => socketOf(each).send(each.octets)]);
+}
+
+/** A name server that gives each recorded answer, octet for octet, when it was given: to who asked last. */
+export function answers(ns: Netns, given: readonly Question[]): Command[] {
+	const server = ns.udp({ port: 53 });
+	const asked = new Map<string, { readonly address: number; readonly port: number }>();
+	const id = (octets: Uint8Array, at = 0): string => `${String(octets[at])} ${String(octets[at + 1])}`;
+	server.handler = (frame, at, _octets, address, port) => {
+		asked.set(id(frame.bytes, at), { address, port });
+	};
+	return given.map(({ at, octets }): Command => [
+		at,
+		() => {
+			const to = asked.get(id(octets));
+			if (to !== undefined) server.send(octets, { address: to.address as Ip4, port: to.port });
+		},
+	]);
+}
