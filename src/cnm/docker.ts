@@ -9,7 +9,9 @@ import type { DnsDefaults } from "./dns/naming.ts";
 import type { NetworkDriver } from "./driver.ts";
 import {
 	BridgeDriver,
+	dockerProxy,
 	Firewall,
+	heldPort,
 	LABELS,
 	PortAllocator,
 	PortMapper,
@@ -48,7 +50,7 @@ export interface DaemonOptions<N extends IpNamespace = IpNamespace> extends DnsD
 	readonly drivers?: readonly NetworkDriver[];
 	/** What runs in containers, by image: containers of others run nothing. Looked at when one starts. */
 	readonly images?: ReadonlyMap<string, Program<N>>;
-	/** What answers at a published port on the host itself; nothing unless said. */
+	/** What answers at a published port on the host itself; docker-proxy unless said, or what only holds the port without it. */
 	readonly portProxy?: StartProxy;
 }
 
@@ -60,13 +62,6 @@ export interface ContainerLine {
 	/** "0.0.0.0:5001->80/tcp". */
 	readonly ports: string;
 }
-
-/** Nothing listens: packets to the port itself find it closed. */
-const NO_PROXY: StartProxy = () => ({
-	close: () => {
-		// Nothing was opened.
-	},
-});
 
 /**
  * The Docker engine of one machine, as far as networks are concerned (Docker 20.10).
@@ -90,7 +85,8 @@ export class Docker<N extends IpNamespace = IpNamespace> {
 		const userlandProxy = options.userlandProxy ?? true;
 		const firewall = new Firewall(netns, userlandProxy);
 		const allocator = new PortAllocator(netns.localPortRange);
-		const ports = new PortMapper(firewall, allocator, options.portProxy ?? NO_PROXY, userlandProxy);
+		const proxy = userlandProxy ? dockerProxy(netns) : heldPort(netns);
+		const ports = new PortMapper(firewall, allocator, options.portProxy ?? proxy, userlandProxy);
 		const pools =
 			options.defaultAddressPools === undefined ? localPools() : cutPools(options.defaultAddressPools);
 		const drivers = [

@@ -28,7 +28,14 @@ export type {
 	PortMapping,
 	StaticRoute,
 } from "./driver.ts";
-export type { PortProxy, ProxyRequest, StartProxy } from "./drivers/bridge/index.ts";
+export {
+	dockerProxy,
+	type PortProxy,
+	type ProxyRequest,
+	type ProxyWork,
+	type StartProxy,
+	type Wake,
+} from "./drivers/bridge/index.ts";
 export { Endpoint } from "./endpoint.ts";
 export { AddressPool, type AddressPoolOptions, Ipam, overlap } from "./ipam/index.ts";
 export { ipamConfigs } from "./ipam-config.ts";

@@ -5,6 +5,7 @@ import { NetError } from "../errors.ts";
 import type { Jiffies } from "../sim/index.ts";
 import type { Frame } from "../wire/index.ts";
 import { ethernet, vlan } from "../wire/index.ts";
+import type { BridgeFilter } from "./bridge/filter.ts";
 import type { AddressListener, Layer3Upper } from "./layer3.ts";
 import { ALL_NODES_MAC, MulticastList } from "./multicast-list.ts";
 import { operState, type OperState } from "./operstate.ts";
@@ -72,6 +73,8 @@ export interface DeviceOwner {
 	 * (ipvlan l3). The frame starts at its IPv4 header. Takes the frame.
 	 */
 	sendPacket(frame: Frame, device: Device): void;
+	/** Shows frames of its bridges to netfilter; null while br_netfilter is not loaded. */
+	readonly bridgeFilter: BridgeFilter | null;
 	/** A tunnel carries no more than `mtu` octets to the destination of the packet behind the Ethernet header. */
 	tooLong(frame: Frame, mtu: number): void;
 }

@@ -5,6 +5,7 @@ import type { IpvsSettings } from "./ipvs/index.ts";
 import type { Ipv4Conf } from "./ipv4/conf.ts";
 import type { NeighbourGc } from "./kernel.ts";
 import type { Namespace } from "./namespace.ts";
+import type { BridgeNetfilterConf } from "./netfilter/bridge-netfilter.ts";
 import type { ConntrackConf } from "./netfilter/conntrack/conf.ts";
 import type { CoreConf, TcpChoices, TcpConf } from "./tcp/index.ts";
 
@@ -12,6 +13,7 @@ import type { CoreConf, TcpChoices, TcpConf } from "./tcp/index.ts";
 export type SysctlName =
 	| "net.ipv4.ip_forward"
 	| `net.ipv4.${keyof IgmpConf}`
+	| `net.bridge.${keyof BridgeNetfilterConf}`
 	| `net.netfilter.${keyof ConntrackConf}`
 	| `net.ipv4.vs.${keyof IpvsSettings}`
 	| `net.ipv4.${keyof Ipv4Conf}`
@@ -48,6 +50,7 @@ export class Sysctl {
 		this.#ns = ns;
 		this.#families = [
 			["net.netfilter.", conntrack],
+			["net.bridge.", () => ns.bridgeFilter?.conf ?? {}],
 			["net.ipv4.vs.", ipvs],
 			// One for the machine, and shown where it boots.
 			["net.ipv4.neigh.default.", () => (ns.name === ns.kernel.name ? ns.kernel.neighbourGc : {})],
