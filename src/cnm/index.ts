@@ -34,3 +34,4 @@ export type { NetworkContainerJson, NetworkCreateOptions, NetworkJson, NetworkLi
 export type { HostPort, PortSpec } from "./publish.ts";
 export { Sandbox } from "./sandbox.ts";
 export { timestamp } from "./timestamp.ts";
+export type { ClusterAttachment, ClusterNetwork, ClusterProvider } from "./cluster.ts";

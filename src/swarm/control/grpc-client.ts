@@ -1,3 +1,4 @@
+import { formatIp4 } from "../../addr/index.ts";
 import { seconds, Timer } from "../../sim/index.ts";
 import type { IpNamespace, TcpSocket } from "../../stack/index.ts";
 import { forwardedFields } from "./caller-metadata.ts";
@@ -7,6 +8,7 @@ import { MessageStream, withPrefix } from "./message-stream.ts";
 import {
 	type CallOptions,
 	type Channel,
+	type Identity,
 	type Method,
 	type ReplySink,
 	RPC_CODES,
@@ -54,6 +56,7 @@ export class GrpcClient implements Channel {
 	#http: Http2 | undefined;
 	#ready = false;
 	#error: RpcError | undefined;
+	#server: Identity | undefined;
 	#nextStream = 1;
 	/** The connection is over. */
 	onClose: ((error: RpcError) => void) | null = null;
@@ -75,7 +78,8 @@ export class GrpcClient implements Channel {
 			this.#socket,
 			{ ...target, scheduler },
 			{
-				secure: () => {
+				secure: (peer) => {
+					this.#server = peer;
 					this.#secure();
 				},
 				data: (octets) => this.#http?.receive(octets),
@@ -93,6 +97,16 @@ export class GrpcClient implements Channel {
 	/** True until it broke or was closed. */
 	get open(): boolean {
 		return this.#error === undefined;
+	}
+
+	/** The machine's own address on it; undefined for a connection that could not be begun. */
+	get localAddress(): string | undefined {
+		return this.#socket === undefined ? undefined : formatIp4(this.#socket.localAddress);
+	}
+
+	/** Whose certificate the other side showed; undefined before. */
+	get server(): Identity | undefined {
+		return this.#server;
 	}
 
 	/** A call can be made without waiting. */

@@ -1,0 +1,2 @@
+export { Manager, type ManagerOptions, type NewCluster } from "./manager.ts";
+export { Peers } from "./peers.ts";
