@@ -15,3 +15,14 @@ export { TASK_STATES } from "./objects.ts";
 export { type Proposer, Store, type StoreEvent, type StoreSnapshot } from "./store/store.ts";
 export type { Reader } from "./store/tables.ts";
 export type { StoreAction, Transaction } from "./store/transaction.ts";
+export type { RemoteManager } from "./agent/index.ts";
+export { RpcError } from "./control/index.ts";
+export type { NodeChange } from "./dispatcher/index.ts";
+export type { LeaderLogicFactory } from "./leader-logic.ts";
+export {
+	type SwarmInfo,
+	type SwarmInitOptions,
+	type SwarmJoinOptions,
+	SwarmNode,
+	type SwarmNodeOptions,
+} from "./node.ts";

@@ -1,9 +1,8 @@
-import { type Method, protobuf } from "./control/index.ts";
+import { type Codec, type Method, protobuf } from "./control/index.ts";
 import type {
 	EncryptionKey,
 	NetworkObject,
 	NodeAvailability,
-	NodeDescription,
 	NodeObject,
 	NodeRole,
 	TaskObject,
@@ -91,6 +90,39 @@ export const nodeCertificateStatus: Method<
 	}),
 };
 
+const named = message({ type: [1, string], name: [2, string] });
+const label = message({ key: [1, string], value: [2, string] });
+
+/** What a node says of itself, with how it trusts its cluster: the root certificate, its issuer and that one's key. */
+export interface Described {
+	readonly hostname: string;
+	readonly platform: { readonly architecture: string; readonly os: string } | undefined;
+	readonly resources: { readonly nanoCpus: number; readonly memoryBytes: number } | undefined;
+	readonly engine:
+		| {
+				readonly version: string;
+				readonly labels: readonly ({ readonly key: string; readonly value: string } | undefined)[];
+				readonly plugins: readonly ({ readonly type: string; readonly name: string } | undefined)[];
+		  }
+		| undefined;
+	readonly tls:
+		| { readonly trustRoot: Uint8Array; readonly issuer: Uint8Array; readonly issuerKey: Uint8Array }
+		| undefined;
+}
+
+const described: Codec<Described> = message({
+	hostname: [1, string],
+	platform: [2, nested(message({ architecture: [1, string], os: [2, string] }))],
+	resources: [3, nested(message({ nanoCpus: [1, uint], memoryBytes: [2, uint] }))],
+	engine: [
+		4,
+		nested(
+			message({ version: [1, string], labels: [2, repeated(nested(label))], plugins: [3, repeated(nested(named))] }),
+		),
+	],
+	tls: [5, nested(message({ trustRoot: [1, bytes], issuer: [2, bytes], issuerKey: [3, bytes] }))],
+});
+
 /** A manager, as nodes are told of it. */
 export interface WeightedPeer {
 	readonly peer: { readonly nodeId: string; readonly addr: string } | undefined;
@@ -100,7 +132,9 @@ export interface WeightedPeer {
 /** What a node is told about itself and its cluster. */
 export interface SessionMessage {
 	readonly sessionId: string;
+	/** Without its description, which goes by itself. */
 	readonly node: NodeObject | undefined;
+	readonly description: Described | undefined;
 	readonly managers: readonly (WeightedPeer | undefined)[];
 	readonly keys: readonly (EncryptionKey | undefined)[];
 	readonly rootCa: Uint8Array;
@@ -112,11 +146,11 @@ export interface SessionMessage {
 
 /** A node registers, and hears of what concerns it as long as it stays. */
 export const session: Method<
-	{ readonly description: NodeDescription | undefined; readonly sessionId: string },
+	{ readonly description: Described | undefined; readonly sessionId: string },
 	SessionMessage
 > = {
 	path: `${PACKAGE}.Dispatcher/Session`,
-	request: message({ description: [1, json<NodeDescription>()], sessionId: [2, string] }),
+	request: message({ description: [1, nested(described)], sessionId: [2, string] }),
 	reply: message({
 		sessionId: [1, string],
 		node: [2, json<NodeObject>()],
@@ -135,6 +169,7 @@ export const session: Method<
 		rootCa: [5, bytes],
 		networks: [6, json<readonly NetworkObject[]>()],
 		certificate: [7, bytes],
+		description: [8, nested(described)],
 	}),
 };
 

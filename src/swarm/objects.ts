@@ -21,6 +21,8 @@ export interface NodeDescription {
 	readonly platform: { readonly architecture: string; readonly os: string };
 	readonly engineVersion: string;
 	readonly engineLabels: Readonly<Record<string, string>>;
+	/** Drivers that its engine has; those of Docker 20.10 itself unless said. */
+	readonly plugins?: readonly { readonly type: "Log" | "Network" | "Volume"; readonly name: string }[];
 }
 
 /** An address on a network: a task's, or a node's for its load balancer there. */

@@ -1,10 +1,19 @@
+import { formatIp4 } from "../../addr/index.ts";
 import { seconds, Timer } from "../../sim/index.ts";
 import type { IpNamespace, TcpSocket } from "../../stack/index.ts";
 import { forwardedFields } from "./caller-metadata.ts";
 import { Http2 } from "./http2.ts";
 import type { HeaderField } from "./hpack.ts";
 import { MessageStream, withPrefix } from "./message-stream.ts";
-import { type CallOptions, type Channel, type Method, type ReplySink, RPC_CODES, RpcError } from "./rpc.ts";
+import {
+	type CallOptions,
+	type Channel,
+	type Identity,
+	type Method,
+	type ReplySink,
+	RPC_CODES,
+	RpcError,
+} from "./rpc.ts";
 import { TlsConnection, type TlsOptions } from "./tls-connection.ts";
 
 /** How long a connection may take to come about (grpc-go `minConnectTimeout`). */
@@ -47,6 +56,7 @@ export class GrpcClient implements Channel {
 	#http: Http2 | undefined;
 	#ready = false;
 	#error: RpcError | undefined;
+	#server: Identity | undefined;
 	#nextStream = 1;
 	/** The connection is over. */
 	onClose: ((error: RpcError) => void) | null = null;
@@ -68,7 +78,8 @@ export class GrpcClient implements Channel {
 			this.#socket,
 			{ ...target, scheduler },
 			{
-				secure: () => {
+				secure: (peer) => {
+					this.#server = peer;
 					this.#secure();
 				},
 				data: (octets) => this.#http?.receive(octets),
@@ -86,6 +97,16 @@ export class GrpcClient implements Channel {
 	/** True until it broke or was closed. */
 	get open(): boolean {
 		return this.#error === undefined;
+	}
+
+	/** The machine's own address on it; undefined for a connection that could not be begun. */
+	get localAddress(): string | undefined {
+		return this.#socket === undefined ? undefined : formatIp4(this.#socket.localAddress);
+	}
+
+	/** Whose certificate the other side showed; undefined before. */
+	get server(): Identity | undefined {
+		return this.#server;
 	}
 
 	/** A call can be made without waiting. */

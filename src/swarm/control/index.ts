@@ -1,6 +1,7 @@
 export { GrpcClient, type GrpcTarget } from "./grpc-client.ts";
 export { GrpcServer, type GrpcServerOptions } from "./grpc-server.ts";
 export { LocalChannel } from "./local-channel.ts";
+export type { Codec } from "./protobuf.ts";
 export * as protobuf from "./protobuf.ts";
 export {
 	type CallOptions,
@@ -10,6 +11,7 @@ export {
 	type Handler,
 	type Identity,
 	type Method,
+	rawMethod,
 	type ReplySink,
 	RpcError,
 	rpcErrorOf,

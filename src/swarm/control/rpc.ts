@@ -66,6 +66,11 @@ export interface Method<Q, R> {
 	readonly reply: Codec<R>;
 }
 
+/** A call as it is on the wire, for whoever hands it on. */
+export const rawMethod = (path: string): Method<Uint8Array, Uint8Array> => ({ path, request: RAW, reply: RAW });
+
+const RAW: Codec<Uint8Array> = { write: (octets) => octets, read: (octets) => octets };
+
 /** Who a node says it is in its certificate. */
 export interface Identity {
 	readonly nodeId: string;
@@ -178,6 +183,8 @@ export type Handler<Q, R> = (request: Q, exchange: Exchange<R>) => void;
 export class RpcServer {
 	readonly #handlers = new Map<string, (request: Uint8Array, exchange: Exchange<Uint8Array>) => void>();
 	readonly #calls = new Set<Exchange<Uint8Array>>();
+	/** Takes the calls that nobody here answers: the path, the request, and the call. */
+	fallback: ((path: string, request: Uint8Array, exchange: Exchange<Uint8Array>) => void) | null = null;
 
 	/** Answers a method from now on. */
 	handle<Q, R>(method: Method<Q, R>, handler: Handler<Q, R>): void {
@@ -214,7 +221,7 @@ export class RpcServer {
 			},
 		});
 		const handler = this.#handlers.get(path);
-		if (handler === undefined) {
+		if (handler === undefined && this.fallback === null) {
 			const [, service = "", method = ""] = path.split("/");
 			const text = `unknown ${service === "" ? "method" : "service"} ${service === "" ? method : service}`;
 			exchange.end(new RpcError("Unimplemented", text));
@@ -222,7 +229,8 @@ export class RpcServer {
 		}
 		this.#calls.add(exchange);
 		try {
-			handler(request, exchange);
+			if (handler === undefined) this.fallback?.(path, request, exchange);
+			else handler(request, exchange);
 		} catch (error) {
 			exchange.end(rpcErrorOf(error));
 		}

@@ -1,29 +1,10 @@
 import { timestamp } from "../../cnm/index.ts";
-import { Rng } from "../../sim/index.ts";
 import { type Exchange, RpcError, type RpcServer } from "../control/index.ts";
+import { nodeCertificate, rootCertificate } from "../certificates.ts";
 import { newId } from "../identity.ts";
 import { getRootCaCertificate, issueNodeCertificate, nodeCertificateStatus } from "../methods.ts";
 import type { NodeAvailability, NodeObject, NodeRole } from "../objects.ts";
 import type { Leadership } from "./leadership.ts";
-
-/** A root certificate of swarmkit's, in PEM. */
-const ROOT_OCTETS = 550;
-/** A node's: its own and the root's, in PEM. */
-const NODE_OCTETS = 791;
-
-/** A cluster's root certificate: chance where keys and signatures are, the same wherever the cluster is the same. */
-export function rootCertificate(cluster: string): Uint8Array {
-	const certificate = new Uint8Array(ROOT_OCTETS);
-	new Rng(`root certificate/${cluster}`).bytes(certificate);
-	return certificate;
-}
-
-/** A node's certificate, as long as swarmkit's. */
-export function nodeCertificate(nodeId: string, role: NodeRole): Uint8Array {
-	const certificate = new Uint8Array(NODE_OCTETS);
-	new Rng(`certificate/${nodeId}/${role}`).bytes(certificate);
-	return certificate;
-}
 
 /** Gives nodes their certificates: for a token, or anew for one that is in the cluster (swarmkit ca/server.go). */
 export class CertificateAuthority {

@@ -11,8 +11,9 @@ import {
 	updateTaskStatus,
 } from "../methods.ts";
 import { type NodeDescription, type NodeState, TASK_STATES, type TaskStatus } from "../objects.ts";
+import { nodeCertificate, rootCertificate } from "../certificates.ts";
+import { describe, descriptionIn } from "../description.ts";
 import { AssignmentSet } from "./assignment-set.ts";
-import { nodeCertificate, rootCertificate } from "./certificate-authority.ts";
 import type { Leadership } from "./leadership.ts";
 import { NodeSessions } from "./node-sessions.ts";
 
@@ -65,7 +66,7 @@ export class Dispatcher {
 	/** Answers at a manager that leads. */
 	serve(rpc: RpcServer): void {
 		rpc.handle(session, ({ description }, exchange) => {
-			this.#register(description, exchange);
+			this.#register(description === undefined ? undefined : descriptionIn(description), exchange);
 		});
 		rpc.handle(heartbeat, ({ sessionId }, exchange) => {
 			const { nodeId } = this.#sessionOf(exchange.caller, sessionId);
@@ -147,7 +148,8 @@ export class Dispatcher {
 		const networks = node?.attachments.flatMap(({ networkId }) => store.get("network", networkId) ?? []);
 		return {
 			sessionId,
-			node,
+			node: node === undefined ? undefined : { ...node, description: undefined },
+			description: node?.description === undefined ? undefined : describe(node.description, cluster?.id ?? ""),
 			managers: raft.members.map(({ nodeId: id, addr }) => ({ peer: { nodeId: id, addr }, weight: WEIGHT })),
 			keys: cluster?.keys ?? [],
 			rootCa: rootCertificate(cluster?.id ?? ""),

@@ -1,5 +1,5 @@
 export { Attachments } from "./attachments.ts";
-export { CertificateAuthority, rootCertificate } from "./certificate-authority.ts";
+export { CertificateAuthority } from "./certificate-authority.ts";
 export { Dispatcher } from "./dispatcher.ts";
 export { firstKeys, KeyManager } from "./key-manager.ts";
 export { Leadership, type LeadershipOptions } from "./leadership.ts";
