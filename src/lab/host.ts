@@ -1,9 +1,10 @@
 import type { Ip4, Mac, Prefix4 } from "../addr/index.ts";
-import { type DaemonOptions, Docker, type Machine, type Program } from "../cnm/index.ts";
+import type { Machine, Program } from "../cnm/index.ts";
 import { NetError } from "../errors.ts";
 import type { Nic, PhysicalSwitch, SwitchPort, SwitchPortOptions } from "../link/index.ts";
 import type { Duration, Rng } from "../sim/index.ts";
 import type { Kernel } from "../stack/index.ts";
+import { Engine, type EngineOptions, type Swarm } from "../swarm/index.ts";
 import { type LabCableOptions, plugIn } from "./cabling.ts";
 import { losePower } from "./power-cycle.ts";
 import { Netns } from "./netns.ts";
@@ -29,7 +30,7 @@ export interface HostOptions {
 	/** How long it has been up when the lab begins; drawn unless said. Its timers follow its ticks. */
 	readonly uptime?: Duration;
 	/** A Docker engine runs on it from the beginning, with these options. */
-	readonly docker?: DaemonOptions<Netns>;
+	readonly docker?: EngineOptions<Netns>;
 }
 
 /** What a machine needs of its lab. */
@@ -50,7 +51,11 @@ export class Host implements Machine<Netns> {
 	readonly #namespaces = new Map<string, Netns>();
 	readonly #register: (ns: Netns) => void;
 	readonly #forget: (ns: Netns) => void;
-	#docker: Docker<Netns> | undefined;
+	#docker: Engine<Netns> | undefined;
+	/** As it was started last. */
+	#daemon: EngineOptions<Netns> = {};
+	/** The machine's place in a swarm, once its engine ran. */
+	#swarm: Swarm<Netns> | undefined;
 	#running = true;
 	/** What its system does at boot: cards up, gateways. */
 	readonly #boot: (() => void)[] = [];
@@ -128,18 +133,19 @@ export class Host implements Machine<Netns> {
 	}
 
 	/** The Docker engine on this machine; it starts when it is first asked for, unless `docker` was among the options. */
-	get docker(): Docker<Netns> {
+	get docker(): Engine<Netns> {
 		return (this.#docker ??= this.startDocker());
 	}
 
 	/** Starts the Docker engine with options. Throws `NetError` EBUSY when it runs. */
-	startDocker(options: DaemonOptions<Netns> = {}): Docker<Netns> {
+	startDocker(options: EngineOptions<Netns> = {}): Engine<Netns> {
 		if (this.#docker !== undefined) {
 			throw new NetError("EBUSY", "failed to start daemon: pid file found, ensure docker is not running", {
 				context: { host: this.name },
 			});
 		}
-		return (this.#docker = new Docker<Netns>(this, { images: this.#images, ...options }));
+		this.#daemon = options;
+		return (this.#docker = new Engine<Netns>(this, { images: this.#images, ...options }, this.#swarm));
 	}
 
 	/** False from `crash` to `restart`. */
@@ -155,6 +161,10 @@ export class Host implements Machine<Netns> {
 		if (!this.#running) return;
 		this.#running = false;
 		this.kernel.power.resume(this.kernel.world.scheduler);
+		if (this.#docker !== undefined) {
+			this.#swarm = this.#docker.swarm;
+			this.#swarm.crash();
+		}
 		const others = [...this.#namespaces.values()];
 		losePower(this.netns, others);
 		for (const ns of others) this.#forget(ns);
@@ -162,11 +172,15 @@ export class Host implements Machine<Netns> {
 		this.#docker = undefined;
 	}
 
-	/** It boots: its cards come up with their addresses and gateways, and its engine starts when it is asked for. */
+	/**
+	 * It boots: its cards come up with their addresses and gateways, and its engine starts when it is asked for, or with it
+	 * when it is a node of a swarm.
+	 */
 	restart(): void {
 		if (this.#running) this.crash();
 		this.#running = true;
 		for (const boot of this.#boot) boot();
+		if (this.#swarm !== undefined) this.startDocker(this.#daemon);
 	}
 
 	/**

@@ -1,3 +1,4 @@
+export { Engine, type EngineOptions, type JoinOptions, Swarm, type SwarmMachine } from "./engine/index.ts";
 export * from "./api/index.ts";
 export {
 	Gossip,
