@@ -22,7 +22,7 @@ import type { Machine } from "./machine.ts";
 import type { ManagedNetworks } from "./managed-networks.ts";
 import type { Network } from "./network.ts";
 import type { NetworkStore } from "./networks.ts";
-import type { Program } from "./program.ts";
+import { type Program, programOf } from "./program.ts";
 import { portSpecs } from "./publish.ts";
 import { Sandbox } from "./sandbox.ts";
 import { undoing } from "./undo.ts";
@@ -305,7 +305,7 @@ export class ContainerStore<N extends IpNamespace> {
 		container.status = "running";
 		container.exitCode = 0;
 		try {
-			this.#images.get(image)?.(container);
+			programOf(this.#images, image)?.(container);
 		} catch (error) {
 			container.status = "created";
 			throw error;

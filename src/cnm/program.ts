@@ -7,3 +7,12 @@ import type { Container } from "./container.ts";
  * sockets are closed for it. What it throws keeps the container from starting.
  */
 export type Program<N extends IpNamespace = IpNamespace> = (container: Container<N>) => void;
+
+/** The program of an image's name; a name without a tag means `latest`, as the CLI has it. */
+export function programOf<N extends IpNamespace>(
+	images: ReadonlyMap<string, Program<N>>,
+	image: string,
+): Program<N> | undefined {
+	const tagged = /:[^/]*$/.test(image) ? image : `${image}:latest`;
+	return images.get(image) ?? images.get(tagged) ?? images.get(tagged.replace(/:latest$/, ""));
+}
