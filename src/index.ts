@@ -117,8 +117,8 @@ export type {
 	VxlanMiss,
 	VxlanOptions,
 } from "./link/index.ts";
-export type { Capture, CaptureSelection, CaptureSink, Hop } from "./observe/index.ts";
-export { hopTable } from "./observe/index.ts";
+export type { Capture, CaptureSelection, CaptureSink, EspHolder, Hop } from "./observe/index.ts";
+export { espSa, hopTable } from "./observe/index.ts";
 export type { Duration, Instant, Operation } from "./sim/index.ts";
 export type {
 	ConntrackFilter,

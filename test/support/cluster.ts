@@ -251,10 +251,11 @@ export class FakeCluster {
 		const { controller } = host.docker;
 		return {
 			networkCreated: (network: Network) => {
+				const { ingress } = network.about;
 				const sandbox = controller.newSandbox({
-					id: `lb_${network.id}`,
-					containerId: `lb-${network.name}`,
-					gateway: false,
+					id: ingress ? "ingress_sbox" : `lb_${network.id}`,
+					containerId: ingress ? "ingress-sbox" : `lb-${network.name}`,
+					gateway: ingress,
 				});
 				sandboxes.set(network.id, sandbox);
 				const about = this.networks.find(({ id }) => id === network.id);

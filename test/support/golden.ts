@@ -29,8 +29,16 @@ export const value = (layers: readonly Layer[], name: string): Field["value"] | 
 export class Comparison {
 	readonly #scenario: RecordedScenario;
 
-	constructor({ time }: { /** Seconds a frame may be off. */ readonly time: number }) {
-		this.#scenario = new RecordedScenario({ tolerance: { absolute: time * 1000 } });
+	/** `randomMacs`: addresses that the recorded machine drew, as text. */
+	constructor({
+		time,
+		randomMacs = [],
+	}: {
+		/** Seconds a frame may be off. */
+		readonly time: number;
+		readonly randomMacs?: readonly string[];
+	}) {
+		this.#scenario = new RecordedScenario({ tolerance: { absolute: time * 1000 }, randomMacs });
 	}
 
 	/**
