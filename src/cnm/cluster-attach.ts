@@ -62,7 +62,8 @@ export class ClusterAttacher {
 				return done(notFound(`network ${request.target} not found`));
 			}
 			const { target, ip } = request;
-			this.#kernel.sleep(timer, PATIENCE);
+			const { scheduler } = this.#kernel.world;
+			scheduler.at(scheduler.now + PATIENCE, timer);
 			cluster.attachNetwork(target, containerId, ip === undefined ? [] : [formatIp4(ip)], (result) => {
 				if (!open || turn !== own) return;
 				timer.cancel();

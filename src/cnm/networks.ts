@@ -266,9 +266,16 @@ export class NetworkStore {
 			predefined: false,
 			ipamOptionsShown: ipamOptions,
 		});
+		try {
+			this.agent.join(made);
+			for (const listener of this.listeners) listener.networkCreated?.(made);
+		} catch (error) {
+			for (const listener of this.listeners) listener.networkRemoving?.(made);
+			for (const endpoint of made.endpoints) made.deleteEndpoint(endpoint);
+			this.#delete(made);
+			throw error;
+		}
 		this.#elsewhere.delete(network.id);
-		this.agent.join(made);
-		for (const listener of this.listeners) listener.networkCreated?.(made);
 		return made;
 	}
 
