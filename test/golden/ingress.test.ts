@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
 import type { Container } from "../../src/cnm/index.ts";
 import type { Netns } from "../../src/index.ts";
-import { has, keep, recording, type TimedFrame, value } from "../support/golden.ts";
+import { has, keep, recording } from "../support/golden.ts";
+import { HttpRecordings } from "../support/http-recordings.ts";
 import { type Exchange, exchanges, HttpReplay } from "../support/http-replay.ts";
 import { recordedIngress } from "../support/ingress-mesh.ts";
 import type { MeshNode } from "../support/mesh.ts";
-import { RecordedScenario, report } from "../support/recording.ts";
 import { atInstants, emulated } from "../support/scenario.ts";
 import { allRoutes, dumps, flows, lines, links, recordedRoutes, savedRules } from "../support/state-dump.ts";
 import { expectCleanInWireshark } from "../support/wireshark.ts";
@@ -122,72 +122,6 @@ const run = replay();
 /** The outside client's ports. */
 const CLIENT_PORTS: ReadonlySet<string> = new Set(["50330", "50344", "51818", "51826", "47194", "47204"]);
 
-/**
- * Frames by connection, in the order of their SYNs, and direction: what a node sends and gets crosses in the order in
- * which its processors came to it.
- */
-function directions(frames: readonly TimedFrame[]): ReadonlyMap<string, TimedFrame[]> {
-	const found = new Map<string, TimedFrame[]>();
-	const connections: string[] = [];
-	for (const frame of frames) {
-		keep([frame], (layers) => {
-			const ports = layers.flatMap(({ fields }) => fields).filter(({ name }) => /^tcp\..*Port$/.test(name));
-			const port = ports.find(({ text }) => text !== "8080")?.text ?? "";
-			if (!connections.includes(port)) connections.push(port);
-			const way = ["ethernet.src", "ethernet.dst"].map((name) => String(value(layers, name))).join(" > ");
-			const what = has(layers, "vxlan") ? "VXLAN" : has(layers, "arp") ? "ARP" : "TCP";
-			const key = `${what} ${port === "" ? "" : String(connections.indexOf(port))} ${way}`;
-			found.set(key, [...(found.get(key) ?? []), frame]);
-			return false;
-		});
-	}
-	return found;
-}
-
-/** Numbers of the outside client's segments, wherever they pass. */
-const ofClient = (frames: readonly TimedFrame[]): number[] =>
-	frames.flatMap((frame, i) => {
-		const found = keep([frame], (layers) =>
-			layers.some(({ fields }) =>
-				fields.some(({ name, text }) => name === "tcp.sourcePort" && CLIENT_PORTS.has(text)),
-			),
-		);
-		return found.length === 0 ? [] : [i + 1];
-	});
-
-const nanoseconds = (seconds: number): bigint => BigInt(Math.round(seconds * 1e9));
-const timed = (frames: readonly TimedFrame[]) =>
-	frames.map(({ time, data }) => ({ time: nanoseconds(time), data }));
-const ours = (frames: readonly TimedFrame[]) =>
-	frames.map(({ time, data }) => ({ time: Math.round(time * 1e9), data }));
-
-/** What one interface has that is not as recorded. */
-function differences(
-	scenario: RecordedScenario,
-	name: string,
-	recorded: readonly TimedFrame[],
-	emulatedFrames: readonly TimedFrame[],
-	clock: number,
-	offloaded: boolean,
-): string[] {
-	const frames = ofClient(recorded);
-	const why = "the outside client's kernel allows 32 MiB of receive buffer: window scale 10";
-	const found = scenario.differences(name, timed(recorded), ours(emulatedFrames), {
-		anchor: { recorded: nanoseconds(START - clock), emulated: 0 },
-		exceptions: [
-			...["tcp.window", "tcp.option", "inner tcp.window", "inner tcp.option"].map((field) => ({
-				field,
-				frames,
-				why,
-			})),
-			...(offloaded
-				? [{ field: "tcp.checksum", frames, why: "its card adds them up behind the capture" }]
-				: []),
-		],
-	});
-	return found.length === 0 ? [] : [report(name, found)];
-}
-
 const uncounted = (line: string): string => line.replace(/^\[\d+:\d+\] /, "").replace(/ \[\d+:\d+\]$/, "");
 
 const INTERFACES = [
@@ -203,33 +137,21 @@ const INTERFACES = [
 describe("a port published by the routing mesh is reached as on a recorded swarm", () => {
 	test("every frame at the client, and on every interface of the node without a task", async () => {
 		const { capture } = await run;
-		const scenario = new RecordedScenario({ tolerance: { absolute: 80 } });
-		const found = differences(
-			scenario,
-			"outside:eth0",
-			recording("09-ingress/get-outside-eth0"),
-			// The recording ends before ARP asks again.
-			emulated(capture, "outside:eth0", 0, 8),
-			CLIENT_CLOCK,
-			true,
-		);
-		for (const [file, place] of INTERFACES) {
-			const [recorded, emulatedHere] = [recording(`09-ingress/${file}`), emulated(capture, place)].map(
-				directions,
+		const recordings = new HttpRecordings({ start: START, clientPorts: CLIENT_PORTS, serverPorts: ["8080"] });
+		// The client's recording ends before ARP asks again.
+		const found = recordings.inOrder("outside:eth0", {
+			recorded: recording("09-ingress/get-outside-eth0"),
+			ours: emulated(capture, "outside:eth0", 0, 8),
+			clock: CLIENT_CLOCK,
+			offloaded: true,
+		});
+		for (const [file, place] of INTERFACES)
+			found.push(
+				...recordings.byDirection(place, {
+					recorded: recording(`09-ingress/${file}`),
+					ours: emulated(capture, place),
+				}),
 			);
-			const keys = new Set([...(recorded?.keys() ?? []), ...(emulatedHere?.keys() ?? [])]);
-			for (const key of keys)
-				found.push(
-					...differences(
-						scenario,
-						`${place} ${key}`,
-						recorded?.get(key) ?? [],
-						emulatedHere?.get(key) ?? [],
-						0,
-						false,
-					),
-				);
-		}
 		expect(found).toEqual([]);
 	});
 

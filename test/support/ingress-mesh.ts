@@ -61,8 +61,13 @@ export function web(ns: Netns, body: string, port = 80): void {
 }
 
 /** `curl -s http://ADDRESS:PORT/`: the last line of what came. */
-export async function get(ns: Netns, hostname: string, port: number): Promise<string> {
-	const stream = await ns.connect({ hostname, port });
+export async function get(
+	ns: Netns,
+	hostname: string,
+	port: number,
+	options: { readonly localPort?: number } = {},
+): Promise<string> {
+	const stream = await ns.connect({ hostname, port, ...options });
 	const writer = stream.writable.getWriter();
 	await writer.write(new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"));
 	let text = "";

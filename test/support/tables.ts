@@ -17,11 +17,30 @@ export class SharedTables {
 		return node;
 	}
 
-	/** What a node would hear from now on waits until it is let in. */
-	hold(name: string): { release(): void } {
+	/** The tables as a node that is here already has them. */
+	of(name: string): NetworkTables {
+		return this.#find(name);
+	}
+
+	#find(name: string): NodeTables {
 		const node = this.#nodes.find(({ nodeName }) => nodeName === name);
 		if (node === undefined) throw new Error(`no node ${name}`);
-		return node.hold();
+		return node;
+	}
+
+	/** What a node knows. */
+	entries(name: string, table: string, network: string): readonly TableEntry[] {
+		return this.#find(name).entries(table, network);
+	}
+
+	/** What a node would hear from now on waits until it is let in, or dropped: the node never heard of it. */
+	hold(name: string): { release(): void; drop(): void } {
+		return this.#find(name).hold();
+	}
+
+	/** A node forgets what another one owned. */
+	forget(name: string, owner: string): void {
+		this.#find(name).forget(owner);
 	}
 
 	/** A node is not heard of any more: the others forget its entries. */
@@ -48,13 +67,16 @@ class NodeTables implements NetworkTables {
 		this.#all = all;
 	}
 
-	hold(): { release(): void } {
+	hold(): { release(): void; drop(): void } {
 		const held: (() => void)[] = [];
 		this.#held = held;
 		return {
 			release: () => {
 				this.#held = undefined;
 				for (const heard of held) heard();
+			},
+			drop: () => {
+				this.#held = undefined;
 			},
 		};
 	}

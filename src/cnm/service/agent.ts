@@ -34,11 +34,13 @@ interface Joined {
 
 /** Makes sandboxes that are no container's. Implemented by the engine's controller. */
 export interface SandboxMaker {
+	/** A namespace of its own; with `gateway` it gets a way out by docker_gwbridge. Throws `DockerError` 409. */
 	newSandbox(options: {
 		readonly id: string;
 		readonly containerId: string;
 		readonly gateway: boolean;
 	}): Sandbox;
+	/** Its endpoints leave, its namespace goes. */
 	deleteSandbox(sandbox: Sandbox): void;
 	/** An id for an endpoint. */
 	newId(): string;
@@ -181,6 +183,7 @@ export class ServiceAgent implements NetworkListener {
 	// ── what the engine tells ─────────────────────────────────────────────────────────────────────
 
 	agentStarted(tables: NetworkTables): void {
+		this.#unwatch?.();
 		this.#unwatch = tables.watch(TABLE, (change) => {
 			this.#heard(change);
 		});

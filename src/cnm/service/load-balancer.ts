@@ -68,19 +68,26 @@ export class LoadBalancers implements Balancing {
 		if (found === undefined) return;
 		const { sandbox, vip, made } = found;
 		if (!made.has(lb.fwMark)) {
+			if (!this.#makeService(sandbox, lb, vip)) return;
 			made.add(lb.fwMark);
-			this.#makeService(sandbox, lb, vip);
 		}
 		// One that winds down keeps its weight of 0 until it is gone.
 		attempt("EEXIST", () => sandbox.ns.ipvsadm(`-a -f ${String(lb.fwMark)} -r ${formatIp4(ip)}:0 -m -w 1`));
 	}
 
+	/**
+	 * False when the address is there: the service's by the ports it had before an update. Until the last task with those is
+	 * gone, Docker 20.10 sends nothing to tasks with the new ones.
+	 */
 	#makeService(
 		{ ns, device, address, gatewayAddress }: LoadBalancerSandbox,
 		lb: LoadBalancer,
 		vip: Ip4,
-	): void {
-		device.addAddress({ address: vip, length: 32 });
+	): boolean {
+		const free = attempt("EEXIST", () => {
+			device.addAddress({ address: vip, length: 32 });
+		});
+		if (!free) return false;
 		if (gatewayAddress !== undefined) this.#ingress.publish(lb.ingressPorts, gatewayAddress);
 		mark(ns, "-A", lb, vip, () => {
 			const subnet = formatPrefix4({ address: network(address), length: address.length });
@@ -90,11 +97,13 @@ export class LoadBalancers implements Balancing {
 			ns.sysctl.set("net.ipv4.vs.conntrack", 1);
 		});
 		ns.ipvsadm(`-A -f ${String(lb.fwMark)} -s rr`);
+		return true;
 	}
 
 	disableBackend(lb: LoadBalancer, ip: Ip4): void {
-		const ns = this.#find(lb)?.sandbox.ns;
-		if (ns === undefined) return;
+		const found = this.#find(lb);
+		if (found === undefined || !found.made.has(lb.fwMark)) return;
+		const { ns } = found.sandbox;
 		attempt("ENOENT", () => ns.ipvsadm(`-e -f ${String(lb.fwMark)} -r ${formatIp4(ip)}:0 -m -w 0`));
 	}
 
