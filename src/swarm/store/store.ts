@@ -22,6 +22,7 @@ export interface StoreSnapshot {
  * manager's store has applied them, this one's too; or with why they are not.
  */
 export interface Proposer {
+	/** Asks for the agreement of the others. */
 	propose(actions: readonly StoreAction[], done: (error?: NetError) => void): void;
 }
 
@@ -56,6 +57,7 @@ export class Store implements Reader {
 		return this.#version;
 	}
 
+	/** By id. */
 	get<K extends ObjectKind>(kind: K, id: string): ObjectOf<K> | undefined {
 		return this.#tables.get(kind, id);
 	}
@@ -73,6 +75,11 @@ export class Store implements Reader {
 	/** Tasks assigned to a node, oldest first. */
 	tasksOn(nodeId: string): readonly TaskObject[] {
 		return this.#tables.tasksOn(nodeId);
+	}
+
+	/** Tasks of one slot of a service, oldest first. */
+	tasksIn(serviceId: string, slot: number): readonly TaskObject[] {
+		return this.#tables.tasksIn(serviceId, slot);
 	}
 
 	/**
@@ -95,8 +102,11 @@ export class Store implements Reader {
 			this.#busy = true;
 			this.proposer.propose(tx.actions, (error) => {
 				this.#busy = false;
-				done(error);
-				this.#goOn();
+				try {
+					done(error);
+				} finally {
+					this.#goOn();
+				}
 			});
 		});
 		this.#goOn();

@@ -23,6 +23,7 @@ export class Transaction implements Reader {
 		this.#base = base;
 	}
 
+	/** By id. */
 	get<K extends ObjectKind>(kind: K, id: string): ObjectOf<K> | undefined {
 		const written = this.#written[kind];
 		return written.has(id) ? written.get(id) : this.#base.get(kind, id);
@@ -38,6 +39,14 @@ export class Transaction implements Reader {
 
 	tasksOn(nodeId: string): readonly TaskObject[] {
 		return this.#over(this.#base.tasksOn(nodeId), "task", (task) => task.nodeId === nodeId);
+	}
+
+	tasksIn(serviceId: string, slot: number): readonly TaskObject[] {
+		return this.#over(
+			this.#base.tasksIn(serviceId, slot),
+			"task",
+			(task) => task.serviceId === serviceId && task.slot === slot,
+		);
 	}
 
 	/** What the store has with this transaction's writes over it: replaced ones in their place, new ones last. */
@@ -61,16 +70,19 @@ export class Transaction implements Reader {
 		return found;
 	}
 
+	/** Adds an object. */
 	create(object: StoreObject): void {
 		this.#set(object);
 		this.actions.push({ op: "create", object });
 	}
 
+	/** Replaces an object. */
 	update(object: StoreObject): void {
 		this.#set(object);
 		this.actions.push({ op: "update", object });
 	}
 
+	/** Takes an object away. */
 	delete(kind: ObjectKind, id: string): void {
 		this.#written[kind].set(id, undefined);
 		this.actions.push({ op: "delete", kind, id });
