@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Lab } from "../../src/index.ts";
+import type { Lab } from "../../src/index.ts";
 import { cluster, type Node } from "../support/gossip.ts";
 
 const NETWORKS = ["red", "blue"] as const;
@@ -71,26 +71,29 @@ const anyAct: fc.Arbitrary<Act> = fc.oneof(
 function perform(act: Attach | Write | Break, nodes: readonly Node[]): void {
 	const each = nodes[act.node];
 	if (each === undefined) return;
-	const { gossip, host } = each;
-	if (act.kind === "cut") host.netns.device("eth0").down();
-	else if (act.kind === "mend") host.netns.device("eth0").up();
-	else if (act.kind === "restart") {
-		gossip.stop();
+	if ("key" in act) write(act, each);
+	else if ("network" in act) {
+		if (act.kind === "join") each.gossip.joinNetwork(act.network);
+		else each.gossip.leaveNetwork(act.network);
+	} else if (act.kind === "cut") each.host.netns.device("eth0").down();
+	else if (act.kind === "mend") each.host.netns.device("eth0").up();
+	else {
+		each.gossip.stop();
 		each.restart().join(
 			nodes.filter((other) => other !== each).map(({ address }) => address),
 			() => undefined,
 		);
-	} else if (act.kind === "join") gossip.joinNetwork(act.network);
-	else if (act.kind === "leave") gossip.leaveNetwork(act.network);
-	else {
-		const key = `${gossip.nodeName}-${act.key}`;
-		const takesPart = gossip.peers(act.network).some(({ name }) => name === gossip.nodeName);
-		const there = gossip.entries(act.table, act.network).some((entry) => entry.key === key);
-		if (!takesPart || (act.kind === "delete" && !there)) return;
-		if (act.kind === "delete") gossip.delete(act.table, act.network, key);
-		else if (there) gossip.update(act.table, act.network, key, Uint8Array.of(act.value));
-		else gossip.create(act.table, act.network, key, Uint8Array.of(act.value));
 	}
+}
+
+function write({ kind, network, table, key: name, value }: Write, { gossip }: Node): void {
+	const key = `${gossip.nodeName}-${name}`;
+	const takesPart = gossip.peers(network).some((peer) => peer.name === gossip.nodeName);
+	const there = gossip.entries(table, network).some((entry) => entry.key === key);
+	if (!takesPart || (kind === "delete" && !there)) return;
+	if (kind === "delete") gossip.delete(table, network, key);
+	else if (there) gossip.update(table, network, key, Uint8Array.of(value));
+	else gossip.create(table, network, key, Uint8Array.of(value));
 }
 
 /** What a node knows of a network, in an order that does not depend on how it came to know. */
