@@ -7,8 +7,8 @@ const NETWORKS = ["red", "blue"] as const;
 const TABLES = ["overlay_peer_table", "endpoint_table"] as const;
 const KEYS = ["a", "b", "c", "d"] as const;
 const NODES = 4;
-/** Until the last tombstone's sync and the last reconnect are over. */
-const QUIET = 95_000;
+/** Until everybody has had some push/pulls and bulk syncs with whoever it was away from. */
+const QUIET = 200_000;
 
 interface Attach {
 	readonly kind: "join" | "leave";
@@ -131,7 +131,7 @@ test("after any joining, leaving, writing, cutting and starting again, and some 
 				for (const view of views) expect(view).toEqual(views[0]);
 			}
 		}),
-		{ numRuns: 25, interruptAfterTimeLimit: 40_000 },
+		{ numRuns: 15, interruptAfterTimeLimit: 20_000 },
 	);
 }, 120_000);
 

@@ -107,7 +107,7 @@ describe("time in a cluster", () => {
 		let needed = true;
 		let busy: (() => void) | undefined;
 		const ticker = new Ticker({
-			scheduler,
+			clock: scheduler,
 			rng: new Rng(1),
 			period: seconds(1),
 			needed: () => needed,
