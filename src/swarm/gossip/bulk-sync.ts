@@ -1,8 +1,9 @@
-import { type Scheduler, seconds, Timer } from "../../sim/index.ts";
+import { seconds, Timer } from "../../sim/index.ts";
 import { networkdb } from "../../wire/index.ts";
 import type { ClusterNodes } from "./cluster-nodes.ts";
 import type { Entry, Tables } from "./tables.ts";
 import type { Endpoint } from "./transport.ts";
+import type { Clock } from "./clock.ts";
 
 const { CHANGE, TYPE } = networkdb;
 /** How long an answer is waited for. */
@@ -10,7 +11,7 @@ const ANSWER_TIMEOUT = seconds(30);
 
 /** What bulk syncs are made of. */
 export interface BulkSyncParts {
-	readonly scheduler: Scheduler;
+	readonly clock: Clock;
 	readonly nodeName: string;
 	readonly nodes: ClusterNodes;
 	readonly tables: Tables;
@@ -86,7 +87,7 @@ export class BulkSync {
 				done(false);
 			} else if (this.#awaited.get(node) === answered) {
 				this.#timers.add(patience);
-				this.#parts.scheduler.after(ANSWER_TIMEOUT, patience);
+				this.#parts.clock.after(ANSWER_TIMEOUT, patience);
 			}
 		});
 	}

@@ -1,13 +1,14 @@
 import { isDrop, type DropReason } from "../../drop.ts";
-import { type Nanoseconds, type Scheduler, Timer } from "../../sim/index.ts";
+import { type Nanoseconds, Timer } from "../../sim/index.ts";
 import type { TcpSocket } from "../../stack/index.ts";
 import { memberlist, memberlistPacket } from "../../wire/index.ts";
 import type { Keyring } from "./keyring.ts";
 import { TCP_TIMEOUT } from "./scale.ts";
+import type { Clock } from "./clock.ts";
 
 /** What conversations share. */
 export interface ConversationOptions {
-	readonly scheduler: Scheduler;
+	readonly clock: Clock;
 	readonly keyring: Keyring;
 	/** Twelve octets for one encryption. */
 	readonly nonce: () => Uint8Array;
@@ -70,7 +71,7 @@ export class Conversation {
 
 	/** Gives it `timeout` more from now (`SetDeadline`). */
 	extend(timeout: Nanoseconds): void {
-		if (!this.#ended) this.#options.scheduler.after(timeout, this.#deadline);
+		if (!this.#ended) this.#options.clock.after(timeout, this.#deadline);
 	}
 
 	/** Sends the message, at once or when the connection is there. */

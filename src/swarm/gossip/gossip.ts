@@ -5,6 +5,7 @@ import { NetError } from "../../errors.ts";
 import type { Rng } from "../../sim/index.ts";
 import type { IpNamespace } from "../../stack/index.ts";
 import { memberlist, networkdb } from "../../wire/index.ts";
+import { MachineClock } from "./clock.ts";
 import { Keyring } from "./keyring.ts";
 import { Member, type MemberState } from "./member.ts";
 import { Memberlist } from "./memberlist.ts";
@@ -65,19 +66,19 @@ export class Gossip implements NetworkTables {
 
 	/** Throws RangeError for an address that is none, or for no keys or keys of a wrong length. */
 	constructor({ ns, advertise, nodeName, hostname, rng, keys, log = () => undefined }: GossipOptions) {
-		const { scheduler } = ns.kernel.world;
+		const clock = new MachineClock(ns.kernel);
 		this.nodeName = nodeName ?? drawName(rng.fork("node name"));
 		this.hostname = hostname;
 		this.#keyring = new Keyring(keys);
 		const self = new Member(this.nodeName, toIp4(advertise, "advertise"), memberlist.PORT);
-		this.#db = new NetworkDb(this.nodeName, scheduler, rng.fork("networkdb"), {
+		this.#db = new NetworkDb(this.nodeName, clock, rng.fork("networkdb"), {
 			wake: () => this.#memberlist.wakeGossip(),
 			sendBestEffort: (to, payload) => this.#memberlist.sendBestEffort(to, payload),
 			sendReliable: (to, payload, done) => this.#memberlist.sendReliable(to, payload, done),
 			dropped: (reason) => this.drops.set(reason, (this.drops.get(reason) ?? 0) + 1),
 			log,
 		});
-		this.#memberlist = new Memberlist(ns, self, this.#keyring, rng.fork("memberlist"), {
+		this.#memberlist = new Memberlist(ns, clock, self, this.#keyring, rng.fork("memberlist"), {
 			hasBroadcasts: () => this.#db.hasBroadcasts,
 			broadcasts: (overhead, limit) => this.#db.broadcasts(overhead, limit),
 			heard: (payload) => {
@@ -96,10 +97,13 @@ export class Gossip implements NetworkTables {
 				this.#reunion.wake();
 				this.#tell(member.state === "left" ? "left" : "failed", member);
 			},
+			lost: () => {
+				this.stop();
+			},
 			log,
 		});
 		this.#reunion = new Reunion({
-			scheduler,
+			clock,
 			rng: rng.fork("reunion"),
 			db: this.#db,
 			memberlist: this.#memberlist,
@@ -153,7 +157,10 @@ export class Gossip implements NetworkTables {
 		});
 	}
 
-	/** The process dies: sockets are closed and nobody is told. What was known can still be read. */
+	/**
+	 * The process dies: sockets are closed and nobody is told. What was known can still be read. It does so by itself when its
+	 * namespace ends the programs in it, as when the machine loses power.
+	 */
 	stop(): void {
 		this.#state = "over";
 		this.#reunion.stop();

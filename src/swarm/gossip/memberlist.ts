@@ -1,5 +1,5 @@
 import { NetError } from "../../errors.ts";
-import { type Rng, type Scheduler, seconds, Timer } from "../../sim/index.ts";
+import { type Rng, seconds, Timer } from "../../sim/index.ts";
 import type { IpNamespace } from "../../stack/index.ts";
 import { memberlist, memberlistPacket } from "../../wire/index.ts";
 import { BroadcastQueue } from "./broadcast-queue.ts";
@@ -19,6 +19,7 @@ import {
 } from "./scale.ts";
 import { Ticker } from "./ticker.ts";
 import { type Endpoint, Transport } from "./transport.ts";
+import type { Clock } from "./clock.ts";
 
 /** The type in front of octets of the layer above. */
 const USER_OCTETS = 1;
@@ -39,6 +40,8 @@ export interface MemberlistDelegate {
 	readonly mergeState: (state: Uint8Array) => void;
 	readonly joined: (member: Member) => void;
 	readonly left: (member: Member) => void;
+	/** The sockets are gone without this side's doing. */
+	readonly lost: () => void;
 	readonly log: (line: string) => void;
 }
 
@@ -50,7 +53,7 @@ export class Memberlist {
 	readonly membership: Membership;
 	readonly transport: Transport;
 	readonly #delegate: MemberlistDelegate;
-	readonly #scheduler: Scheduler;
+	readonly #clock: Clock;
 	readonly #rng: Rng;
 	readonly #queue: BroadcastQueue;
 	readonly #prober: Prober;
@@ -58,12 +61,19 @@ export class Memberlist {
 	readonly #probes: Ticker;
 	readonly #pushPulls: Timer;
 
-	constructor(ns: IpNamespace, self: Member, keyring: Keyring, rng: Rng, delegate: MemberlistDelegate) {
+	constructor(
+		ns: IpNamespace,
+		clock: Clock,
+		self: Member,
+		keyring: Keyring,
+		rng: Rng,
+		delegate: MemberlistDelegate,
+	) {
 		this.#delegate = delegate;
-		this.#scheduler = ns.kernel.world.scheduler;
+		this.#clock = clock;
 		this.#rng = rng.fork("push-pull");
 		this.#queue = new BroadcastQueue(() => this.membership.members.count);
-		this.membership = new Membership(self, this.#scheduler, rng.fork("members"), {
+		this.membership = new Membership(self, this.#clock, rng.fork("members"), {
 			broadcast: (broadcast) => {
 				this.#queue.add(broadcast);
 				this.wakeGossip();
@@ -72,7 +82,8 @@ export class Memberlist {
 			left: delegate.left,
 			log: delegate.log,
 		});
-		this.transport = new Transport(ns, keyring, rng.fork("nonces"), {
+		this.transport = new Transport(ns, clock, keyring, rng.fork("nonces"), {
+			lost: delegate.lost,
 			message: (message, from) => {
 				this.#heard(message, from);
 			},
@@ -80,14 +91,14 @@ export class Memberlist {
 				this.#requested(message, conversation);
 			},
 		});
-		this.#prober = new Prober(this.membership, this.transport, this.#scheduler, {
+		this.#prober = new Prober(this.membership, this.transport, this.#clock, {
 			send: (message, to) => this.#sendWithBroadcasts(memberlist.write(message), to),
 			sendTogether: (messages, to) => this.#sendTo(to, messages.map(memberlist.write)),
 			log: delegate.log,
 		});
 		const ticks = rng.fork("ticks");
 		this.#probes = new Ticker({
-			scheduler: this.#scheduler,
+			clock: this.#clock,
 			rng: ticks,
 			period: PROBE_INTERVAL,
 			action: (done) => {
@@ -96,7 +107,7 @@ export class Memberlist {
 			needed: () => this.membership.members.count > 1,
 		});
 		this.#gossip = new Ticker({
-			scheduler: this.#scheduler,
+			clock: this.#clock,
 			rng: ticks,
 			period: GOSSIP_INTERVAL,
 			action: (done) => {
@@ -171,7 +182,7 @@ export class Memberlist {
 			end(undefined);
 		});
 		if (!this.membership.anyAlive) end(undefined);
-		else if (!patience.pending) this.#scheduler.after(LEAVE_TIMEOUT, patience);
+		else if (!patience.pending) this.#clock.after(LEAVE_TIMEOUT, patience);
 	}
 
 	/** Sends octets of the layer above to a member in a datagram. */
@@ -207,7 +218,7 @@ export class Memberlist {
 	/** A round of gossip: to three nodes each what waits, and fits. */
 	#tellSome(): void {
 		const { members, self } = this.membership;
-		const { now } = this.#scheduler;
+		const { now } = this.#clock;
 		const skip = (member: Member): boolean =>
 			member === self ||
 			member.state === "left" ||
@@ -287,7 +298,7 @@ export class Memberlist {
 	// ── push/pull ─────────────────────────────────────────────────────────────────────────────────
 
 	#nextPushPull(stagger = 0): void {
-		this.#scheduler.after(stagger + pushPullInterval(this.membership.members.count), this.#pushPulls);
+		this.#clock.after(stagger + pushPullInterval(this.membership.members.count), this.#pushPulls);
 	}
 
 	#pushPull(): void {

@@ -1,4 +1,4 @@
-import type { Rng, Scheduler } from "../../sim/index.ts";
+import type { Rng } from "../../sim/index.ts";
 import { memberlist } from "../../wire/index.ts";
 import { Awareness } from "./awareness.ts";
 import type { Broadcast } from "./broadcast-queue.ts";
@@ -6,6 +6,7 @@ import { ipOf, Member, octetsOf, STATES } from "./member.ts";
 import { Members } from "./members.ts";
 import { Suspicion } from "./suspicion.ts";
 import { incompatibility } from "./versions.ts";
+import type { Clock } from "./clock.ts";
 
 /** What membership asks for. */
 export interface MembershipEffects {
@@ -24,14 +25,14 @@ export class Membership {
 	readonly self: Member;
 	readonly members: Members;
 	readonly awareness: Awareness = new Awareness();
-	readonly #scheduler: Scheduler;
+	readonly #clock: Clock;
 	readonly #effects: MembershipEffects;
 	#leaving = false;
 
-	constructor(self: Member, scheduler: Scheduler, rng: Rng, effects: MembershipEffects) {
+	constructor(self: Member, clock: Clock, rng: Rng, effects: MembershipEffects) {
 		this.self = self;
 		this.members = new Members(rng);
-		this.#scheduler = scheduler;
+		this.#clock = clock;
 		this.#effects = effects;
 	}
 
@@ -80,7 +81,7 @@ export class Membership {
 		member.learn(message);
 		if (member.state !== "alive") {
 			member.state = "alive";
-			member.since = this.#scheduler.now;
+			member.since = this.#clock.now;
 		}
 		this.#tell(member, aliveOf(member, incarnation));
 		if (back) this.#effects.joined(member);
@@ -103,8 +104,8 @@ export class Membership {
 		this.#tell(member, message);
 		member.incarnation = incarnation;
 		member.state = "suspect";
-		member.since = this.#scheduler.now;
-		member.suspicion = new Suspicion(this.#scheduler, this.members.count, from, () => {
+		member.since = this.#clock.now;
+		member.suspicion = new Suspicion(this.#clock, this.members.count, from, () => {
 			this.#effects.log(`memberlist: Marking ${node} as failed, suspect timeout reached`);
 			this.dead({ type: "dead", incarnation: member.incarnation, node, from: this.self.name });
 		});
@@ -123,7 +124,7 @@ export class Membership {
 		this.#tell(member, { type: "dead", incarnation, node, from }, finished);
 		member.incarnation = incarnation;
 		member.state = node === from ? "left" : "dead";
-		member.since = this.#scheduler.now;
+		member.since = this.#clock.now;
 		this.#effects.left(member);
 	}
 

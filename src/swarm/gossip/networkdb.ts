@@ -2,7 +2,7 @@ import { formatIp4 } from "../../addr/index.ts";
 import type { NetworkPeer, NetworkTables, TableChange, TableEntry } from "../../cnm/index.ts";
 import { type DropReason, isDrop } from "../../drop.ts";
 import { NetError } from "../../errors.ts";
-import { type Rng, type Scheduler, seconds } from "../../sim/index.ts";
+import { type Rng, seconds } from "../../sim/index.ts";
 import { networkdb } from "../../wire/index.ts";
 import { BroadcastQueue } from "./broadcast-queue.ts";
 import { BulkSync, writeEvent } from "./bulk-sync.ts";
@@ -14,6 +14,7 @@ import { REAP_ENTRY, REAP_PERIOD, SharedState, type Way } from "./shared-state.t
 import type { Entry } from "./tables.ts";
 import { Ticker } from "./ticker.ts";
 import type { Endpoint } from "./transport.ts";
+import type { Clock } from "./clock.ts";
 
 const { CHANGE, MEMBERSHIP, TYPE } = networkdb;
 const BULK_SYNC_INTERVAL = seconds(30);
@@ -53,7 +54,7 @@ export class NetworkDb implements NetworkTables {
 	readonly #reaper: Ticker;
 	readonly #tickers: readonly Ticker[];
 
-	constructor(nodeName: string, scheduler: Scheduler, rng: Rng, carrier: NetworkDbCarrier) {
+	constructor(nodeName: string, clock: Clock, rng: Rng, carrier: NetworkDbCarrier) {
 		this.nodeName = nodeName;
 		this.#carrier = carrier;
 		this.#rng = rng;
@@ -62,7 +63,7 @@ export class NetworkDb implements NetworkTables {
 		this.#networkQueue = new BroadcastQueue(cluster);
 		this.#nodeQueue = new BroadcastQueue(cluster);
 		this.#bulkSync = new BulkSync({
-			scheduler,
+			clock,
 			nodeName,
 			nodes: state.nodes,
 			tables: state.tables,
@@ -73,7 +74,7 @@ export class NetworkDb implements NetworkTables {
 		});
 		const ticks = rng.fork("ticks");
 		const ticker = (period: number, action: (done: () => void) => void, needed?: () => boolean): Ticker =>
-			new Ticker({ scheduler, rng: ticks, period, action, ...(needed === undefined ? {} : { needed }) });
+			new Ticker({ clock, rng: ticks, period, action, ...(needed === undefined ? {} : { needed }) });
 		this.#gossip = ticker(
 			GOSSIP_INTERVAL,
 			(done) => {

@@ -1,9 +1,10 @@
-import { type Scheduler, Timer } from "../../sim/index.ts";
+import { Timer } from "../../sim/index.ts";
 import { memberlist } from "../../wire/index.ts";
 import { ipOf, type Member, octetsOf } from "./member.ts";
 import type { Membership } from "./membership.ts";
 import { INDIRECT_CHECKS, PROBE_INTERVAL, PROBE_TIMEOUT } from "./scale.ts";
 import type { Endpoint, Transport } from "./transport.ts";
+import type { Clock } from "./clock.ts";
 
 /** How a prober sends. */
 export interface ProberEffects {
@@ -27,30 +28,30 @@ interface Awaited {
 export class Prober {
 	readonly #membership: Membership;
 	readonly #transport: Transport;
-	readonly #scheduler: Scheduler;
+	readonly #clock: Clock;
 	readonly #effects: ProberEffects;
 	readonly #awaited = new Map<number, Awaited>();
 	readonly #timers = new Set<Timer>();
 	#seqNo = 0;
 
-	constructor(membership: Membership, transport: Transport, scheduler: Scheduler, effects: ProberEffects) {
+	constructor(membership: Membership, transport: Transport, clock: Clock, effects: ProberEffects) {
 		this.#membership = membership;
 		this.#transport = transport;
-		this.#scheduler = scheduler;
+		this.#clock = clock;
 		this.#effects = effects;
 	}
 
 	/** One probe of one node; `done` when it is known how it ended. */
 	probe(done: () => void): void {
 		const { members, self } = this.#membership;
-		const target = members.nextToProbe(this.#scheduler.now, (member) => member === self || member.gone);
+		const target = members.nextToProbe(this.#clock.now, (member) => member === self || member.gone);
 		if (target === undefined) done();
 		else this.#probe(target, done);
 	}
 
 	#probe(target: Member, done: () => void): void {
 		const { awareness } = this.#membership;
-		const { now } = this.#scheduler;
+		const { now } = this.#clock;
 		const interval = awareness.scale(PROBE_INTERVAL);
 		const { incarnation } = target;
 		const seqNo = this.#nextSeqNo();
@@ -124,7 +125,7 @@ export class Prober {
 	}
 
 	#pingByTcp(target: Member, ping: memberlist.Ping, deadline: number, answered: () => void): void {
-		const conversation = this.#transport.dial(target, deadline - this.#scheduler.now);
+		const conversation = this.#transport.dial(target, deadline - this.#clock.now);
 		if (conversation === undefined) return;
 		conversation.send(ping);
 		conversation.onMessage = (message) => {
@@ -199,7 +200,7 @@ export class Prober {
 			action();
 		});
 		this.#timers.add(timer);
-		this.#scheduler.after(delay, timer);
+		this.#clock.after(delay, timer);
 		return timer;
 	}
 

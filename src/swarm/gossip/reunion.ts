@@ -1,10 +1,11 @@
 import { NetError } from "../../errors.ts";
-import { type Rng, type Scheduler, seconds, Timer } from "../../sim/index.ts";
+import { type Rng, seconds, Timer } from "../../sim/index.ts";
 import { networkdb } from "../../wire/index.ts";
 import type { Memberlist } from "./memberlist.ts";
 import type { NetworkDb } from "./networkdb.ts";
 import { Ticker } from "./ticker.ts";
 import type { Endpoint } from "./transport.ts";
+import type { Clock } from "./clock.ts";
 
 /** Between two attempts to reach a node that failed, or a bootstrap node. */
 const RETRY_INTERVAL = seconds(1);
@@ -16,7 +17,7 @@ const BROADCAST_TIMEOUT = seconds(5);
 
 /** What a reunion works with. */
 export interface ReunionParts {
-	readonly scheduler: Scheduler;
+	readonly clock: Clock;
 	readonly rng: Rng;
 	readonly db: NetworkDb;
 	readonly memberlist: Memberlist;
@@ -33,9 +34,9 @@ export class Reunion {
 
 	constructor(parts: ReunionParts) {
 		this.#parts = parts;
-		const { scheduler, rng, db } = parts;
+		const { clock, rng, db } = parts;
 		this.#reconnects = new Ticker({
-			scheduler,
+			clock,
 			rng,
 			period: RETRY_INTERVAL,
 			action: (done) => {
@@ -44,7 +45,7 @@ export class Reunion {
 			needed: () => db.state.nodes.in("failed").size > 0,
 		});
 		this.#rejoins = new Ticker({
-			scheduler,
+			clock,
 			rng,
 			period: REJOIN_INTERVAL,
 			action: (done) => {
@@ -105,7 +106,7 @@ export class Reunion {
 			end(undefined);
 		});
 		if (db.state.nodes.in("active").size <= 1) end(undefined);
-		else this.#parts.scheduler.after(BROADCAST_TIMEOUT, patience);
+		else this.#parts.clock.after(BROADCAST_TIMEOUT, patience);
 	}
 
 	/** Tries one of the nodes that failed again. */
@@ -136,7 +137,7 @@ export class Reunion {
 
 	/** When no bootstrap node is in the cluster they are tried again, each second for ten seconds. */
 	#rejoin(done: () => void): void {
-		const { db, memberlist, rng, scheduler } = this.#parts;
+		const { db, memberlist, rng, clock } = this.#parts;
 		const self = memberlist.membership.self.ip;
 		const active = [...db.state.nodes.in("active").values()];
 		const isThere = ({ ip }: Endpoint): boolean =>
@@ -145,13 +146,13 @@ export class Reunion {
 			done();
 			return;
 		}
-		const end = scheduler.now + REJOIN_DURATION;
+		const end = clock.now + REJOIN_DURATION;
 		const attempts = new Ticker({
-			scheduler,
+			clock,
 			rng,
 			period: RETRY_INTERVAL,
 			action: (next) => {
-				if (scheduler.now > end) {
+				if (clock.now > end) {
 					attempts.stop();
 					done();
 					return;

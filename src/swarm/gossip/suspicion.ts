@@ -1,12 +1,13 @@
-import { type Instant, type Scheduler, Timer } from "../../sim/index.ts";
+import { type Instant, Timer } from "../../sim/index.ts";
 import { type SuspicionTerms, suspicionTerms, suspicionTimeout } from "./scale.ts";
+import type { Clock } from "./clock.ts";
 
 /**
  * A node is under suspicion: unless it is cleared it is dead after a time that gets shorter with every other node that
  * suspects it, too (Lifeguard's; memberlist's suspicion.go).
  */
 export class Suspicion {
-	readonly #scheduler: Scheduler;
+	readonly #clock: Clock;
 	readonly #terms: SuspicionTerms;
 	readonly #start: Instant;
 	readonly #timer: Timer;
@@ -15,13 +16,13 @@ export class Suspicion {
 	#confirmed = 0;
 
 	/** Begins in a cluster of `nodes`; `dead` is called when the time is over. */
-	constructor(scheduler: Scheduler, nodes: number, from: string, dead: () => void) {
-		this.#scheduler = scheduler;
+	constructor(clock: Clock, nodes: number, from: string, dead: () => void) {
+		this.#clock = clock;
 		this.#terms = suspicionTerms(nodes);
-		this.#start = scheduler.now;
+		this.#start = clock.now;
 		this.#from = new Set([from]);
 		this.#timer = new Timer(dead);
-		scheduler.after(suspicionTimeout(this.#terms, 0), this.#timer);
+		clock.after(suspicionTimeout(this.#terms, 0), this.#timer);
 	}
 
 	/** Somebody suspects it. True when that is news: from another one, and wanted still. */
@@ -30,7 +31,7 @@ export class Suspicion {
 		this.#from.add(from);
 		this.#confirmed++;
 		const due = this.#start + suspicionTimeout(this.#terms, this.#confirmed);
-		this.#scheduler.at(Math.max(due, this.#scheduler.now), this.#timer);
+		this.#clock.at(Math.max(due, this.#clock.now), this.#timer);
 		return true;
 	}
 

@@ -1,18 +1,12 @@
-import {
-	type Instant,
-	microseconds,
-	type Nanoseconds,
-	type Rng,
-	type Scheduler,
-	Timer,
-} from "../../sim/index.ts";
+import { type Instant, microseconds, type Nanoseconds, type Rng, Timer } from "../../sim/index.ts";
+import type { Clock } from "./clock.ts";
 
 /** How late a goroutine may run after its time came. */
 const LATEST = microseconds(800);
 
 /** What a ticker does, and when it may rest. */
 export interface TickerOptions {
-	readonly scheduler: Scheduler;
+	readonly clock: Clock;
 	/** How late each tick is. */
 	readonly rng: Rng;
 	readonly period: Nanoseconds;
@@ -46,7 +40,7 @@ export class Ticker {
 
 	/** Begins: the first tick comes after one period. */
 	start(): void {
-		this.#start = this.#options.scheduler.now;
+		this.#start = this.#options.clock.now;
 		this.#running = true;
 		this.wake();
 	}
@@ -69,12 +63,12 @@ export class Ticker {
 
 	/** Ticks that came so far. */
 	#passed(): number {
-		return Math.floor((this.#options.scheduler.now - this.#start) / this.#options.period);
+		return Math.floor((this.#options.clock.now - this.#start) / this.#options.period);
 	}
 
 	#arm(tick: number): void {
-		const { scheduler, rng, period } = this.#options;
-		scheduler.at(this.#start + tick * period + rng.below(LATEST), this.#timer);
+		const { clock, rng, period } = this.#options;
+		clock.at(this.#start + tick * period + rng.below(LATEST), this.#timer);
 	}
 
 	#work(): void {
@@ -87,7 +81,7 @@ export class Ticker {
 			this.#busy = false;
 			if (!this.#running || this.#timer.pending || !this.#isNeeded()) return;
 			// A tick that came meanwhile was kept.
-			if (this.#passed() > this.#tick) this.#options.scheduler.after(0, this.#timer);
+			if (this.#passed() > this.#tick) this.#options.clock.after(0, this.#timer);
 			else this.#arm(this.#tick + 1);
 		});
 	}

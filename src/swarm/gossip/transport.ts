@@ -4,6 +4,7 @@ import { NetError } from "../../errors.ts";
 import type { Nanoseconds, Rng } from "../../sim/index.ts";
 import type { IpNamespace, TcpListener, UdpSocket } from "../../stack/index.ts";
 import { memberlist, memberlistPacket, NONCE_OCTETS } from "../../wire/index.ts";
+import type { Clock } from "./clock.ts";
 import { Conversation, type ConversationOptions } from "./conversation.ts";
 import type { Keyring } from "./keyring.ts";
 import { TCP_TIMEOUT } from "./scale.ts";
@@ -20,6 +21,8 @@ export interface TransportEvents {
 	readonly message: (message: memberlist.Message, from: Endpoint) => void;
 	/** Another node began a conversation and said this. The listener answers or closes it. */
 	readonly request: (message: memberlist.StreamMessage, conversation: Conversation) => void;
+	/** The sockets are gone: whoever has the namespace ended its programs. */
+	readonly lost: () => void;
 }
 
 /** A way to the network: the sockets of port 7946, with encryption, compression and checksums around what they carry. */
@@ -37,7 +40,7 @@ export class Transport {
 	#udp: UdpSocket | undefined;
 	#listener: TcpListener | undefined;
 
-	constructor(ns: IpNamespace, keyring: Keyring, rng: Rng, events: TransportEvents) {
+	constructor(ns: IpNamespace, clock: Clock, keyring: Keyring, rng: Rng, events: TransportEvents) {
 		this.#ns = ns;
 		this.#keyring = keyring;
 		this.#rng = rng;
@@ -46,7 +49,7 @@ export class Transport {
 			this.drops.set(reason, (this.drops.get(reason) ?? 0) + 1);
 		};
 		this.#shared = {
-			scheduler: ns.kernel.world.scheduler,
+			clock,
 			keyring,
 			nonce: () => this.#nonce(),
 			dropped,
@@ -92,8 +95,15 @@ export class Transport {
 		}
 	}
 
+	/** False when there are no sockets; when they were taken away, that is told. */
+	#isOpen(): boolean {
+		if (this.#listener?.closed === true) this.#events.lost();
+		return this.#listener !== undefined;
+	}
+
 	/** Sends a message, or a compound, in one datagram; the reason why it could not be sent. */
 	send(message: Uint8Array, to: Endpoint, { crc = false } = {}): NetError | undefined {
+		if (!this.#isOpen()) return undefined;
 		const payload = memberlistPacket.sealPacket(message, {
 			key: this.#keyring.primary,
 			nonce: this.#nonce(),
@@ -109,7 +119,7 @@ export class Transport {
 
 	/** Begins a conversation; undefined when there is no way. */
 	dial(to: Endpoint, timeout: Nanoseconds = TCP_TIMEOUT): Conversation | undefined {
-		if (this.#udp === undefined) return undefined;
+		if (!this.#isOpen()) return undefined;
 		try {
 			const socket = this.#ns.tcp.connect({ address: to.ip, port: to.port });
 			const conversation = new Conversation(socket, this.#shared, timeout);
