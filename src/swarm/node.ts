@@ -185,14 +185,17 @@ export class SwarmNode {
 		this.#membership = { identity: undefined, listen, advertise, dataPath, managers: [], raft: undefined };
 		this.#waiting = done;
 		ns.kernel.world.scheduler.after(JOIN_TIMEOUT, this.#timeout);
-		this.#giveUp = obtainCertificate({ ns, rng: this.#fork("join"), remote, token, availability }, (result) => {
-			this.#giveUp = undefined;
-			if ("error" in result) {
-				this.#membership = undefined;
-				this.#error = result.error;
-				this.#settle(failed(result.error));
-			} else this.#admitted(result, remote);
-		});
+		this.#giveUp = obtainCertificate(
+			{ ns, rng: this.#fork("join"), remote, token, availability },
+			(result) => {
+				this.#giveUp = undefined;
+				if ("error" in result) {
+					this.#membership = undefined;
+					this.#error = result.error;
+					this.#settle(failed(result.error));
+				} else this.#admitted(result, remote);
+			},
+		);
 	}
 
 	#admitted(identity: Identity, remote: string): void {
@@ -502,7 +505,8 @@ export class SwarmNode {
 		const identity = membership?.identity;
 		const role = this.#wantedRole;
 		const remote = this.#remotes.select();
-		if (membership === undefined || identity === undefined || role === undefined || remote === undefined) return;
+		if (membership === undefined || identity === undefined || role === undefined || remote === undefined)
+			return;
 		if (role === identity.role) return;
 		const local = this.#manager?.ready === true ? this.#manager.local : undefined;
 		const client = local === undefined ? this.#dial(remote.addr, "swarm-ca") : undefined;

@@ -92,7 +92,11 @@ const allocating =
 						store.update((tx) => {
 							const count = tx.all("task").length;
 							const networks = [
-								{ networkId: wanted?.target ?? "", addresses: [`10.0.1.${String(count + 1)}/24`], aliases: [] },
+								{
+									networkId: wanted?.target ?? "",
+									addresses: [`10.0.1.${String(count + 1)}/24`],
+									aliases: [],
+								},
 							];
 							tx.update({ ...object, networks, status: { ...object.status, state: "assigned" } });
 						});
@@ -107,7 +111,10 @@ const allocating =
 	};
 
 /** So many machines at one switch, 172.31.1.5 and up, none of them in a swarm. */
-export function machines(count: number, seed = 1): { readonly lab: Lab; readonly members: readonly Member[] } {
+export function machines(
+	count: number,
+	seed = 1,
+): { readonly lab: Lab; readonly members: readonly Member[] } {
 	const lab = new Lab({ seed });
 	const lan = lab.switch("lan");
 	const members = Array.from({ length: count }, (_, i) => {
@@ -129,7 +136,11 @@ export function machines(count: number, seed = 1): { readonly lab: Lab; readonly
 }
 
 /** Lets the lab run until a command has called back, no longer than so many seconds; gives what it said. */
-export async function told<T>(lab: Lab, command: (done: (result: T) => void) => void, patience = 30): Promise<T> {
+export async function told<T>(
+	lab: Lab,
+	command: (done: (result: T) => void) => void,
+	patience = 30,
+): Promise<T> {
 	const answers: T[] = [];
 	command((result) => answers.push(result));
 	for (let i = 0; i < patience * 10 && answers.length === 0; i++) await lab.advance("100ms");
@@ -150,16 +161,22 @@ export async function swarm(count: number, managers = 1, seed = 1) {
 	const { lab, members } = machines(count, seed);
 	const [first] = members;
 	if (first === undefined) throw new Error("a swarm has a node");
-	await done<string>(lab, (end) => { first.node.init({ advertiseAddr: "172.31.1.5" }, end); });
+	await done<string>(lab, (end) => {
+		first.node.init({ advertiseAddr: "172.31.1.5" }, end);
+	});
 	const tokenOf = (role: "worker" | "manager"): Promise<string> =>
-		done<string>(lab, (end) => { first.node.joinToken(role, {}, end); });
+		done<string>(lab, (end) => {
+			first.node.joinToken(role, {}, end);
+		});
 	const tokens = { worker: await tokenOf("worker"), manager: await tokenOf("manager") };
 	for (const [index, { node, host }] of members.entries()) {
 		if (index === 0) continue;
 		const token = index < managers ? tokens.manager : tokens.worker;
 		const advertiseAddr = `172.31.1.${String(5 + index)}`;
 		await done<undefined>(lab, (end) => {
-			node.join({ token, advertiseAddr, remoteAddrs: ["172.31.1.5:2377"] }, (error) => { end(error); });
+			node.join({ token, advertiseAddr, remoteAddrs: ["172.31.1.5:2377"] }, (error) => {
+				end(error);
+			});
 		});
 		void host;
 	}

@@ -145,7 +145,10 @@ export class GrpcClient implements Channel {
 				for (const message of call?.messages.push(octets) ?? []) call?.reply(message);
 			},
 			reset: (stream) => {
-				this.#finish(this.#streams.get(stream), new RpcError("Unavailable", "stream terminated by RST_STREAM"));
+				this.#finish(
+					this.#streams.get(stream),
+					new RpcError("Unavailable", "stream terminated by RST_STREAM"),
+				);
 			},
 			broken: (error) => {
 				this.#tls?.close();

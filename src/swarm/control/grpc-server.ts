@@ -91,30 +91,35 @@ class ServerConnection {
 		this.#address = formatIp4(socket.remoteAddress);
 		const { scheduler } = ns.kernel.world;
 		const { identity, trusts, rng } = options;
-		this.#tls = new TlsConnection("server", socket, { scheduler, rng, identity, trusts }, {
-			secure: (peer) => {
-				this.peer = peer;
-				this.#http = new Http2("server", this.#tls, scheduler, {
-					ready: () => undefined,
-					headers: (stream, fields) => {
-						this.#headers(stream, fields);
-					},
-					data: (stream, octets, end) => {
-						this.#data(stream, octets, end);
-					},
-					reset: (stream) => {
-						this.#end(stream);
-					},
-					broken: () => {
-						this.close();
-					},
-				});
+		this.#tls = new TlsConnection(
+			"server",
+			socket,
+			{ scheduler, rng, identity, trusts },
+			{
+				secure: (peer) => {
+					this.peer = peer;
+					this.#http = new Http2("server", this.#tls, scheduler, {
+						ready: () => undefined,
+						headers: (stream, fields) => {
+							this.#headers(stream, fields);
+						},
+						data: (stream, octets, end) => {
+							this.#data(stream, octets, end);
+						},
+						reset: (stream) => {
+							this.#end(stream);
+						},
+						broken: () => {
+							this.close();
+						},
+					});
+				},
+				data: (octets) => this.#http?.receive(octets),
+				closed: () => {
+					this.#over();
+				},
 			},
-			data: (octets) => this.#http?.receive(octets),
-			closed: () => {
-				this.#over();
-			},
-		});
+		);
 	}
 
 	get #caller(): Caller {

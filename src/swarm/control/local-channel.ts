@@ -63,22 +63,27 @@ export class LocalChannel implements Channel {
 			return stop;
 		}
 		later(() => {
-			cancel = this.#server.serve(method.path, method.request.write(request), forwardedFor ?? this.#caller(), {
-				reply: (octets) => {
-					const message = method.reply.read(octets);
-					if (message !== undefined)
+			cancel = this.#server.serve(
+				method.path,
+				method.request.write(request),
+				forwardedFor ?? this.#caller(),
+				{
+					reply: (octets) => {
+						const message = method.reply.read(octets);
+						if (message !== undefined)
+							later(() => {
+								sink.reply(message);
+							});
+					},
+					end: (error) => {
 						later(() => {
-							sink.reply(message);
+							cancel = () => undefined;
+							stop();
+							sink.end(error);
 						});
+					},
 				},
-				end: (error) => {
-					later(() => {
-						cancel = () => undefined;
-						stop();
-						sink.end(error);
-					});
-				},
-			});
+			);
 		});
 		return stop;
 	}

@@ -86,7 +86,7 @@ export class TlsConnection {
 	/** Seals and sends. */
 	send(octets: Uint8Array): void {
 		const records: Uint8Array[] = [];
-		for (let at = 0; at < octets.length && this.#sealing !== undefined; ) {
+		for (let at = 0; at < octets.length && this.#sealing !== undefined;) {
 			const most = Math.min(tls.MOST_OCTETS, FIRST_RECORD_OCTETS * ++this.#records);
 			records.push(this.#sealing.seal(CONTENT.APPLICATION_DATA, octets.slice(at, at + most)));
 			at += most;

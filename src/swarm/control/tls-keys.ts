@@ -54,7 +54,7 @@ export class RecordProtection {
 		const nonce = this.#iv.slice();
 		let rest = this.#sequence++;
 		for (let i = IV_OCTETS - 1; rest > 0; i--) {
-			nonce[i] = (nonce[i] ?? 0) ^ rest % 256;
+			nonce[i] = (nonce[i] ?? 0) ^ (rest % 256);
 			rest = Math.floor(rest / 256);
 		}
 		return nonce;

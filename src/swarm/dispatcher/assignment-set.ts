@@ -20,7 +20,9 @@ export class AssignmentSet {
 	changes(): AssignmentChange[] {
 		const tasks = this.#store
 			.all("task")
-			.filter(({ nodeId, status }) => nodeId === this.#nodeId && TASK_STATES.indexOf(status.state) >= ASSIGNED);
+			.filter(
+				({ nodeId, status }) => nodeId === this.#nodeId && TASK_STATES.indexOf(status.state) >= ASSIGNED,
+			);
 		const networks = this.#networksOf(tasks);
 		const came = networks.filter(({ id, meta }) => this.#networks.get(id) !== meta.version);
 		for (const { id, meta } of came) this.#networks.set(id, meta.version);
@@ -33,8 +35,12 @@ export class AssignmentSet {
 		return [
 			...came.map((network) => ({ task: undefined, network, action: "update" as const })),
 			...changed.map((task) => ({ task, network: undefined, action: "update" as const })),
-			...gone.map((id) => ({ task: named(id), network: undefined, action: "remove" as const })),
-			...left.map((id) => ({ task: undefined, network: named<NetworkObject>(id), action: "remove" as const })),
+			...gone.map((id) => ({ task: taskNamed(id), network: undefined, action: "remove" as const })),
+			...left.map((id) => ({
+				task: undefined,
+				network: networkNamed(id),
+				action: "remove" as const,
+			})),
 		];
 	}
 
@@ -48,4 +54,5 @@ export class AssignmentSet {
 const told = (task: TaskObject): string => JSON.stringify({ ...task, meta: undefined, status: undefined });
 
 /** Of what goes only the id is told. */
-const named = <T extends { readonly id: string } = TaskObject>(id: string): T => ({ id }) as T;
+const taskNamed = (id: string): TaskObject => ({ id }) as TaskObject;
+const networkNamed = (id: string): NetworkObject => ({ id }) as NetworkObject;

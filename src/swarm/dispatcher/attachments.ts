@@ -25,7 +25,8 @@ export class Attachments {
 				},
 				(error) => {
 					if (error === undefined) exchange.answer({ attachmentId: task.id });
-					else exchange.end(new RpcError("Unknown", error instanceof Error ? error.message : "not agreed upon"));
+					else
+						exchange.end(new RpcError("Unknown", error instanceof Error ? error.message : "not agreed upon"));
 				},
 			);
 		});
@@ -58,7 +59,12 @@ export class Attachments {
 		return network;
 	}
 
-	#task(nodeId: string, network: NetworkObject, addresses: readonly string[], containerId: string): TaskObject {
+	#task(
+		nodeId: string,
+		network: NetworkObject,
+		addresses: readonly string[],
+		containerId: string,
+	): TaskObject {
 		const now = timestamp(this.#reign.kernel);
 		return {
 			kind: "task",

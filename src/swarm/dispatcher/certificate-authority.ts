@@ -84,13 +84,9 @@ export class CertificateAuthority {
 		});
 	}
 
-	#whenIssued(
-		nodeId: string,
-		exchange: Exchange<ReturnType<typeof issued>>,
-	): void {
+	#whenIssued(nodeId: string, exchange: Exchange<ReturnType<typeof issued>>): void {
 		const { store } = this.#reign;
-		if (store.get("node", nodeId) === undefined)
-			throw new RpcError("NotFound", `node ${nodeId} not found`);
+		if (store.get("node", nodeId) === undefined) throw new RpcError("NotFound", `node ${nodeId} not found`);
 		const look = (): boolean => {
 			const node = store.get("node", nodeId);
 			if (node?.role === undefined) return false;

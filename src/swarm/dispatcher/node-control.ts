@@ -71,8 +71,7 @@ export class NodeControl {
 				if (managers.length === 1)
 					throw new RpcError("FailedPrecondition", "attempting to demote the last manager of the swarm");
 				const member = raft.members.find(({ nodeId }) => nodeId === id);
-				if (member === undefined)
-					throw new RpcError("NotFound", "can't find manager in raft memberlist");
+				if (member === undefined) throw new RpcError("NotFound", "can't find manager in raft memberlist");
 				if (!raft.canRemove(member.raftId))
 					throw new RpcError(
 						"FailedPrecondition",

@@ -46,7 +46,9 @@ export class RaftLog<D, S> {
 
 	/** Entries from an index on; undefined when the snapshot stands in their place. */
 	from(index: number, most: number): readonly Entry<D>[] | undefined {
-		return index <= this.#base ? undefined : this.#entries.slice(index - this.#base - 1, index - this.#base - 1 + most);
+		return index <= this.#base
+			? undefined
+			: this.#entries.slice(index - this.#base - 1, index - this.#base - 1 + most);
 	}
 
 	/** A leader's new entry. */

@@ -37,7 +37,12 @@ export type RaftMessage<D, S> = {
 	readonly to: number;
 	readonly term: number;
 } & (
-	| { readonly kind: "vote"; readonly lastIndex: number; readonly lastTerm: number; readonly transfer: boolean }
+	| {
+			readonly kind: "vote";
+			readonly lastIndex: number;
+			readonly lastTerm: number;
+			readonly transfer: boolean;
+	  }
 	| { readonly kind: "vote-reply"; readonly granted: boolean }
 	| {
 			readonly kind: "append";

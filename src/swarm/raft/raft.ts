@@ -34,7 +34,8 @@ export interface RaftOptions<D, S> {
 	readonly bootstrap?: Member;
 }
 
-type Body<D, S> = RaftMessage<D, S> extends infer M ? (M extends unknown ? Omit<M, "from" | "term"> : never) : never;
+type Body<D, S> =
+	RaftMessage<D, S> extends infer M ? (M extends unknown ? Omit<M, "from" | "term"> : never) : never;
 
 /**
  * One member of a raft group: agreement on one log (Ongaro and Ousterhout, "In Search of an Understandable Consensus
@@ -407,7 +408,7 @@ export class Raft<D, S> {
 	}
 
 	#send(body: Body<D, S>): void {
-		this.#messages.push({ ...body, from: this.id, term: this.#term } as RaftMessage<D, S>);
+		this.#messages.push({ ...body, from: this.id, term: this.#term });
 	}
 
 	#become(role: RaftRole, term: number, leader: number): void {

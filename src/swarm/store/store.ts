@@ -169,7 +169,9 @@ export class Store {
 
 	/** Everything, for another manager's store, or for the log to be made shorter. */
 	save(): StoreSnapshot {
-		const objects = Object.values(this.#objects).flatMap((map: Map<string, StoreObject>) => [...map.values()]);
+		const objects = Object.values(this.#objects).flatMap((map: Map<string, StoreObject>) => [
+			...map.values(),
+		]);
 		return { version: this.#version, objects };
 	}
 
