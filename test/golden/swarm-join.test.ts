@@ -35,45 +35,65 @@ beforeAll(async () => {
 });
 
 describe("a worker's join is on the wire what Docker's was", () => {
-	test.each(["node2", "node3"])("%s: three connections, for the root certificate, to swarm-ca, to swarm-manager", (node) => {
-		const names = [undefined, "swarm-ca", "swarm-manager"];
-		expect(recorded(node).map(({ serverName }) => serverName)).toEqual(names);
-		expect(ours(node).map(({ serverName }) => serverName)).toEqual(names);
-	});
+	test.each(["node2", "node3"])(
+		"%s: three connections, for the root certificate, to swarm-ca, to swarm-manager",
+		(node) => {
+			const names = [undefined, "swarm-ca", "swarm-manager"];
+			expect(recorded(node).map(({ serverName }) => serverName)).toEqual(names);
+			expect(ours(node).map(({ serverName }) => serverName)).toEqual(names);
+		},
+	);
 
-	test.each(["node2", "node3"])("%s: each handshake record has the recorded length, ECDSA's signature up to two octets aside", (node) => {
-		const theirs = recorded(node);
-		for (const [index, connection] of ours(node).entries()) {
-			for (const from of ["client", "server"] as const) {
-				const count = from === "server" ? 7 : index === 2 ? 5 : 4;
-				const lengths = (each: SeenConnection | undefined): number[] =>
-					each?.records.filter((record) => record.from === from).slice(0, count).map(({ octets }) => octets) ?? [];
-				const [mine, other] = [lengths(connection), lengths(theirs[index])];
-				expect(mine).toHaveLength(count);
-				for (const [place, octets] of mine.entries())
-					expect(Math.abs(octets - (other[place] ?? 0)), `${from} ${String(index)}.${String(place)}`).toBeLessThanOrEqual(2);
+	test.each(["node2", "node3"])(
+		"%s: each handshake record has the recorded length, ECDSA's signature up to two octets aside",
+		(node) => {
+			const theirs = recorded(node);
+			for (const [index, connection] of ours(node).entries()) {
+				for (const from of ["client", "server"] as const) {
+					const count = from === "server" ? 7 : index === 2 ? 5 : 4;
+					const lengths = (each: SeenConnection | undefined): number[] =>
+						each?.records
+							.filter((record) => record.from === from)
+							.slice(0, count)
+							.map(({ octets }) => octets) ?? [];
+					const [mine, other] = [lengths(connection), lengths(theirs[index])];
+					expect(mine).toHaveLength(count);
+					for (const [place, octets] of mine.entries())
+						expect(
+							Math.abs(octets - (other[place] ?? 0)),
+							`${from} ${String(index)}.${String(place)}`,
+						).toBeLessThanOrEqual(2);
+				}
 			}
-		}
-	});
+		},
+	);
 
-	test.each(["node2", "node3"])("%s: as much is said, each way on each connection, up to the first heartbeat's period", (node) => {
-		const theirs = recorded(node);
-		for (const [index, connection] of ours(node).entries()) {
-			const other = theirs[index];
-			if (other === undefined) throw new Error("a connection more than recorded");
-			for (const from of ["client", "server"] as const) {
-				const said = (each: SeenConnection): number =>
-					plainOctets(each, from, -Infinity, (each.records[0]?.time ?? 0) + 3);
-				const [mine, recordedOctets] = [said(connection), said(other)];
-				expect(Math.abs(mine - recordedOctets) / recordedOctets, `${from} ${String(index)}: ${String(mine)} for ${String(recordedOctets)}`).toBeLessThan(0.05);
+	test.each(["node2", "node3"])(
+		"%s: as much is said, each way on each connection, up to the first heartbeat's period",
+		(node) => {
+			const theirs = recorded(node);
+			for (const [index, connection] of ours(node).entries()) {
+				const other = theirs[index];
+				if (other === undefined) throw new Error("a connection more than recorded");
+				for (const from of ["client", "server"] as const) {
+					const said = (each: SeenConnection): number =>
+						plainOctets(each, from, -Infinity, (each.records[0]?.time ?? 0) + 3);
+					const [mine, recordedOctets] = [said(connection), said(other)];
+					expect(
+						Math.abs(mine - recordedOctets) / recordedOctets,
+						`${from} ${String(index)}: ${String(mine)} for ${String(recordedOctets)}`,
+					).toBeLessThan(0.05);
+				}
 			}
-		}
-	});
+		},
+	);
 
 	test("heartbeats: 112 octets there and 92 or 93 back, every 4.5 to 5.5 seconds", () => {
 		// The recorded beats: HEADERS and DATA of 65 octets, later acknowledgment, window update and ping of 47.
 		const beats = (connection: SeenConnection | undefined): { readonly time: number }[] =>
-			connection?.records.filter(({ from, octets }) => from === "client" && (octets === 82 || octets === 83)) ?? [];
+			connection?.records.filter(
+				({ from, octets }) => from === "client" && (octets === 82 || octets === 83),
+			) ?? [];
 		for (const node of ["node2", "node3"]) {
 			for (const connection of [recorded(node)[2], ours(node)[2]]) {
 				const times = beats(connection).map(({ time }) => time);

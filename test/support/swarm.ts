@@ -77,7 +77,7 @@ export interface Member {
 	readonly reigns: string[];
 }
 
-/** Gives attachments their addresses, as the allocator and the scheduler do. */
+/** Gives attachments their addresses, on networks that are allocated, as the allocator and the scheduler do. */
 const allocating =
 	(reigns: string[]): LeaderLogicFactory =>
 	(store: Store) => {
@@ -89,6 +89,7 @@ const allocating =
 					for (const { op, object } of events) {
 						if (op !== "create" || object.kind !== "task" || object.status.state !== "new") continue;
 						const [wanted] = object.spec.networks;
+						if (store.get("network", wanted?.target ?? "")?.allocated === undefined) continue;
 						store.update((tx) => {
 							const count = tx.all("task").length;
 							const networks = [

@@ -27,7 +27,10 @@ interface Direction {
 
 /** The connections to `port` among frames of one interface, in the order in which they began. */
 export function tlsConnections(frames: readonly TimedFrame[], port: number): SeenConnection[] {
-	const found = new Map<number, { hello: tls.ClientHello | undefined; records: SeenRecord[]; ways: Map<string, Direction> }>();
+	const found = new Map<
+		number,
+		{ hello: tls.ClientHello | undefined; records: SeenRecord[]; ways: Map<string, Direction> }
+	>();
 	for (const { time, data } of frames) {
 		const view = new DataView(data.buffer, data.byteOffset, data.length);
 		if (data.length < 54 || view.getUint16(12) !== 0x0800 || view.getUint8(23) !== 6) continue;
@@ -37,18 +40,29 @@ export function tlsConnections(frames: readonly TimedFrame[], port: number): See
 		if (source !== port && destination !== port) continue;
 		const from = destination === port ? "client" : "server";
 		const client = from === "client" ? source : destination;
-		const connection = found.get(client) ?? { hello: undefined, records: [], ways: new Map<string, Direction>() };
+		const connection = found.get(client) ?? {
+			hello: undefined,
+			records: [],
+			ways: new Map<string, Direction>(),
+		};
 		found.set(client, connection);
 		const sequence = tcp.sequence(view, at);
 		if ((tcp.flags(view, at) & tcp.SYN) !== 0)
-			connection.ways.set(from, { first: (sequence + 1) >>> 0, octets: new Map(), at: 0, bytes: new Uint8Array(0) });
+			connection.ways.set(from, {
+				first: (sequence + 1) >>> 0,
+				octets: new Map(),
+				at: 0,
+				bytes: new Uint8Array(0),
+			});
 		const way = connection.ways.get(from);
 		if (way === undefined) continue;
 		const begin = at + tcp.headerOctets(view, at);
 		const end = ip + ipv4.totalLength(view, ip);
-		for (let i = begin; i < end; i++) way.octets.set(((sequence - way.first) >>> 0) + i - begin, data[i] ?? 0);
+		for (let i = begin; i < end; i++)
+			way.octets.set(((sequence - way.first) >>> 0) + i - begin, data[i] ?? 0);
 		const fresh: number[] = [];
-		for (let octet = way.octets.get(way.at); octet !== undefined; octet = way.octets.get(++way.at)) fresh.push(octet);
+		for (let octet = way.octets.get(way.at); octet !== undefined; octet = way.octets.get(++way.at))
+			fresh.push(octet);
 		way.bytes = Uint8Array.from([...way.bytes, ...fresh]);
 		for (;;) {
 			const record = tls.read(way.bytes);
@@ -61,7 +75,11 @@ export function tlsConnections(frames: readonly TimedFrame[], port: number): See
 			if (typeof hello !== "string") connection.hello = hello;
 		}
 	}
-	return [...found].map(([client, { hello, records }]) => ({ client, serverName: hello?.serverName, records }));
+	return [...found].map(([client, { hello, records }]) => ({
+		client,
+		serverName: hello?.serverName,
+		records,
+	}));
 }
 
 /** Octets of application data that one side sent, sealing aside, between two instants. */
