@@ -38,7 +38,9 @@ export function advertiseAddress(ns: IpNamespace, text: string | undefined, list
 	const address = interfaceAddress(ns, host) ?? host;
 	const ip = parseIp4(address);
 	if (ip === undefined || ip === 0)
-		throw failed("advertise address must be a non-zero IP address or network interface (with optional port number)");
+		throw failed(
+			"advertise address must be a non-zero IP address or network interface (with optional port number)",
+		);
 	return { host: address, port };
 }
 
@@ -48,7 +50,9 @@ export function dataPathAddress(ns: IpNamespace, text: string | undefined): stri
 	const address = interfaceAddress(ns, text) ?? text;
 	const ip = parseIp4(address);
 	if (ip === undefined || ip === 0)
-		throw failed("data path address must be a non-zero IP address or network interface (without a port number)");
+		throw failed(
+			"data path address must be a non-zero IP address or network interface (without a port number)",
+		);
 	return address;
 }
 
@@ -135,4 +139,6 @@ function several(a: Named, b: Named): DockerError {
 }
 
 const addressesOf = (ns: IpNamespace, name: string): Ip4[] =>
-	ns.inDevices.filter(({ device }) => device.name === name).flatMap((each) => each.addresses.map(({ prefix }) => prefix.address));
+	ns.inDevices
+		.filter(({ device }) => device.name === name)
+		.flatMap((each) => each.addresses.map(({ prefix }) => prefix.address));

@@ -43,7 +43,9 @@ export function describe(description: NodeDescription, cluster: string): Describ
 
 /** What a node said of itself. */
 export function descriptionIn({ hostname, platform, engine }: Described): NodeDescription {
-	const labels = (engine?.labels ?? []).flatMap((label) => (label === undefined ? [] : [[label.key, label.value]]));
+	const labels = (engine?.labels ?? []).flatMap((label) =>
+		label === undefined ? [] : [[label.key, label.value]],
+	);
 	const list = (engine?.plugins ?? []).filter((plugin) => plugin !== undefined);
 	return {
 		hostname,

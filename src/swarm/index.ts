@@ -20,10 +20,5 @@ export type { RemoteManager } from "./agent/index.ts";
 export { RpcError } from "./control/index.ts";
 export type { NodeChange } from "./dispatcher/index.ts";
 export type { LeaderLogicFactory } from "./leader-logic.ts";
-export {
-	type SwarmInfo,
-	type SwarmInitOptions,
-	type SwarmJoinOptions,
-	SwarmNode,
-	type SwarmNodeOptions,
-} from "./node.ts";
+export type { SwarmInfo, SwarmInitOptions, SwarmJoinOptions, SwarmNodeOptions } from "./membership.ts";
+export { SwarmNode } from "./node.ts";

@@ -11,7 +11,11 @@ export interface LeaderLogic {
 	 * A call of the control API, `CreateService` for example, with plain data; false for one that it does not know. Ends
 	 * with plain data, or refused: an `RpcError` keeps its code on the way to a node that asked from elsewhere.
 	 */
-	call?(name: string, request: unknown, done: (result: { readonly body: unknown } | NetError) => void): boolean;
+	call?(
+		name: string,
+		request: unknown,
+		done: (result: { readonly body: unknown } | NetError) => void,
+	): boolean;
 }
 
 /** Made for each time that the node leads. */

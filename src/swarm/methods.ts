@@ -23,7 +23,9 @@ const AVAILABILITIES = ["active", "pause", "drain"] as const satisfies readonly 
 const nothing = message({});
 
 /** Nothing is asked. */
-export type Nothing = Record<never, never>;
+export interface Nothing {
+	readonly nothing?: undefined;
+}
 
 /** The root certificate, for whoever wants to join: its digest is in the token. */
 export const getRootCaCertificate: Method<Nothing, { readonly certificate: Uint8Array }> = {
@@ -117,7 +119,11 @@ const described: Codec<Described> = message({
 	engine: [
 		4,
 		nested(
-			message({ version: [1, string], labels: [2, repeated(nested(label))], plugins: [3, repeated(nested(named))] }),
+			message({
+				version: [1, string],
+				labels: [2, repeated(nested(label))],
+				plugins: [3, repeated(nested(named))],
+			}),
 		),
 	],
 	tls: [5, nested(message({ trustRoot: [1, bytes], issuer: [2, bytes], issuerKey: [3, bytes] }))],

@@ -1,13 +1,11 @@
 import type { ClusterAttachment, ClusterNetwork } from "../cnm/index.ts";
 import { NetError } from "../errors.ts";
 import { type Rng, seconds, Timer } from "../sim/index.ts";
-import type { IpNamespace } from "../stack/index.ts";
 import {
 	addressPools,
 	advertiseAddress,
 	dataPathAddress,
 	dataPathPort,
-	type HostPort,
 	joinHostPort,
 	listenAddress,
 	remoteAddress,
@@ -24,13 +22,17 @@ import {
 } from "./agent/index.ts";
 import { GrpcClient, type Identity, RpcError } from "./control/index.ts";
 import type { ControlDone, NodeChange } from "./dispatcher/index.ts";
-import type { Executor } from "./executor.ts";
 import { digestIn } from "./identity.ts";
-import type { LeaderLogicFactory } from "./leader-logic.ts";
+import type {
+	Membership,
+	SwarmInfo,
+	SwarmInitOptions,
+	SwarmJoinOptions,
+	SwarmNodeOptions,
+} from "./membership.ts";
 import { Manager, type ManagerOptions, type NewCluster } from "./manager/index.ts";
 import { newCluster } from "./new-cluster.ts";
-import type { ClusterObject, NodeAvailability, NodeObject, NodeRole } from "./objects.ts";
-import type { ManagerDisk } from "./raft/index.ts";
+import type { ClusterObject, NodeObject, NodeRole } from "./objects.ts";
 import {
 	alreadyInSwarm,
 	failed,
@@ -48,62 +50,6 @@ import type { Store } from "./store/store.ts";
 const JOIN_TIMEOUT = seconds(20);
 /** A certificate that could not be had is asked for again after so long. */
 const RENEW_AGAIN = seconds(2);
-
-/** What a node's membership needs of the outside. */
-export interface SwarmNodeOptions {
-	/** The machine's own namespace: its addresses are the node's. */
-	readonly ns: IpNamespace;
-	/** Chance of the daemon's own. */
-	readonly rng: Rng;
-	/** The engine that runs tasks. */
-	readonly executor: Executor;
-	/** What decides for the cluster while the node leads. */
-	readonly logic: LeaderLogicFactory;
-}
-
-/** `docker swarm init`. */
-export interface SwarmInitOptions {
-	/** Address or interface, with a port if need be. */
-	readonly advertiseAddr?: string;
-	readonly listenAddr?: string;
-	readonly dataPathAddr?: string;
-	/** 1024 to 49151; 4789 unless said. */
-	readonly dataPathPort?: number;
-	readonly defaultAddrPool?: readonly string[];
-	readonly defaultAddrPoolMaskLength?: number;
-	readonly availability?: NodeAvailability;
-}
-
-/** `docker swarm join`. */
-export interface SwarmJoinOptions {
-	readonly token: string;
-	/** A manager's address, port 2377 unless said. */
-	readonly remoteAddrs: readonly string[];
-	readonly advertiseAddr?: string;
-	readonly listenAddr?: string;
-	readonly dataPathAddr?: string;
-	readonly availability?: NodeAvailability;
-}
-
-/** The part of `docker info` that is about the swarm. */
-export interface SwarmInfo {
-	readonly localNodeState: "inactive" | "pending" | "active" | "error";
-	readonly nodeId: string;
-	readonly nodeAddr: string;
-	readonly controlAvailable: boolean;
-	readonly error: string;
-	readonly remoteManagers: readonly RemoteManager[];
-}
-
-/** A node's membership as it outlives a crash. */
-interface Membership {
-	identity: Identity | undefined;
-	readonly listen: HostPort;
-	readonly advertise: HostPort;
-	readonly dataPath: string | undefined;
-	managers: readonly RemoteManager[];
-	raft: { readonly raftId: number; readonly disk: ManagerDisk } | undefined;
-}
 
 /**
  * A machine's membership in a swarm: in none, or with a part as worker, and one as manager while it has a manager's
@@ -185,14 +131,17 @@ export class SwarmNode {
 		this.#membership = { identity: undefined, listen, advertise, dataPath, managers: [], raft: undefined };
 		this.#waiting = done;
 		ns.kernel.world.scheduler.after(JOIN_TIMEOUT, this.#timeout);
-		this.#giveUp = obtainCertificate({ ns, rng: this.#fork("join"), remote, token, availability }, (result) => {
-			this.#giveUp = undefined;
-			if ("error" in result) {
-				this.#membership = undefined;
-				this.#error = result.error;
-				this.#settle(failed(result.error));
-			} else this.#admitted(result, remote);
-		});
+		this.#giveUp = obtainCertificate(
+			{ ns, rng: this.#fork("join"), remote, token, availability },
+			(result) => {
+				this.#giveUp = undefined;
+				if ("error" in result) {
+					this.#membership = undefined;
+					this.#error = result.error;
+					this.#settle(failed(result.error));
+				} else this.#admitted(result, remote);
+			},
+		);
 	}
 
 	#admitted(identity: Identity, remote: string): void {
@@ -502,7 +451,8 @@ export class SwarmNode {
 		const identity = membership?.identity;
 		const role = this.#wantedRole;
 		const remote = this.#remotes.select();
-		if (membership === undefined || identity === undefined || role === undefined || remote === undefined) return;
+		if (membership === undefined || identity === undefined || role === undefined || remote === undefined)
+			return;
 		if (role === identity.role) return;
 		const local = this.#manager?.ready === true ? this.#manager.local : undefined;
 		const client = local === undefined ? this.#dial(remote.addr, "swarm-ca") : undefined;

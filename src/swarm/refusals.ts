@@ -1,5 +1,5 @@
 import { DockerError } from "../cnm/index.ts";
-import { NetError } from "../errors.ts";
+import { type NetError } from "../errors.ts";
 import { RpcError } from "./control/index.ts";
 
 /** The API's 500. */
@@ -38,8 +38,11 @@ const LOST =
 	"The only way to restore a swarm that has lost consensus is to reinitialize it with `--force-new-cluster`. Use `--force` to suppress this message.";
 
 /** `swarm leave` without `--force` on a manager, by how many managers answer and how many do not (daemon/cluster/swarm.go). */
-export function leaving(managers: { readonly reachable: number; readonly unreachable: number } | undefined): DockerError {
-	if (managers === undefined) return unavailable(`${LEAVING}Doing so may lose the consensus of your cluster. ${LOST}`);
+export function leaving(
+	managers: { readonly reachable: number; readonly unreachable: number } | undefined,
+): DockerError {
+	if (managers === undefined)
+		return unavailable(`${LEAVING}Doing so may lose the consensus of your cluster. ${LOST}`);
 	const { reachable, unreachable } = managers;
 	if (reachable - 2 > unreachable) return unavailable(LEAVING + LOST);
 	if (reachable === 1 && unreachable === 0)

@@ -125,7 +125,9 @@ export const message = (type: number, body: Uint8Array): Uint8Array =>
 	joined([Uint8Array.of(type, 0, body.length >>> 8, body.length & 0xff), body]);
 
 /** The first handshake message of a fragment. */
-export function readMessage(bytes: Uint8Array): { readonly type: number; readonly body: Uint8Array } | DropReason {
+export function readMessage(
+	bytes: Uint8Array,
+): { readonly type: number; readonly body: Uint8Array } | DropReason {
 	const [type, high, middle, low] = bytes;
 	if (type === undefined || high === undefined || middle === undefined || low === undefined)
 		return "tls-malformed";
@@ -179,9 +181,11 @@ export function readClientHello(body: Uint8Array): ClientHello | DropReason {
 	const extensions = readExtensions(reader.vector16());
 	const keyShare = readShare(new Reader(extensions.get(EXTENSION.key_share) ?? NOTHING).vector16());
 	if (reader.failed || keyShare === undefined) return "tls-malformed";
-	const list = new Reader(extensions.get(EXTENSION.application_layer_protocol_negotiation) ?? NOTHING).vector16();
+	const list = new Reader(
+		extensions.get(EXTENSION.application_layer_protocol_negotiation) ?? NOTHING,
+	).vector16();
 	const protocols: string[] = [];
-	for (const each = new Reader(list); each.left > 0 && !each.failed; ) protocols.push(textOf(each.vector8()));
+	for (const each = new Reader(list); each.left > 0 && !each.failed;) protocols.push(textOf(each.vector8()));
 	const name = extensions.get(EXTENSION.server_name);
 	const serverName = name === undefined ? undefined : textOf(name.slice(5));
 	return { random, sessionId, serverName, protocols, keyShare };
@@ -225,7 +229,8 @@ export function readServerHello(body: Uint8Array): ServerHello | DropReason {
 
 const NOTHING = new Uint8Array(0);
 
-const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+const viewOf = (bytes: Uint8Array): DataView =>
+	new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 const ascii = (text: string): Uint8Array => Uint8Array.from(text, (letter) => letter.charCodeAt(0) & 0x7f);
 const textOf = (bytes: Uint8Array): string => String.fromCharCode(...bytes);
 const words = (values: readonly number[]): Uint8Array =>
@@ -249,7 +254,7 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
 
 function readExtensions(bytes: Uint8Array): Map<number, Uint8Array> {
 	const found = new Map<number, Uint8Array>();
-	for (const reader = new Reader(bytes); reader.left > 0 && !reader.failed; )
+	for (const reader = new Reader(bytes); reader.left > 0 && !reader.failed;)
 		found.set(reader.word(), reader.vector16());
 	return found;
 }

@@ -77,7 +77,7 @@ export interface Member {
 	readonly reigns: string[];
 }
 
-/** Gives attachments their addresses, as the allocator and the scheduler do. */
+/** Gives attachments their addresses, on networks that are allocated, as the allocator and the scheduler do. */
 const allocating =
 	(reigns: string[]): LeaderLogicFactory =>
 	(store: Store) => {
@@ -89,10 +89,15 @@ const allocating =
 					for (const { op, object } of events) {
 						if (op !== "create" || object.kind !== "task" || object.status.state !== "new") continue;
 						const [wanted] = object.spec.networks;
+						if (store.get("network", wanted?.target ?? "")?.allocated === undefined) continue;
 						store.update((tx) => {
 							const count = tx.all("task").length;
 							const networks = [
-								{ networkId: wanted?.target ?? "", addresses: [`10.0.1.${String(count + 1)}/24`], aliases: [] },
+								{
+									networkId: wanted?.target ?? "",
+									addresses: [`10.0.1.${String(count + 1)}/24`],
+									aliases: [],
+								},
 							];
 							tx.update({ ...object, networks, status: { ...object.status, state: "assigned" } });
 						});
@@ -107,7 +112,10 @@ const allocating =
 	};
 
 /** So many machines at one switch, 172.31.1.5 and up, none of them in a swarm. */
-export function machines(count: number, seed = 1): { readonly lab: Lab; readonly members: readonly Member[] } {
+export function machines(
+	count: number,
+	seed = 1,
+): { readonly lab: Lab; readonly members: readonly Member[] } {
 	const lab = new Lab({ seed });
 	const lan = lab.switch("lan");
 	const members = Array.from({ length: count }, (_, i) => {
@@ -129,7 +137,11 @@ export function machines(count: number, seed = 1): { readonly lab: Lab; readonly
 }
 
 /** Lets the lab run until a command has called back, no longer than so many seconds; gives what it said. */
-export async function told<T>(lab: Lab, command: (done: (result: T) => void) => void, patience = 30): Promise<T> {
+export async function told<T>(
+	lab: Lab,
+	command: (done: (result: T) => void) => void,
+	patience = 30,
+): Promise<T> {
 	const answers: T[] = [];
 	command((result) => answers.push(result));
 	for (let i = 0; i < patience * 10 && answers.length === 0; i++) await lab.advance("100ms");
@@ -150,16 +162,22 @@ export async function swarm(count: number, managers = 1, seed = 1) {
 	const { lab, members } = machines(count, seed);
 	const [first] = members;
 	if (first === undefined) throw new Error("a swarm has a node");
-	await done<string>(lab, (end) => { first.node.init({ advertiseAddr: "172.31.1.5" }, end); });
+	await done<string>(lab, (end) => {
+		first.node.init({ advertiseAddr: "172.31.1.5" }, end);
+	});
 	const tokenOf = (role: "worker" | "manager"): Promise<string> =>
-		done<string>(lab, (end) => { first.node.joinToken(role, {}, end); });
+		done<string>(lab, (end) => {
+			first.node.joinToken(role, {}, end);
+		});
 	const tokens = { worker: await tokenOf("worker"), manager: await tokenOf("manager") };
 	for (const [index, { node, host }] of members.entries()) {
 		if (index === 0) continue;
 		const token = index < managers ? tokens.manager : tokens.worker;
 		const advertiseAddr = `172.31.1.${String(5 + index)}`;
 		await done<undefined>(lab, (end) => {
-			node.join({ token, advertiseAddr, remoteAddrs: ["172.31.1.5:2377"] }, (error) => { end(error); });
+			node.join({ token, advertiseAddr, remoteAddrs: ["172.31.1.5:2377"] }, (error) => {
+				end(error);
+			});
 		});
 		void host;
 	}

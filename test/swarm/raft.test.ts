@@ -1,7 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Rng } from "../../src/sim/index.ts";
-import { ELECTION_TICKS, type Entry, Raft, type RaftDisk, type RaftMessage } from "../../src/swarm/raft/index.ts";
+import {
+	ELECTION_TICKS,
+	type Entry,
+	Raft,
+	type RaftDisk,
+	type RaftMessage,
+} from "../../src/swarm/raft/index.ts";
 
 type State = readonly string[];
 type Message = RaftMessage<string, State>;
@@ -17,7 +23,11 @@ interface Peer {
 	up: boolean;
 }
 
-const member = (raftId: number) => ({ raftId, nodeId: `node${String(raftId)}`, addr: `172.31.1.${String(raftId)}:2377` });
+const member = (raftId: number) => ({
+	raftId,
+	nodeId: `node${String(raftId)}`,
+	addr: `172.31.1.${String(raftId)}:2377`,
+});
 
 /** A group whose messages lie in a bag until they are delivered or lost. */
 class Group {
@@ -122,7 +132,10 @@ class Group {
 	/** Whole seconds in which everything arrives. */
 	quiet(ticks: number): void {
 		for (let i = 0; i < ticks; i++) {
-			for (const id of this.peers.keys()) this.do(id, (raft) => { raft.tick(); });
+			for (const id of this.peers.keys())
+				this.do(id, (raft) => {
+					raft.tick();
+				});
 			this.deliverAll();
 		}
 	}
@@ -200,7 +213,9 @@ describe("a raft group", () => {
 
 	test("a leader hands over at once when it wants to go", () => {
 		const made = group(3);
-		made.do(1, (raft) => { raft.transferTo(2); });
+		made.do(1, (raft) => {
+			raft.transferTo(2);
+		});
 		made.deliverAll();
 		expect(made.leader).toBe(2);
 		expect(made.peer(1).raft.leader).toBe(2);
@@ -210,7 +225,9 @@ describe("a raft group", () => {
 		const made = group(2);
 		for (const data of ["a", "b", "c"]) made.do(1, (raft) => void raft.propose(data));
 		made.deliverAll();
-		made.do(1, (raft) => { raft.compact(["a", "b", "c"]); });
+		made.do(1, (raft) => {
+			raft.compact(["a", "b", "c"]);
+		});
 		expect(made.peer(1).raft.log.entries).toEqual([]);
 		made.add(3);
 		made.quiet(3);
@@ -255,44 +272,62 @@ describe("a raft group", () => {
 
 	test("never agrees on two different logs, whatever is lost, cut, doubled, crashed or changed; and agrees again when all is well", () => {
 		fc.assert(
-			fc.property(fc.nat(1000), fc.array(event, { minLength: 50, maxLength: 300, size: "max" }), (seed, events) => {
-				const made = group(4, seed);
-				let count = 0;
-				for (const { do: what, n } of events) {
-					const id = (n % 5) + 1;
-					const peer = made.peers.get(id);
-					if (what === "deliver") made.deliver(n);
-					else if (what === "lose") made.wire.splice(n % Math.max(1, made.wire.length), 1);
-					else if (what === "twice") {
-						const message = made.wire[n % Math.max(1, made.wire.length)];
-						if (message !== undefined) made.wire.push(structuredClone(message));
-					} else if (what === "tick") made.do(id, (raft) => { raft.tick(); });
-					else if (what === "ticks") for (let i = 0; i < 12; i++) made.do(id, (raft) => { raft.tick(); });
-					else if (what === "propose") made.do(id, (raft) => void raft.propose(`entry ${String(++count)}`));
-					else if (what === "cut") made.cut.add(id);
-					else if (what === "heal") made.cut.clear();
-					else if (what === "add") made.add(id);
-					else if (peer === undefined) continue;
-					else if (what === "crash") made.crash(id);
-					else if (what === "restart") made.restart(id);
-					else if (what === "compact") made.do(id, (raft) => { raft.compact([...peer.state]); });
-					else if (what === "remove") made.do(made.leader ?? 0, (raft) => void raft.proposeMember("remove", member(id)));
-					else made.do(id, (raft) => { raft.transferTo(n + 1); });
-				}
-				made.cut.clear();
-				for (const id of made.peers.keys()) made.restart(id);
-				made.quiet(300);
-				const { leader } = made;
-				if (leader === undefined) throw new Error("nobody leads though all is well");
-				made.do(leader, (raft) => {
-					if (!raft.propose("the last")) throw new Error("the leader takes nothing");
-				});
-				made.quiet(5);
-				for (const { raftId } of made.peer(leader).raft.members) {
-					expect(made.peer(raftId).state).toEqual(made.peer(leader).state);
-				}
-				expect(made.peer(leader).state.at(-1)).toBe("the last");
-			}),
+			fc.property(
+				fc.nat(1000),
+				fc.array(event, { minLength: 50, maxLength: 300, size: "max" }),
+				(seed, events) => {
+					const made = group(4, seed);
+					let count = 0;
+					for (const { do: what, n } of events) {
+						const id = (n % 5) + 1;
+						const peer = made.peers.get(id);
+						if (what === "deliver") made.deliver(n);
+						else if (what === "lose") made.wire.splice(n % Math.max(1, made.wire.length), 1);
+						else if (what === "twice") {
+							const message = made.wire[n % Math.max(1, made.wire.length)];
+							if (message !== undefined) made.wire.push(structuredClone(message));
+						} else if (what === "tick")
+							made.do(id, (raft) => {
+								raft.tick();
+							});
+						else if (what === "ticks")
+							for (let i = 0; i < 12; i++)
+								made.do(id, (raft) => {
+									raft.tick();
+								});
+						else if (what === "propose") made.do(id, (raft) => void raft.propose(`entry ${String(++count)}`));
+						else if (what === "cut") made.cut.add(id);
+						else if (what === "heal") made.cut.clear();
+						else if (what === "add") made.add(id);
+						else if (peer === undefined) continue;
+						else if (what === "crash") made.crash(id);
+						else if (what === "restart") made.restart(id);
+						else if (what === "compact")
+							made.do(id, (raft) => {
+								raft.compact([...peer.state]);
+							});
+						else if (what === "remove")
+							made.do(made.leader ?? 0, (raft) => void raft.proposeMember("remove", member(id)));
+						else
+							made.do(id, (raft) => {
+								raft.transferTo(n + 1);
+							});
+					}
+					made.cut.clear();
+					for (const id of made.peers.keys()) made.restart(id);
+					made.quiet(300);
+					const { leader } = made;
+					if (leader === undefined) throw new Error("nobody leads though all is well");
+					made.do(leader, (raft) => {
+						if (!raft.propose("the last")) throw new Error("the leader takes nothing");
+					});
+					made.quiet(5);
+					for (const { raftId } of made.peer(leader).raft.members) {
+						expect(made.peer(raftId).state).toEqual(made.peer(leader).state);
+					}
+					expect(made.peer(leader).state.at(-1)).toBe("the last");
+				},
+			),
 			{ numRuns: 150, endOnFailure: true },
 		);
 	}, 60_000);

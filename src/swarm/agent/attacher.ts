@@ -1,5 +1,5 @@
 import type { ClusterAttachment, ClusterNetwork } from "../../cnm/index.ts";
-import { NetError } from "../../errors.ts";
+import { type NetError } from "../../errors.ts";
 import { type Scheduler, seconds, Timer } from "../../sim/index.ts";
 import { type Channel, RpcError, unary } from "../control/index.ts";
 import { attachNetwork, detachNetwork } from "../methods.ts";
@@ -39,7 +39,12 @@ export class Attacher {
 	attach(target: string, containerId: string, addresses: readonly string[], done: Done): void {
 		const channel = this.#channel();
 		if (channel === undefined) {
-			done(refusalOf(new RpcError("Unavailable", "agent: session closed"), `Could not attach to network ${target}: `));
+			done(
+				refusalOf(
+					new RpcError("Unavailable", "agent: session closed"),
+					`Could not attach to network ${target}: `,
+				),
+			);
 			return;
 		}
 		const timer = new Timer(() => {

@@ -97,7 +97,11 @@ export function obtainCertificate(request: JoinRequest, done: (result: JoinResul
 export function requestCertificate(
 	channel: Channel,
 	rng: Rng,
-	wanted: { readonly token: string; readonly availability: NodeAvailability; readonly role: Identity["role"] },
+	wanted: {
+		readonly token: string;
+		readonly availability: NodeAvailability;
+		readonly role: Identity["role"];
+	},
 	done: (result: { readonly nodeId: string; readonly role: Identity["role"] } | RpcError) => void,
 ): void {
 	const csr = new Uint8Array(CSR_OCTETS + 4 * rng.below(2));

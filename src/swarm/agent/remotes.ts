@@ -45,7 +45,10 @@ export class Remotes {
 	select(): RemoteManager | undefined {
 		const all = [...this.#known.values()];
 		const good = all.filter(({ weight }) => weight > 0);
-		const choice = good.length > 0 ? good : all.filter(({ weight }) => weight === Math.max(...all.map((each) => each.weight)));
+		const choice =
+			good.length > 0
+				? good
+				: all.filter(({ weight }) => weight === Math.max(...all.map((each) => each.weight)));
 		return choice[this.#rng.below(choice.length)]?.manager;
 	}
 }

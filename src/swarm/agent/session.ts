@@ -32,6 +32,9 @@ export class AgentSession {
 	readonly #beating = new Timer(() => {
 		this.#beat();
 	});
+	readonly #initiating = new Timer(() => {
+		this.#fail(new RpcError("DeadlineExceeded", "session initiation timed out"));
+	});
 	#id = "";
 	#over = false;
 
@@ -48,9 +51,11 @@ export class AgentSession {
 		const sink = this.#sink((message: SessionMessage) => {
 			const first = this.#id === "";
 			this.#id = message.sessionId;
+			this.#initiating.cancel();
 			this.#events.message(message);
 			if (first && !this.#isOver()) this.#registered();
 		});
+		scheduler.after(TIMEOUT, this.#initiating);
 		this.#calls.push(channel.call(session, { description, sessionId }, sink));
 	}
 
@@ -138,6 +143,7 @@ export class AgentSession {
 		if (this.#over) return;
 		this.#over = true;
 		this.#beating.cancel();
+		this.#initiating.cancel();
 		for (const cancel of this.#calls.splice(0)) cancel();
 	}
 }

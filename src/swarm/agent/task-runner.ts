@@ -1,5 +1,11 @@
 import type { Executor, TaskController, TaskExit } from "../executor.ts";
-import { type NetworkObject, TASK_STATES, type TaskObject, type TaskState, type TaskStatus } from "../objects.ts";
+import {
+	type NetworkObject,
+	TASK_STATES,
+	type TaskObject,
+	type TaskState,
+	type TaskStatus,
+} from "../objects.ts";
 
 /** What a task's way depends on outside. */
 export interface TaskRunnerOptions {

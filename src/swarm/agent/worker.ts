@@ -63,7 +63,8 @@ export class Worker {
 		}
 		const [attachment] = task.networks;
 		const network = this.#networks.get(attachment?.networkId ?? "");
-		if (task.spec.runtime === "attachment" && network !== undefined) this.#options.onAttachment(task, network);
+		if (task.spec.runtime === "attachment" && network !== undefined)
+			this.#options.onAttachment(task, network);
 	}
 
 	#remove(id: string): void {

@@ -120,12 +120,11 @@ export class GrpcClient implements Channel {
 
 	#closedBy(error: string): RpcError {
 		if (this.#ready) return new RpcError("Unavailable", "transport is closing");
-		if (this.#http === undefined && error.startsWith("connect: "))
-			return this.#dialing(`dial tcp ${this.#peer}: ${inGo(error)}`);
-		const text = error === "EOF" ? "EOF" : error;
+		if (this.#tls?.begun !== true)
+			return this.#dialing(`dial tcp ${this.#peer}: connect: ${error.toLowerCase()}`);
 		return new RpcError(
 			"Unavailable",
-			`connection error: desc = "transport: authentication handshake failed: ${text}"`,
+			`connection error: desc = "transport: authentication handshake failed: ${error}"`,
 		);
 	}
 

@@ -67,7 +67,11 @@ export interface Method<Q, R> {
 }
 
 /** A call as it is on the wire, for whoever hands it on. */
-export const rawMethod = (path: string): Method<Uint8Array, Uint8Array> => ({ path, request: RAW, reply: RAW });
+export const rawMethod = (path: string): Method<Uint8Array, Uint8Array> => ({
+	path,
+	request: RAW,
+	reply: RAW,
+});
 
 const RAW: Codec<Uint8Array> = { write: (octets) => octets, read: (octets) => octets };
 

@@ -52,6 +52,7 @@ export class TlsConnection {
 	#peerRandom: Uint8Array = new Uint8Array(0);
 	#peer: Identity | undefined;
 	#secure = false;
+	#begun = false;
 	#over = false;
 	#records = 0;
 	readonly #work = new Timer(() => {
@@ -77,10 +78,16 @@ export class TlsConnection {
 		};
 		if (side === "server") return;
 		const begin = (): void => {
+			this.#begun = true;
 			this.#write(this.#clientHello());
 		};
 		if (socket.state === "established") begin();
 		else socket.onConnect = begin;
+	}
+
+	/** The TCP connection came about: what fails now is no dialing. */
+	get begun(): boolean {
+		return this.#begun;
 	}
 
 	/** Seals and sends. */
@@ -142,7 +149,7 @@ export class TlsConnection {
 		this.#received = joined([this.#received, octets]);
 		// While it is at work nothing is looked at.
 		if (!this.#work.pending) this.#take();
-		if (this.#socket.ended && !this.#over) {
+		if (this.#socket.ended && this.#socket.error === undefined && !this.#over) {
 			this.#socket.close();
 			this.#end("EOF");
 		}

@@ -35,10 +35,10 @@ export class AssignmentSet {
 		return [
 			...came.map((network) => ({ task: undefined, network, action: "update" as const })),
 			...changed.map((task) => ({ task, network: undefined, action: "update" as const })),
-			...gone.map((id) => ({ task: named(id), network: undefined, action: "remove" as const })),
+			...gone.map((id) => ({ task: taskNamed(id), network: undefined, action: "remove" as const })),
 			...left.map((id) => ({
 				task: undefined,
-				network: named<NetworkObject>(id),
+				network: networkNamed(id),
 				action: "remove" as const,
 			})),
 		];
@@ -54,4 +54,5 @@ export class AssignmentSet {
 const told = (task: TaskObject): string => JSON.stringify({ ...task, meta: undefined, status: undefined });
 
 /** Of what goes only the id is told. */
-const named = <T extends { readonly id: string } = TaskObject>(id: string): T => ({ id }) as T;
+const taskNamed = (id: string): TaskObject => ({ id }) as TaskObject;
+const networkNamed = (id: string): NetworkObject => ({ id }) as NetworkObject;

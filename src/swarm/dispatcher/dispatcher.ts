@@ -40,7 +40,7 @@ export class Dispatcher {
 	readonly #taskUpdates = new Map<string, TaskStatus>();
 	readonly #nodeUpdates = new Map<string, Registration>();
 	readonly #tellers = new Set<() => void>();
-	#batch: (() => void) | undefined;
+	#batchIsDue = false;
 
 	constructor(reign: Leadership) {
 		this.#reign = reign;
@@ -149,7 +149,8 @@ export class Dispatcher {
 		return {
 			sessionId,
 			node: node === undefined ? undefined : { ...node, description: undefined },
-			description: node?.description === undefined ? undefined : describe(node.description, cluster?.id ?? ""),
+			description:
+				node?.description === undefined ? undefined : describe(node.description, cluster?.id ?? ""),
 			managers: raft.members.map(({ nodeId: id, addr }) => ({ peer: { nodeId: id, addr }, weight: WEIGHT })),
 			keys: cluster?.keys ?? [],
 			rootCa: rootCertificate(cluster?.id ?? ""),
@@ -195,8 +196,10 @@ export class Dispatcher {
 	// ── what it reports ───────────────────────────────────────────────────────────────────────────
 
 	#writeSoon(): void {
-		this.#batch ??= this.#reign.after(BATCH, () => {
-			this.#batch = undefined;
+		if (this.#batchIsDue) return;
+		this.#batchIsDue = true;
+		this.#reign.after(BATCH, () => {
+			this.#batchIsDue = false;
 			this.#write();
 		});
 	}

@@ -11,7 +11,7 @@ const RECONCILE = seconds(5);
  */
 export class RoleManager {
 	readonly #reign: Leadership;
-	#again: (() => void) | undefined;
+	#againIsDue = false;
 
 	constructor(reign: Leadership) {
 		this.#reign = reign;
@@ -36,15 +36,21 @@ export class RoleManager {
 		const node = this.#reign.store.get("node", id);
 		if (node?.role === undefined || node.role === node.spec.role) return;
 		if (node.spec.role === "worker" && !this.#hasLeft(node)) {
-			this.#again ??= this.#reign.after(RECONCILE, () => {
-				this.#again = undefined;
-				for (const each of this.#reign.store.all("node")) this.#reconcile(each.id);
-			});
+			this.#tryAgain();
 			return;
 		}
 		this.#reign.store.update((tx) => {
 			const now = tx.get("node", id);
 			if (now?.role !== undefined && now.role !== now.spec.role) tx.update({ ...now, role: now.spec.role });
+		});
+	}
+
+	#tryAgain(): void {
+		if (this.#againIsDue) return;
+		this.#againIsDue = true;
+		this.#reign.after(RECONCILE, () => {
+			this.#againIsDue = false;
+			for (const { id } of this.#reign.store.all("node")) this.#reconcile(id);
 		});
 	}
 

@@ -188,7 +188,8 @@ export class Manager {
 		this.rpc.handle(processRaftMessage, ({ message }, exchange) => {
 			if (exchange.caller.identity?.role !== "manager")
 				throw new RpcError("PermissionDenied", "Permission denied: not a manager");
-			if (this.#raft === undefined) throw new RpcError("Unavailable", "raft: node is not part of a cluster yet");
+			if (this.#raft === undefined)
+				throw new RpcError("Unavailable", "raft: node is not part of a cluster yet");
 			if (message !== undefined) this.#raft.receive(message);
 			exchange.answer({});
 		});
@@ -257,7 +258,8 @@ export class Manager {
 			{ addr: this.#options.advertise },
 			(reply) => {
 				if (this.#over) return;
-				if (reply instanceof RpcError) this.#options.ns.kernel.world.scheduler.after(JOIN_AGAIN, this.#joining);
+				if (reply instanceof RpcError)
+					this.#options.ns.kernel.world.scheduler.after(JOIN_AGAIN, this.#joining);
 				else {
 					this.#begin(reply.raftId, undefined, undefined);
 					this.#raft?.tell(reply.members ?? []);

@@ -1,6 +1,13 @@
 import type { Rng } from "../../sim/index.ts";
 import { seconds } from "../../sim/index.ts";
-import { type Caller, type Channel, type Exchange, RpcError, type RpcServer, unary } from "../control/index.ts";
+import {
+	type Caller,
+	type Channel,
+	type Exchange,
+	RpcError,
+	type RpcServer,
+	unary,
+} from "../control/index.ts";
 import type { Leadership } from "../dispatcher/index.ts";
 import { checkHealth, joinRaft, leaveRaft } from "../methods.ts";
 import type { Member } from "../raft/index.ts";
@@ -27,7 +34,8 @@ export class Membership {
 	serve(rpc: RpcServer): void {
 		rpc.handle(joinRaft, ({ addr }, exchange) => {
 			const { identity } = exchange.caller;
-			if (identity?.role !== "manager") throw new RpcError("PermissionDenied", "Permission denied: not a manager");
+			if (identity?.role !== "manager")
+				throw new RpcError("PermissionDenied", "Permission denied: not a manager");
 			this.#join(identity.nodeId, reachableAddress(addr, exchange.caller), exchange);
 		});
 		rpc.handle(leaveRaft, ({ raftId }, exchange) => {

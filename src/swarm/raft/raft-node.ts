@@ -1,4 +1,4 @@
-import { NetError } from "../../errors.ts";
+import { type NetError } from "../../errors.ts";
 import { milliseconds, type Nanoseconds, type Rng, type Scheduler, seconds, Timer } from "../../sim/index.ts";
 import { type Channel, RpcError, unary } from "../control/index.ts";
 import { processRaftMessage, type Proposal } from "../methods.ts";

@@ -408,7 +408,7 @@ export class Raft<D, S> {
 	}
 
 	#send(body: Body<D, S>): void {
-		this.#messages.push({ ...body, from: this.id, term: this.#term } as RaftMessage<D, S>);
+		this.#messages.push({ ...body, from: this.id, term: this.#term });
 	}
 
 	#become(role: RaftRole, term: number, leader: number): void {
