@@ -47,9 +47,12 @@ export default async function bridgeLoopStp({ print, save }: ExampleContext): Pr
 	s1.ns.device("right").down();
 	const cut = await s1.host.ping("10.0.0.2", { count: 60, timeout: "1s" });
 	print(
-		`s1:right is cut. Of 60 pings, one a second, ${String(cut.sent - cut.received)} are lost: the old root`,
+		`Before the cut of s1:right ${String(before.received)} of ${String(before.sent)} pings were answered. Of 60`,
 	);
-	print(`must be forgotten (20 s), then ports listen and learn (15 s each). Before, ${before.text()}\n`);
+	print(
+		`after it, one a second, ${String(cut.sent - cut.received)} are lost: the old root must be forgotten (20 s),`,
+	);
+	print("then ports listen and learn (15 s each). The other way round it is now:\n");
 	print(states(bridges));
 	save(capture);
 	lab.close();

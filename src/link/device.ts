@@ -2,7 +2,7 @@ import type { Ip4, Mac, Prefix4 } from "../addr/index.ts";
 import { BROADCAST_MAC, formatMac, toMac } from "../addr/index.ts";
 import type { DropReason } from "../drop.ts";
 import { NetError } from "../errors.ts";
-import type { Jiffies } from "../sim/index.ts";
+import type { Jiffies, Sink } from "../sim/index.ts";
 import type { Frame } from "../wire/index.ts";
 import { ethernet, vlan } from "../wire/index.ts";
 import type { BridgeFilter } from "./bridge/filter.ts";
@@ -17,12 +17,13 @@ import type { World } from "./world.ts";
 
 /** `ip -s link`: frames and octets seen, refused and spoilt at one device. */
 export class DeviceCounters {
+	// What every frame counts comes first, in one line of cache.
 	rxPackets = 0;
 	rxBytes = 0;
-	rxDropped = 0;
-	rxErrors = 0;
 	txPackets = 0;
 	txBytes = 0;
+	rxDropped = 0;
+	rxErrors = 0;
 	txDropped = 0;
 	txErrors = 0;
 }
@@ -156,6 +157,8 @@ export abstract class Device {
 	/** All taps as one, or none: one test on the path of a frame. */
 	protected tap: Tap | null = null;
 	#mtu: number;
+	/** The other end of the wire, of a device with a wire of its own to just one other (veth). */
+	protected farEnd: (Device & Sink<Frame>) | null = null;
 	readonly world: World;
 	readonly counters: DeviceCounters = new DeviceCounters();
 	/** What takes frames here before the namespace does. */
@@ -335,9 +338,12 @@ export abstract class Device {
 		return group === BROADCAST_MAC || this.promiscuous || this.multicast.accepts(group);
 	}
 
-	/** True for a destination that means this device, broadcast and multicast aside (`PACKET_HOST`). */
-	isOwnAddress(mac: Mac): boolean {
-		return mac === this.#mac;
+	/**
+	 * True for a destination that means this device, broadcast and multicast aside (`PACKET_HOST`), in the two parts in
+	 * which it stands in headers.
+	 */
+	isOwnAddress(high: number, low: number): boolean {
+		return high === this.macHigh && low === this.macLow;
 	}
 
 	/** Ends a frame that came in. Takes the frame. */

@@ -111,6 +111,8 @@ export interface FrameTaker {
 
 /** What a namespace keeps of IPv4 at one of its devices (`struct in_device`), and where its frames come in. */
 export class InDevice implements DeviceInput {
+	// What every frame reads comes first.
+	readonly #taker: FrameTaker;
 	readonly device: Device;
 	readonly addresses: InterfaceAddress[] = [];
 	readonly conf: DeviceConf;
@@ -120,7 +122,6 @@ export class InDevice implements DeviceInput {
 
 	/** The neighbours on this device's link, made when first needed. */
 	neighbours: NeighbourTable | null = null;
-	readonly #taker: FrameTaker;
 
 	constructor(taker: FrameTaker, device: Device, conf: Readonly<DeviceConf>, neigh: Readonly<NeighbourConf>) {
 		this.#taker = taker;

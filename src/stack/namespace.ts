@@ -537,10 +537,11 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		const { device } = inDevice;
 		if (this.#packets !== undefined) this.#packets.see(frame, device);
 		const high = ethernet.dstHigh(view, start);
+		const low = ethernet.dstLow(view, start);
 		const forUs =
 			(high & 0x0100) !== 0 ||
-			(high === device.macHigh && ethernet.dstLow(view, start) === device.macLow) ||
-			device.isOwnAddress(ethernet.dst(view, start)) ||
+			(high === device.macHigh && low === device.macLow) ||
+			device.isOwnAddress(high, low) ||
 			(frame.bridging & BRIDGING.forHost) !== 0;
 		if (!forUs) return device.dropIn(frame, "otherhost");
 		this.#handle(frame, inDevice, ethernet.type(view, start));

@@ -200,5 +200,5 @@ describe("a network that is changed while frames are on their way", () => {
 			),
 			{ numRuns: 200 },
 		);
-	}, 60_000);
+	}, 120_000);
 });

@@ -180,5 +180,45 @@ describe("with STP on", () => {
 			}),
 			{ numRuns: 1000 },
 		);
-	}, 60_000);
+	}, 120_000);
+
+	test("whatever is unplugged, plugged in again, taken out, put back or set while it runs, a tree comes of it", async () => {
+		const change = fc.record({
+			what: fc.constantFrom("unplug", "plug", "detach", "attach", "priority", "cost", "down", "up"),
+			segment: fc.nat(),
+			end: fc.nat(),
+			value: fc.integer({ min: 1, max: 65_535 }),
+			pause: fc.constantFrom("0s", "300ms", "3s", "20s"),
+		});
+		await fc.assert(
+			fc.asyncProperty(shape, fc.array(change, { minLength: 1, maxLength: 10 }), async (of, changes) => {
+				const net = network(of);
+				await net.lab.advance("60s");
+				for (const { what, segment, end, value, pause } of changes) {
+					const ends = net.segments[segment % net.segments.length]!;
+					const { bridge, device, far } = ends[end % ends.length]!;
+					const port = bridge.port(device);
+					if (what === "unplug") far.down();
+					else if (what === "plug") far.up();
+					else if (what === "detach" && port !== undefined) bridge.detach(device);
+					else if (what === "attach" && port === undefined) bridge.attach(device);
+					else if (what === "priority") bridge.set({ priority: value & 0xf000 });
+					else if (what === "cost") port?.set({ cost: value });
+					else if (what === "down") bridge.down();
+					else if (what === "up") bridge.up();
+					await net.lab.advance(pause);
+				}
+				for (const bridge of net.bridges) bridge.up();
+				await net.lab.advance("120s");
+				const on = ({ bridge, device, far }: End): boolean =>
+					device.isUp && far.isUp && bridge.port(device) !== undefined;
+				const left = (ends: readonly End[]): readonly End[] => {
+					const working = ends.filter(on);
+					return ends.length === 2 && working.length < 2 ? [] : working;
+				};
+				await expectTree(net, net.segments.map(left));
+			}),
+			{ numRuns: 300 },
+		);
+	}, 120_000);
 });

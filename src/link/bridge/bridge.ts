@@ -451,8 +451,10 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	}
 
 	/** Frames to a port's own address are the bridge's too. */
-	override isOwnAddress(mac: Mac): boolean {
-		return mac === this.mac || this.fdb.find(mac)?.isLocal === true;
+	override isOwnAddress(high: number, low: number): boolean {
+		if (super.isOwnAddress(high, low)) return true;
+		const slot = this.fdb.slot(low, keyHigh(high, 0));
+		return slot >= 0 && this.fdb.isLocalAt(slot);
 	}
 
 	// ── spanning tree ────────────────────────────────────────────────────────────────────────────

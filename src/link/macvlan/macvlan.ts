@@ -121,9 +121,9 @@ export class MacvlanDevice extends Device implements Sink<Frame> {
 	}
 
 	/** A passthru child takes all unicast as its own, one in source mode what was meant for the parent. */
-	override isOwnAddress(mac: Mac): boolean {
-		if (mac === this.mac || this.#mode === "passthru") return true;
-		return this.#mode === "source" && this.lower.isOwnAddress(mac);
+	override isOwnAddress(high: number, low: number): boolean {
+		if (this.#mode === "passthru" || super.isOwnAddress(high, low)) return true;
+		return this.#mode === "source" && this.lower.isOwnAddress(high, low);
 	}
 
 	// ── source mode ───────────────────────────────────────────────────────────────────────────────
