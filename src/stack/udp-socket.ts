@@ -9,7 +9,7 @@ import { Memberships } from "./memberships.ts";
 import type { Namespace } from "./namespace.ts";
 import type { Route } from "./route.ts";
 import { errorOf } from "./socket-error.ts";
-import type { SocketProcess } from "./socket-process.ts";
+import type { SocketProgram } from "./socket-program.ts";
 import type { Udp } from "./udp.ts";
 
 const PROTOCOL = 17;
@@ -54,7 +54,7 @@ export interface UdpOptions {
 	/** The mark of the packets sent (`SO_MARK`), which a VXLAN device with `gbp` sends along. */
 	readonly mark?: number;
 	/** The program that has it, for `ss -p`. */
-	readonly process?: SocketProcess;
+	readonly program?: SocketProgram;
 }
 
 /** Called with each datagram in place of the queue: payload at `at`, valid only during the call. */
@@ -77,7 +77,7 @@ export class UdpSocket implements IpSocket {
 	/** Shares its port (`SO_REUSEADDR`). */
 	readonly reuseAddress: boolean;
 	/** Who has it. */
-	readonly process: SocketProcess | undefined;
+	readonly program: SocketProgram | undefined;
 
 	readonly #ns: Namespace;
 	readonly #udp: Udp;
@@ -113,7 +113,7 @@ export class UdpSocket implements IpSocket {
 		this.mark = options.mark ?? 0;
 		this.#broadcast = options.broadcast ?? false;
 		this.reuseAddress = options.reuseAddress ?? false;
-		this.process = options.process;
+		this.program = options.program;
 		this.#multicastDevice = options.multicastDevice;
 		this.#multicastLoop = options.multicastLoop ?? true;
 		this.#toGroups = {

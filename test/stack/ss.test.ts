@@ -20,7 +20,7 @@ describe("ss", () => {
 		const [udp, tcp] = [...recorded.matchAll(/127\.0\.0\.11:(\d+).*fd=(\d+)/g)].map(([, port, fd]) => ({
 			address: "127.0.0.11",
 			port: Number(port),
-			process: { name: "dockerd", pid: 323, fd: Number(fd) },
+			program: { name: "dockerd", pid: 323, fd: Number(fd) },
 		}));
 		if (udp === undefined || tcp === undefined) throw new Error("the recording has both");
 		a.udp(udp);

@@ -3,7 +3,7 @@ import { NetError } from "../../errors.ts";
 import { type Instant, type Nanoseconds, Timer } from "../../sim/index.ts";
 import type { IpSocket, MtuDiscovery } from "../ipv4/send.ts";
 import type { Namespace } from "../namespace.ts";
-import type { SocketProcess } from "../socket-process.ts";
+import type { SocketProgram } from "../socket-program.ts";
 import type { Tcp } from "./connections.ts";
 import { COMPRESSED_ACK, type Effects, LEAVE, STOP, type TimerIndex } from "./effects.ts";
 import {
@@ -58,7 +58,7 @@ export class TcpSocket implements IpSocket {
 	/** `SO_LINGER`, in nanoseconds; undefined when closing is no matter of waiting. */
 	linger: Nanoseconds | undefined;
 	/** Who has it. */
-	readonly process: SocketProcess | undefined;
+	readonly program: SocketProgram | undefined;
 	readonly mtuDiscovery: MtuDiscovery = "do";
 	/** The handshake is complete. */
 	onConnect: (() => void) | null = null;
@@ -94,7 +94,7 @@ export class TcpSocket implements IpSocket {
 		this.#tcp = owner;
 		this.#tcb = tcb;
 		this.linger = tuning.linger;
-		this.process = tuning.process;
+		this.program = tuning.program;
 		[this.localAddress, this.localPort] = local;
 		[this.remoteAddress, this.remotePort] = remote;
 		const { rng } = ns.kernel;

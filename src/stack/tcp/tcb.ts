@@ -5,7 +5,7 @@ import { invalidSpacing, keepAliveOf, TCP_CONF, type TcpChoices, type TcpConf } 
 import { Cubic } from "./cubic.ts";
 import type { Effects } from "./effects.ts";
 import * as limits from "./limits.ts";
-import type { SocketProcess } from "../socket-process.ts";
+import type { SocketProgram } from "../socket-program.ts";
 import { SendQueue } from "./send-queue.ts";
 
 /** RFC 9293 §3.3.2, in the words of `ss`. LISTEN is a listener's, which has no such block. */
@@ -66,7 +66,7 @@ export interface TcpTuning {
 	 */
 	readonly linger?: Nanoseconds;
 	/** The program that has it, for `ss -p`. */
-	readonly process?: SocketProcess;
+	readonly program?: SocketProgram;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { ANY_IP4, formatIp4, type Ip4 } from "../../addr/index.ts";
 import { NetError } from "../../errors.ts";
-import type { SocketProcess } from "../socket-process.ts";
+import type { SocketProgram } from "../socket-program.ts";
 import type { Tcp, TcpSocket } from "../tcp/index.ts";
 import type { Udp } from "../udp.ts";
 
@@ -17,7 +17,7 @@ interface Row {
 	readonly send: number;
 	readonly local: readonly [address: string, port: string];
 	readonly peer: readonly [address: string, port: string];
-	readonly process: SocketProcess | undefined;
+	readonly program: SocketProgram | undefined;
 	readonly info: string;
 }
 
@@ -69,7 +69,7 @@ export function ss(host: SsHost, line: string): string {
 		if (asked("a")) return true;
 		return asked("l") ? LISTENING.includes(state) : !NOT_SHOWN.includes(state);
 	});
-	return table(rows, { netid: both, process: asked("p"), info: asked("i"), header: !asked("H") });
+	return table(rows, { netid: both, program: asked("p"), info: asked("i"), header: !asked("H") });
 }
 
 function udpRows(udp: Udp): Row[] {
@@ -82,7 +82,7 @@ function udpRows(udp: Udp): Row[] {
 			send: 0,
 			local: at(socket.address, socket.port),
 			peer: peer === undefined ? NOBODY : at(peer.address, peer.port),
-			process: socket.process,
+			program: socket.program,
 			info: "",
 		};
 	});
@@ -93,7 +93,7 @@ function udpRows(udp: Udp): Row[] {
 		send: 0,
 		local: at(ANY_IP4, port),
 		peer: NOBODY,
-		process: undefined,
+		program: undefined,
 		info: "",
 	}));
 	return [...sockets, ...tunnels];
@@ -107,7 +107,7 @@ function tcpRows(tcp: Tcp): Row[] {
 		send: listener.backlog,
 		local: at(listener.address, listener.port),
 		peer: NOBODY,
-		process: listener.tuning.process,
+		program: listener.tuning.program,
 		info: "",
 	}));
 	const connections = [...tcp.sockets()].map((socket): Row => {
@@ -119,7 +119,7 @@ function tcpRows(tcp: Tcp): Row[] {
 			send: info.sendQueue,
 			local: at(socket.localAddress, socket.localPort),
 			peer: at(socket.remoteAddress, socket.remotePort),
-			process: socket.process,
+			program: socket.program,
 			info: info.state === "time-wait" ? "" : infoOf(socket),
 		};
 	});
@@ -152,7 +152,7 @@ const at = (address: Ip4, port: number): readonly [string, string] => [formatIp4
 
 interface Columns {
 	readonly netid: boolean;
-	readonly process: boolean;
+	readonly program: boolean;
 	readonly info: boolean;
 	readonly header: boolean;
 }
@@ -182,7 +182,7 @@ function table(rows: readonly Row[], columns: Columns): string {
 		row.local[1],
 		`${row.peer[0]}:`,
 		row.peer[1],
-		columns.process && row.process !== undefined ? users(row.process) : "",
+		columns.program && row.program !== undefined ? users(row.program) : "",
 	]);
 	const all = [[...(columns.netid ? ["Netid"] : []), ...head], ...lines];
 	const widths = shape.map((_, i) => Math.max(...all.map((fields) => fields[i]?.length ?? 0)));
@@ -196,5 +196,5 @@ function table(rows: readonly Row[], columns: Columns): string {
 	return (columns.header ? text : text.slice(1)).join("");
 }
 
-const users = ({ name, pid, fd }: SocketProcess): string =>
+const users = ({ name, pid, fd }: SocketProgram): string =>
 	` users:(("${name}",pid=${String(pid)},fd=${String(fd)}))`;

@@ -1,5 +1,5 @@
 /** The program that has a socket, as `ss -p` names it. */
-export interface SocketProcess {
+export interface SocketProgram {
 	readonly name: string;
 	readonly pid: number;
 	/** Its number of the socket (file descriptor). */
