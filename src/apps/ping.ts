@@ -156,7 +156,7 @@ class Run {
 		this.#size = checkSize(options.size ?? 56);
 		this.#from = options.from === undefined ? (0 as Ip4) : toIp4(options.from, "from");
 		this.#socket = ns.pings.open();
-		this.#socket.ttl = options.ttl ?? 64;
+		this.#socket.ttl = options.ttl ?? ns.ipv4.conf.ip_default_ttl;
 		this.#socket.tos = options.tos ?? 0;
 		this.#socket.mtuDiscovery = options.mtuDiscovery ?? (ns.isBroadcast(to) ? "do" : "want");
 		this.#socket.onReply = (reply) => {

@@ -70,6 +70,11 @@ export class Tcp {
 		return this.#count;
 	}
 
+	/** All who listen (`ss -tln`). */
+	*listening(): Generator<TcpListener> {
+		for (const listeners of this.#listeners.values()) yield* listeners;
+	}
+
 	/** All connections (`ss -tan`). */
 	*sockets(): Generator<TcpSocket> {
 		for (const first of this.#connections.values()) {
@@ -151,7 +156,7 @@ export class Tcp {
 		const conf = this.#conf ?? TCP_CONF;
 		const reno = (tuning.congestion ?? conf.tcp_congestion_control) === "reno";
 		const tcb = new Tcb(this.#effects, tuning, reno ? new Reno() : undefined, conf);
-		const socket = new TcpSocket(this.#ns, this, tcb, [local, localPort], [remote, remotePort]);
+		const socket = new TcpSocket(this.#ns, this, tcb, tuning, [local, localPort], [remote, remotePort]);
 		socket.ttl = tuning.ttl ?? this.#ns.ipv4.conf.ip_default_ttl;
 		socket.tos = tuning.tos ?? 0;
 		const key = localPort * 0x1_0000 + remotePort;

@@ -5,6 +5,7 @@ import { invalidSpacing, keepAliveOf, TCP_CONF, type TcpChoices, type TcpConf } 
 import { Cubic } from "./cubic.ts";
 import type { Effects } from "./effects.ts";
 import * as limits from "./limits.ts";
+import type { SocketProgram } from "../socket-program.ts";
 import { SendQueue } from "./send-queue.ts";
 
 /** RFC 9293 §3.3.2, in the words of `ss`. LISTEN is a listener's, which has no such block. */
@@ -59,6 +60,13 @@ export interface TcpTuning {
 	readonly keepAlive?: boolean | KeepAlive;
 	/** `TCP_USER_TIMEOUT` in nanoseconds; 0 is none. */
 	readonly userTimeout?: Nanoseconds;
+	/**
+	 * `SO_LINGER` in nanoseconds: 0 makes a close a reset; else closing waits so long for what was written to be
+	 * acknowledged. Without it closing never waits.
+	 */
+	readonly linger?: Nanoseconds;
+	/** The program that has it, for `ss -p`. */
+	readonly program?: SocketProgram;
 }
 
 /**
