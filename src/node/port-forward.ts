@@ -24,6 +24,8 @@ export interface PortForward extends AsyncDisposable {
 
 /** Virtual seconds that the lab goes on for after a datagram, unless an answer comes. */
 const PATIENCE = seconds(30);
+/** Real milliseconds in which a client says its first word; else the other side may have to begin. */
+const FIRST_WORD = 50;
 /** Real clients that are remembered; the one that was silent longest is forgotten first. */
 const MOST_CLIENTS = 256;
 
@@ -113,21 +115,37 @@ export async function forwardTcp(ns: IpNamespace, options: PortForwardOptions): 
 	const { address, port } = options.to;
 	const open = new Set<{ destroy(): void }>();
 	const server = createServer({ allowHalfOpen: true }, (real) => {
-		let inside: TcpDuplex;
-		try {
-			inside = new TcpDuplex(ns.tcp.connect({ address, port }), ns.kernel.driver);
-		} catch {
-			// No way there: as if nobody listened.
-			real.resetAndDestroy();
-			return;
-		}
-		for (const stream of [real, inside]) open.add(stream);
-		real.pipe(inside).pipe(real);
-		inside.on("error", () => real.resetAndDestroy());
-		real.on("error", () => inside.destroy(new Error("the real connection was reset")));
+		open.add(real);
+		// The lab's time runs as soon as there is a connection in it, and might be up before the client said anything.
+		const start = (): void => {
+			let inside: TcpDuplex;
+			try {
+				inside = new TcpDuplex(ns.tcp.connect({ address, port }), ns.kernel.driver);
+			} catch {
+				// No way there: as if nobody listened.
+				real.resetAndDestroy();
+				return;
+			}
+			open.add(inside);
+			real.pipe(inside).pipe(real);
+			inside.on("error", () => real.resetAndDestroy());
+			real.on("error", () => inside.destroy(new Error("the real connection was reset")));
+			real.on("close", () => open.delete(inside));
+		};
+		const begin = (): void => {
+			clearTimeout(soon);
+			real.off("readable", begin);
+			// A stream flows again only once it has noted that nobody waits for "readable".
+			setImmediate(start);
+		};
+		const soon = setTimeout(begin, FIRST_WORD);
+		real.on("readable", begin);
+		real.on("error", () => {
+			clearTimeout(soon);
+		});
 		real.on("close", () => {
+			clearTimeout(soon);
 			open.delete(real);
-			open.delete(inside);
 		});
 	});
 	await new Promise<void>((resolve, reject) => {

@@ -71,7 +71,9 @@ export class TcpDuplex extends Duplex {
 
 	/** Something happened: Node's program has a turn before time goes on. */
 	#pause(): void {
-		if (this.#settleDrive !== undefined) this.#drive();
+		// What is settled stops the clock; a connection that came a moment ago has nothing to settle yet.
+		if (this.#settleDrive === undefined) this.#drive();
+		this.#drive();
 	}
 
 	/** True until the handshake is done. */
