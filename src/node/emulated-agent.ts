@@ -16,7 +16,7 @@ export class EmulatedAgent extends Agent {
 	}
 
 	/** Called by Node's http: a connection in the lab. */
-	createConnection(options: {
+	override createConnection(options: {
 		readonly host?: string | null;
 		readonly port?: number | string | null;
 	}): Duplex {
