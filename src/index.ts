@@ -73,6 +73,7 @@ export { DROPS, type DropReason } from "./drop.ts";
 export { NetError, type NetErrorDetails } from "./errors.ts";
 export {
 	type Explanation,
+	type Fault,
 	Host,
 	type HostOptions,
 	Lab,

@@ -339,6 +339,7 @@ export class ContainerStore<N extends IpNamespace> {
 		container.cancel(conflict(MESSAGES.dying));
 		if (!container.running) return;
 		this.#naming.end(container);
+		if (container.sandbox?.own === true) container.netns.endPrograms();
 		container.sandbox?.clear();
 		for (const each of [...container.attachments.values()]) {
 			this.#detach(each);

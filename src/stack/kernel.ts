@@ -8,6 +8,7 @@ import {
 	keyedHash,
 	microseconds,
 	type Nanoseconds,
+	Power,
 	type Rng,
 	seconds,
 	type Timer,
@@ -50,6 +51,8 @@ export class Kernel {
 	readonly log: KernelLog;
 	/** `net.ipv4.neigh.default.gc_thresh*`, one for the machine: seen and set in the namespace it boots with. */
 	readonly neighbourGc: NeighbourGc = { gc_thresh1: 128, gc_thresh2: 512, gc_thresh3: 1024 };
+	/** Whether the machine runs. */
+	readonly power: Power = new Power();
 	/** ESP is there since the first state that wants it was added anywhere on the machine (`modprobe esp4`). */
 	hasEsp = false;
 	/** The number the next IPsec policy's index is made of (`idx_generator`). */
@@ -87,6 +90,7 @@ export class Kernel {
 	/** Arms a timer as the kernel would: it fires at a tick, late by what the timer wheel rounds. */
 	arm(timer: Timer, delay: Nanoseconds): void {
 		const { scheduler } = this.world;
+		timer.power = this.power;
 		scheduler.atTick(this.jiffies.expiry(scheduler.now, delay), timer);
 	}
 
@@ -96,6 +100,7 @@ export class Kernel {
 	 */
 	sleep(timer: Timer, delay: Nanoseconds): void {
 		const { scheduler } = this.world;
+		timer.power = this.power;
 		scheduler.at(this.jiffies.expiry(scheduler.now, delay) + WAKE_UP, timer);
 	}
 
