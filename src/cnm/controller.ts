@@ -161,6 +161,7 @@ export class Controller<N extends IpNamespace = IpNamespace> {
 		return this.#store.cluster;
 	}
 
+	/** It is in this one now, or in none. */
 	set cluster(provider: ClusterProvider | undefined) {
 		this.#store.cluster = provider;
 	}

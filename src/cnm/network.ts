@@ -100,14 +100,17 @@ export class Network {
 		return this.#about.id;
 	}
 
+	/** What `docker network ls` shows. */
 	get name(): string {
 		return this.#about.name;
 	}
 
+	/** What makes its devices. */
 	get driver(): NetworkDriver {
 		return this.#about.driver;
 	}
 
+	/** No way leads out of it. */
 	get internal(): boolean {
 		return this.#about.internal;
 	}

@@ -4,7 +4,13 @@ import type { XfrmState } from "../stack/index.ts";
 /** What has security associations: a namespace. */
 export interface EspHolder {
 	/** `ip xfrm`. */
-	readonly xfrm: { readonly state: { list(): readonly XfrmState[] } };
+	readonly xfrm: {
+		/** `ip xfrm state`. */
+		readonly state: {
+			/** All of them. */
+			list(): readonly XfrmState[];
+		};
+	};
 }
 
 /**
