@@ -44,6 +44,8 @@ export class ClusterAttacher {
 			giveUp();
 			done(failed(TIMED_OUT, { remedy: "Look at the managers: is one reachable, is the network theirs?" }));
 		});
+		// A machine that stands still does not lose patience.
+		timer.power = this.#kernel.power;
 		const giveUp = (): void => {
 			open = false;
 			timer.cancel();

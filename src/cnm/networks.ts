@@ -357,6 +357,9 @@ export class NetworkStore {
 		this.agent.leave(network);
 		network.driver.deleteNetwork(network.id);
 		this.#networks.delete(network.id);
+		if (network.about.scope === "local") return;
+		network.instantiated = false;
+		this.#elsewhere.set(network.id, network);
 	}
 
 	#checkUnused({ id, name, endpoints }: Network, counts: (endpoint: Endpoint) => boolean): void {
