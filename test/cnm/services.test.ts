@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseIp4 } from "../../src/addr/index.ts";
+import { formatIp4, parseIp4 } from "../../src/addr/index.ts";
 import type { IngressPort, ServiceOfTask } from "../../src/cnm/index.ts";
 import { libnetwork } from "../../src/wire/index.ts";
 import { get, INGRESS, recordedIngress, TASKS, web, WEB } from "../support/ingress-mesh.ts";
@@ -265,6 +265,45 @@ describe("load balancers", () => {
 			"FWM  256 rr",
 			"  -> 10.0.1.6:0                   Masq    1      0          0",
 		]);
+	});
+
+	test("with direct server return the task sees its client, and answers from the VIP itself", async () => {
+		const swarm = mesh();
+		const nodes = three(swarm);
+		const dsr = { ...APP, options: { dsr: "" } };
+		for (const [i, node] of nodes.entries()) node.addNetwork(dsr, `10.0.1.${String(11 + i)}`);
+		const [node1, node2, node3] = nodes;
+		const seen: string[] = [];
+		for (const [node, ip] of [
+			[node1, "10.0.1.5"],
+			[node2, "10.0.1.6"],
+		] as const) {
+			const container = node.run({ name: `t.${ip}`, on: { app: { ip, service: API } } });
+			container.netns.tcp.listen({ port: 80 }).onConnection = (socket) => {
+				seen.push(`${formatIp4(socket.remoteAddress)} > ${formatIp4(socket.localAddress)}`);
+				socket.onReadable = () => {
+					if (socket.read().length === 0) return;
+					socket.write(new TextEncoder().encode(`\n${ip}\n`));
+					socket.close();
+				};
+			};
+			node.activate(container);
+		}
+		const ns = node3.balancer("app");
+		expect(lines(ns.ipvsadm("-Ln")).slice(3)).toEqual([
+			"FWM  256 rr",
+			"  -> 10.0.1.5:0                   Route   1      0          0",
+			"  -> 10.0.1.6:0                   Route   1      0          0",
+		]);
+		expect(made(ns.iptablesTool.save())).toEqual([
+			"-A INPUT -d 10.0.1.2/32 -j MARK --set-xmark 0x100/0xffffffff",
+		]);
+		const q = node3.attach("q1", dsr, "10.0.1.9");
+		expect([await get(q.netns, "10.0.1.2", 80), await get(q.netns, "10.0.1.2", 80)]).toEqual([
+			"10.0.1.6",
+			"10.0.1.5",
+		]);
+		expect(seen).toEqual(["10.0.1.9 > 10.0.1.2", "10.0.1.9 > 10.0.1.2"]);
 	});
 
 	test("it is an endpoint of the network, and goes with the network", () => {

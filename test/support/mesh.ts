@@ -11,6 +11,8 @@ export interface MeshNetwork {
 	readonly gateway: string;
 	readonly vni: number;
 	readonly ingress?: boolean;
+	/** Driver options beside the VNI. */
+	readonly options?: Readonly<Record<string, string>>;
 }
 
 /** What a task is on one network. */
@@ -115,6 +117,7 @@ const clusterNetwork = ({
 	gateway,
 	vni,
 	ingress = false,
+	options = {},
 }: MeshNetwork): ClusterNetwork => ({
 	id,
 	name,
@@ -124,7 +127,7 @@ const clusterNetwork = ({
 	attachable: !ingress,
 	ingress,
 	labels: {},
-	options: { "com.docker.network.driver.overlay.vxlanid_list": String(vni) },
+	options: { "com.docker.network.driver.overlay.vxlanid_list": String(vni), ...options },
 	ipam: [{ Subnet: subnet, Gateway: gateway }],
 	ipamOptions: null,
 });

@@ -14,7 +14,7 @@ import { undoing } from "../undo.ts";
 import { type BoundEndpoint, readRecord, recordOf } from "./binding.ts";
 import { IngressMesh } from "./ingress.ts";
 import { applyTweaks, LoadBalancers } from "./load-balancer.ts";
-import { redirectPorts } from "./redirect.ts";
+import { ownVirtualIp, redirectPorts } from "./task.ts";
 import { ServiceBindings } from "./service-bindings.ts";
 import { servicesJson } from "./services-json.ts";
 import { NO_NAMES, SvcRecords } from "./svc-records.ts";
@@ -158,7 +158,12 @@ export class ServiceAgent implements NetworkListener {
 			joined.balancer = { sandbox, dns };
 			if (endpoint.device !== null && endpoint.address !== undefined) {
 				const way = sandbox.gateway?.address;
-				const where = { ns: sandbox.ns, device: endpoint.device, address: endpoint.address };
+				const where = {
+					ns: sandbox.ns,
+					device: endpoint.device,
+					address: endpoint.address,
+					directReturn: returnsDirectly(network),
+				};
 				this.#loadBalancers.open(
 					id,
 					way === undefined ? where : { ...where, gatewayAddress: way.address },
@@ -223,9 +228,11 @@ export class ServiceAgent implements NetworkListener {
 	}
 
 	endpointJoined(endpoint: Endpoint, sandbox: Sandbox): void {
-		const { network, service, managed, loadBalancer, address } = endpoint;
+		const { network, service, managed, loadBalancer, address, device } = endpoint;
 		if (network.about.ingress && service !== undefined && address !== undefined)
 			redirectPorts(sandbox.ns, address.address, service.ingressPorts);
+		if (returnsDirectly(network) && service?.virtualIp !== undefined && device !== null)
+			ownVirtualIp(sandbox.ns, device, service.virtualIp);
 		if (!managed && !loadBalancer) this.#enable(endpoint);
 	}
 
@@ -262,6 +269,10 @@ export class ServiceAgent implements NetworkListener {
 		return servicesJson(network.tables, network.id, (service) => this.#bindings.fwMark(service, network.id));
 	}
 }
+
+/** The driver option `dsr` of overlays: direct server return. */
+const returnsDirectly = ({ driver, about }: Network): boolean =>
+	driver.type === "overlay" && about.options["dsr"] !== undefined;
 
 /** What others are to know of an endpoint. Its service's published ports are told on ingress alone. */
 function boundOf(endpoint: Endpoint, { names }: Joined): BoundEndpoint | undefined {

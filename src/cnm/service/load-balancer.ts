@@ -12,6 +12,8 @@ export interface LoadBalancerSandbox {
 	readonly device: Device;
 	/** The node's load balancer address there, `10.0.0.4/24`. */
 	readonly address: Prefix4;
+	/** Tasks answer clients themselves, by the VIP they have on loopback (the network's option `dsr`). */
+	readonly directReturn: boolean;
 	/** Its address on docker_gwbridge, of `ingress_sbox` alone: what published ports lead to. */
 	readonly gatewayAddress?: Ip4;
 }
@@ -72,7 +74,7 @@ export class LoadBalancers implements Balancing {
 			made.add(lb.fwMark);
 		}
 		// One that winds down keeps its weight of 0 until it is gone.
-		attempt("EEXIST", () => sandbox.ns.ipvsadm(`-a -f ${String(lb.fwMark)} -r ${formatIp4(ip)}:0 -m -w 1`));
+		attempt("EEXIST", () => sandbox.ns.ipvsadm(`-a ${server(lb, ip)} ${forwarding(sandbox)} -w 1`));
 	}
 
 	/**
@@ -80,7 +82,7 @@ export class LoadBalancers implements Balancing {
 	 * gone, Docker 20.10 sends nothing to tasks with the new ones.
 	 */
 	#makeService(
-		{ ns, device, address, gatewayAddress }: LoadBalancerSandbox,
+		{ ns, device, address, gatewayAddress, directReturn }: LoadBalancerSandbox,
 		lb: LoadBalancer,
 		vip: Ip4,
 	): boolean {
@@ -90,6 +92,7 @@ export class LoadBalancers implements Balancing {
 		if (!free) return false;
 		if (gatewayAddress !== undefined) this.#ingress.publish(lb.ingressPorts, gatewayAddress);
 		mark(ns, "-A", lb, vip, () => {
+			if (directReturn) return;
 			const subnet = formatPrefix4({ address: network(address), length: address.length });
 			const rule = `POSTROUTING -d ${subnet} -m ipvs --ipvs -j SNAT --to-source ${formatIp4(address.address)}`;
 			if (attempt("ENOENT", () => ns.iptables(`-t nat -C ${rule}`))) return;
@@ -103,8 +106,8 @@ export class LoadBalancers implements Balancing {
 	disableBackend(lb: LoadBalancer, ip: Ip4): void {
 		const found = this.#find(lb);
 		if (found === undefined || !found.made.has(lb.fwMark)) return;
-		const { ns } = found.sandbox;
-		attempt("ENOENT", () => ns.ipvsadm(`-e -f ${String(lb.fwMark)} -r ${formatIp4(ip)}:0 -m -w 0`));
+		const { sandbox } = found;
+		attempt("ENOENT", () => sandbox.ns.ipvsadm(`-e ${server(lb, ip)} ${forwarding(sandbox)} -w 0`));
 	}
 
 	removeBackend(lb: LoadBalancer, ip: Ip4, { last }: { readonly last: boolean }): void {
@@ -112,7 +115,7 @@ export class LoadBalancers implements Balancing {
 		if (found === undefined || !found.made.has(lb.fwMark)) return;
 		const { sandbox, vip, made } = found;
 		const { ns, device, gatewayAddress } = sandbox;
-		attempt("ENOENT", () => ns.ipvsadm(`-d -f ${String(lb.fwMark)} -r ${formatIp4(ip)}:0`));
+		attempt("ENOENT", () => ns.ipvsadm(`-d ${server(lb, ip)}`));
 		if (!last) return;
 		made.delete(lb.fwMark);
 		ns.ipvsadm(`-D -f ${String(lb.fwMark)}`);
@@ -131,6 +134,11 @@ export class LoadBalancers implements Balancing {
 		return { sandbox, vip: lb.vip, made };
 	}
 }
+
+/** `-f 256 -r 10.0.0.6:0`. */
+const server = ({ fwMark }: LoadBalancer, ip: Ip4): string => `-f ${String(fwMark)} -r ${formatIp4(ip)}:0`;
+
+const forwarding = ({ directReturn }: LoadBalancerSandbox): string => (directReturn ? "-g" : "-m");
 
 /** The rules that give a service's packets their mark; `between` stands where the daemon makes the rule for sources. */
 function mark(

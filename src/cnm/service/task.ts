@@ -1,4 +1,5 @@
 import { formatIp4, type Ip4 } from "../../addr/index.ts";
+import type { Device } from "../../link/index.ts";
 import type { IpNamespace } from "../../stack/index.ts";
 import type { IngressPort } from "./binding.ts";
 
@@ -24,4 +25,14 @@ export function redirectPorts(ns: IpNamespace, address: Ip4, ports: readonly Ing
 		ns.iptables(`-A INPUT -d ${ip} -p ${protocol} -j DROP`);
 		ns.iptables(`-A OUTPUT -s ${ip} -p ${protocol} -j DROP`);
 	}
+}
+
+/**
+ * A task on a network with direct server return takes packets to its service's VIP for its own, without answering ARP for
+ * it: the load balancer does. Made when its endpoint joins (`DisableARPForVIP`, `AddLoopbackAliasIP`).
+ */
+export function ownVirtualIp(ns: IpNamespace, device: Device, vip: Ip4): void {
+	ns.sysctl.set(`net.ipv4.conf.${device.name}.arp_ignore`, 1);
+	ns.sysctl.set(`net.ipv4.conf.${device.name}.arp_announce`, 2);
+	ns.loopback.addAddress({ address: vip, length: 32 });
 }
