@@ -23,12 +23,11 @@ export function printed(scenario: string, words: string): string {
 	return found.output;
 }
 
-/** The first JSON value of a text, from the first line that begins with `open`. */
-export function jsonIn(text: string, open = "["): unknown {
+/** The nth JSON array that a text has on lines of its own. */
+export function jsonIn(text: string, nth = 0): unknown {
 	const lines = text.split("\n");
-	const from = lines.indexOf(open);
-	const to = lines.indexOf(open === "[" ? "]" : "}", from);
-	return JSON.parse(lines.slice(from, to + 1).join("\n"));
+	const from = lines.flatMap((line, i) => (line === "[" ? [i] : []))[nth] ?? 0;
+	return JSON.parse(lines.slice(from, lines.indexOf("]", from) + 1).join("\n"));
 }
 
 /** A table's rows by its header: columns begin where their title does. */

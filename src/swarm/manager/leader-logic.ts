@@ -100,11 +100,12 @@ export class LeaderLogic {
 		this.#parts = [
 			allocator,
 			restarts,
-			updates,
 			new DeletedServices(context),
 			new ConstraintEnforcer(context),
 			new Replicated(context, restarts, updates),
 			new Global(context, restarts, updates),
+			// Behind those that restart tasks: a failed task has its successor when an update is rolled back for it.
+			updates,
 			new Scheduler(context),
 			new Reaper(context),
 		];
