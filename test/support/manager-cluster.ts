@@ -120,7 +120,7 @@ export class ManagerCluster {
 	join(hostname: string, about: Partial<NodeObject> = {}): string {
 		const manager = this.store.all("node").length === 0;
 		const known = (RECORDED as Readonly<Record<string, string>>)[hostname];
-		const id = known ?? `${hostname}${"0".repeat(25)}`.slice(0, 25);
+		const id = known ?? `${hostname}z`.padEnd(25, "0");
 		this.store.update((tx) =>
 			tx.create({
 				kind: "node",

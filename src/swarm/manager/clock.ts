@@ -17,11 +17,16 @@ export interface Clock {
 /** The clock of a machine's kernel. */
 export function kernelClock(kernel: Kernel): Clock {
 	const { scheduler } = kernel.world;
+	// Thousands of writes may be of one instant.
+	let [at, text] = [-1, ""];
 	return {
 		get now() {
 			return scheduler.now;
 		},
-		timestamp: () => timestamp(kernel),
+		timestamp: () => {
+			if (scheduler.now !== at) [at, text] = [scheduler.now, timestamp(kernel)];
+			return text;
+		},
 		since: (then) => Number(kernel.epoch + BigInt(Math.floor(scheduler.now)) - nanosecondsOf(then)),
 		arm: (timer, delay) => {
 			kernel.sleep(timer, delay);

@@ -69,6 +69,11 @@ export class Store implements Reader {
 		return this.#tables.tasksOn(nodeId);
 	}
 
+	/** Tasks of one slot of a service, oldest first. */
+	tasksIn(serviceId: string, slot: number): readonly TaskObject[] {
+		return this.#tables.tasksIn(serviceId, slot);
+	}
+
 	/**
 	 * A transaction: `work` reads and writes; what it throws goes to `done`, and nothing is written. Called while another
 	 * is on its way it waits its turn.

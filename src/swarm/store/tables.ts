@@ -9,7 +9,12 @@ export interface Reader {
 	tasksOf(serviceId: string): readonly TaskObject[];
 	/** Tasks assigned to a node, oldest first. */
 	tasksOn(nodeId: string): readonly TaskObject[];
+	/** Tasks of one slot of a service, oldest first. */
+	tasksIn(serviceId: string, slot: number): readonly TaskObject[];
 }
+
+const slotKey = (serviceId: string, slot: number): string =>
+	serviceId === "" ? "" : `${serviceId} ${String(slot)}`;
 
 /** Objects by kind and id, and tasks by service and by node. */
 export class Tables implements Reader {
@@ -22,6 +27,7 @@ export class Tables implements Reader {
 	};
 	readonly #ofService = new Map<string, Map<string, TaskObject>>();
 	readonly #onNode = new Map<string, Map<string, TaskObject>>();
+	readonly #inSlot = new Map<string, Map<string, TaskObject>>();
 
 	get<K extends ObjectKind>(kind: K, id: string): ObjectOf<K> | undefined {
 		return this.#objects[kind].get(id);
@@ -39,6 +45,10 @@ export class Tables implements Reader {
 		return [...(this.#onNode.get(nodeId)?.values() ?? [])];
 	}
 
+	tasksIn(serviceId: string, slot: number): readonly TaskObject[] {
+		return [...(this.#inSlot.get(slotKey(serviceId, slot))?.values() ?? [])];
+	}
+
 	/** Adds or replaces; an object keeps its place. */
 	set(object: StoreObject): void {
 		const map: Map<string, StoreObject> = this.#objects[object.kind];
@@ -49,6 +59,7 @@ export class Tables implements Reader {
 			drop(this.#onNode, previous.nodeId, object.id);
 		put(this.#ofService, object.serviceId, object);
 		put(this.#onNode, object.nodeId, object);
+		put(this.#inSlot, slotKey(object.serviceId, object.slot), object);
 	}
 
 	delete(kind: ObjectKind, id: string): StoreObject | undefined {
@@ -58,6 +69,7 @@ export class Tables implements Reader {
 		if (object?.kind === "task") {
 			drop(this.#ofService, object.serviceId, id);
 			drop(this.#onNode, object.nodeId, id);
+			drop(this.#inSlot, slotKey(object.serviceId, object.slot), id);
 		}
 		return object;
 	}

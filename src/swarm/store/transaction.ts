@@ -40,6 +40,14 @@ export class Transaction implements Reader {
 		return this.#over(this.#base.tasksOn(nodeId), "task", (task) => task.nodeId === nodeId);
 	}
 
+	tasksIn(serviceId: string, slot: number): readonly TaskObject[] {
+		return this.#over(
+			this.#base.tasksIn(serviceId, slot),
+			"task",
+			(task) => task.serviceId === serviceId && task.slot === slot,
+		);
+	}
+
 	/** What the store has with this transaction's writes over it: replaced ones in their place, new ones last. */
 	#over<K extends ObjectKind>(
 		stored: readonly ObjectOf<K>[],

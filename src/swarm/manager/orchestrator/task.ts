@@ -55,6 +55,12 @@ export function byPlace(service: ServiceObject, tasks: readonly TaskObject[]): M
 	return found;
 }
 
+/** The tasks in a task's place, oldest first. */
+export const tasksBeside = (reader: Reader, service: ServiceObject, task: TaskObject): readonly TaskObject[] =>
+	service.spec.mode.kind === "global"
+		? reader.tasksOn(task.nodeId).filter(({ serviceId }) => serviceId === service.id)
+		: reader.tasksIn(service.id, task.slot);
+
 /** Whether a task is to run, or to become ready to. */
 export const wanted = (task: TaskObject): boolean => rank(task.desiredState) <= rank("running");
 

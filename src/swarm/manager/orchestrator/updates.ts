@@ -16,9 +16,9 @@ export class Updates extends Part {
 		this.#restarts = restarts;
 	}
 
-	/** Updates begin again when services are looked at. */
+	/** Updates begin when those who look at services ask for them. */
 	start(): void {
-		this.#updates.clear();
+		return;
 	}
 
 	override stop(): void {
