@@ -7,6 +7,10 @@ const DRAWN = 5;
 /** An id of the cluster's: 25 digits and small letters (swarmkit identity/randomid.go). */
 export function newId(rng: Rng): string {
 	let text = "";
-	while (text.length < DIGITS) text += rng.below(36 ** DRAWN).toString(36).padStart(DRAWN, "0");
+	while (text.length < DIGITS)
+		text += rng
+			.below(36 ** DRAWN)
+			.toString(36)
+			.padStart(DRAWN, "0");
 	return text;
 }

@@ -25,9 +25,9 @@ export class Tables implements Reader {
 		task: new Map(),
 		cluster: new Map(),
 	};
-	readonly #ofService = new Map<string, Map<string, TaskObject>>();
-	readonly #onNode = new Map<string, Map<string, TaskObject>>();
-	readonly #inSlot = new Map<string, Map<string, TaskObject>>();
+	readonly #ofService = new Index();
+	readonly #onNode = new Index();
+	readonly #inSlot = new Index();
 
 	get<K extends ObjectKind>(kind: K, id: string): ObjectOf<K> | undefined {
 		return this.#objects[kind].get(id);
@@ -38,15 +38,24 @@ export class Tables implements Reader {
 	}
 
 	tasksOf(serviceId: string): readonly TaskObject[] {
-		return [...(this.#ofService.get(serviceId)?.values() ?? [])];
+		return this.#tasks(this.#ofService.get(serviceId));
 	}
 
 	tasksOn(nodeId: string): readonly TaskObject[] {
-		return [...(this.#onNode.get(nodeId)?.values() ?? [])];
+		return this.#tasks(this.#onNode.get(nodeId));
 	}
 
 	tasksIn(serviceId: string, slot: number): readonly TaskObject[] {
-		return [...(this.#inSlot.get(slotKey(serviceId, slot))?.values() ?? [])];
+		return this.#tasks(this.#inSlot.get(slotKey(serviceId, slot)));
+	}
+
+	#tasks(ids: Iterable<string>): TaskObject[] {
+		const found: TaskObject[] = [];
+		for (const id of ids) {
+			const task = this.#objects.task.get(id);
+			if (task !== undefined) found.push(task);
+		}
+		return found;
 	}
 
 	/** Adds or replaces; an object keeps its place. */
@@ -55,11 +64,14 @@ export class Tables implements Reader {
 		const previous = map.get(object.id);
 		map.set(object.id, object);
 		if (object.kind !== "task") return;
-		if (previous?.kind === "task" && previous.nodeId !== object.nodeId)
-			drop(this.#onNode, previous.nodeId, object.id);
-		put(this.#ofService, object.serviceId, object);
-		put(this.#onNode, object.nodeId, object);
-		put(this.#inSlot, slotKey(object.serviceId, object.slot), object);
+		if (previous?.kind !== "task") {
+			this.#ofService.add(object.serviceId, object.id);
+			this.#inSlot.add(slotKey(object.serviceId, object.slot), object.id);
+			this.#onNode.add(object.nodeId, object.id);
+		} else if (previous.nodeId !== object.nodeId) {
+			this.#onNode.delete(previous.nodeId, object.id);
+			this.#onNode.add(object.nodeId, object.id);
+		}
 	}
 
 	delete(kind: ObjectKind, id: string): StoreObject | undefined {
@@ -67,23 +79,34 @@ export class Tables implements Reader {
 		const object = map.get(id);
 		map.delete(id);
 		if (object?.kind === "task") {
-			drop(this.#ofService, object.serviceId, id);
-			drop(this.#onNode, object.nodeId, id);
-			drop(this.#inSlot, slotKey(object.serviceId, object.slot), id);
+			this.#ofService.delete(object.serviceId, id);
+			this.#inSlot.delete(slotKey(object.serviceId, object.slot), id);
+			this.#onNode.delete(object.nodeId, id);
 		}
 		return object;
 	}
 }
 
-function put(index: Map<string, Map<string, TaskObject>>, key: string, task: TaskObject): void {
-	if (key === "") return;
-	let entries = index.get(key);
-	if (entries === undefined) index.set(key, (entries = new Map<string, TaskObject>()));
-	entries.set(task.id, task);
-}
+const NONE: readonly string[] = [];
 
-function drop(index: Map<string, Map<string, TaskObject>>, key: string, id: string): void {
-	const entries = index.get(key);
-	entries?.delete(id);
-	if (entries?.size === 0) index.delete(key);
+/** Ids by a key that several objects share; nothing is kept for the key "". */
+class Index {
+	readonly #entries = new Map<string, Set<string>>();
+
+	get(key: string): Iterable<string> {
+		return this.#entries.get(key) ?? NONE;
+	}
+
+	add(key: string, id: string): void {
+		if (key === "") return;
+		const ids = this.#entries.get(key);
+		if (ids === undefined) this.#entries.set(key, new Set([id]));
+		else ids.add(id);
+	}
+
+	delete(key: string, id: string): void {
+		const ids = this.#entries.get(key);
+		ids?.delete(id);
+		if (ids?.size === 0) this.#entries.delete(key);
+	}
 }

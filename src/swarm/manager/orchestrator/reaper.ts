@@ -5,7 +5,7 @@ import type { Transaction } from "../../store/transaction.ts";
 import { nanosecondsOf } from "../clock.ts";
 import { TASK_HISTORY } from "../defaults.ts";
 import { clusterOf, live, TurningPart, rank } from "../part.ts";
-import { byPlace, placeKey, placeOf, wanted } from "./task.ts";
+import { type Place, placeKey, placeOf, tasksAt, wanted } from "./task.ts";
 
 /** Changes are gathered for so long (`reaperBatchingInterval`), or until there are so many (`maxDirty`). */
 const INTERVAL = milliseconds(250);
@@ -21,7 +21,7 @@ const over = (task: TaskObject): boolean =>
  */
 export class Reaper extends TurningPart {
 	/** Places with a new task: service and place. */
-	readonly #dirty = new Map<string, { readonly serviceId: string; readonly key: string }>();
+	readonly #dirty = new Map<string, { readonly serviceId: string; readonly place: Place }>();
 	readonly #cleanup = new Set<string>();
 	readonly #timer = new Timer(() => {
 		this.turn();
@@ -58,8 +58,8 @@ export class Reaper extends TurningPart {
 	}
 
 	#mark(service: ServiceObject, task: TaskObject): void {
-		const key = placeKey(placeOf(service, task));
-		this.#dirty.set(`${service.id} ${key}`, { serviceId: service.id, key });
+		const place = placeOf(service, task);
+		this.#dirty.set(`${service.id} ${placeKey(place)}`, { serviceId: service.id, place });
 	}
 
 	/** True when the task is to be deleted. */
@@ -75,16 +75,13 @@ export class Reaper extends TurningPart {
 		for (const id of this.#cleanup) if (tx.get("task", id) !== undefined) tx.delete("task", id);
 		this.#cleanup.clear();
 		const kept = clusterOf(this.context.store)?.taskHistoryLimit ?? TASK_HISTORY;
-		const services = new Map<string, Map<string, TaskObject[]>>();
-		for (const { serviceId, key } of this.#dirty.values()) {
+		for (const { serviceId, place } of this.#dirty.values()) {
 			const service = tx.get("service", serviceId);
 			if (service === undefined) continue;
-			let places = services.get(serviceId);
-			if (places === undefined) services.set(serviceId, (places = byPlace(service, tx.tasksOf(serviceId))));
 			const { maxAttempts } = service.spec.task.restart;
 			// Restarts are counted by what is kept.
 			const limit = maxAttempts > 0 ? maxAttempts + 1 : kept;
-			if (limit >= 0) this.#clean(tx, places.get(key) ?? [], limit);
+			if (limit >= 0) this.#clean(tx, tasksAt(tx, service, place), limit);
 		}
 		this.#dirty.clear();
 	}

@@ -55,11 +55,15 @@ export function byPlace(service: ServiceObject, tasks: readonly TaskObject[]): M
 	return found;
 }
 
-/** The tasks in a task's place, oldest first. */
-export const tasksBeside = (reader: Reader, service: ServiceObject, task: TaskObject): readonly TaskObject[] =>
+/** The tasks in a place of a service, oldest first. */
+export const tasksAt = (
+	reader: Reader,
+	service: ServiceObject,
+	{ slot, nodeId }: Place,
+): readonly TaskObject[] =>
 	service.spec.mode.kind === "global"
-		? reader.tasksOn(task.nodeId).filter(({ serviceId }) => serviceId === service.id)
-		: reader.tasksIn(service.id, task.slot);
+		? reader.tasksOn(nodeId).filter(({ serviceId }) => serviceId === service.id)
+		: reader.tasksIn(service.id, slot);
 
 /** Whether a task is to run, or to become ready to. */
 export const wanted = (task: TaskObject): boolean => rank(task.desiredState) <= rank("running");

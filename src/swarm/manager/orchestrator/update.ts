@@ -4,7 +4,7 @@ import type { Transaction } from "../../store/transaction.ts";
 import { type Context, live, rank, Writer } from "../part.ts";
 import type { Restarts } from "./restarts.ts";
 import type { Slot } from "./slots.ts";
-import { isDirty, newTask, placeOf, tasksBeside, wanted } from "./task.ts";
+import { isDirty, newTask, placeOf, tasksAt, wanted } from "./task.ts";
 import { completeUpdate, pauseUpdate, rollBackUpdate, startUpdate } from "./update-status.ts";
 
 /**
@@ -184,7 +184,7 @@ export class Update extends Writer {
 		which: (other: TaskObject) => boolean,
 	): TaskObject | undefined {
 		let last: TaskObject | undefined;
-		for (const other of tasksBeside(tx, this.service, task)) {
+		for (const other of tasksAt(tx, this.service, placeOf(this.service, task))) {
 			if (!wanted(other) || !which(other)) continue;
 			last = this.with(other, { desiredState: "shutdown" });
 			tx.update(last);

@@ -11,8 +11,10 @@ export const MAX_FAILURES = 5;
 /** The service and the version of its spec: failures of an older version say nothing of a newer one. */
 const versioned = (task: TaskObject): string => `${task.serviceId} ${String(task.specVersion ?? "")}`;
 
-const hostPorts = (task: TaskObject): readonly string[] =>
-	(task.endpoint?.ports ?? [])
+const NONE: readonly never[] = [];
+
+const hostPorts = ({ endpoint }: TaskObject): readonly string[] =>
+	(endpoint?.ports ?? NONE)
 		.filter(({ publishMode, publishedPort }) => publishMode === "host" && publishedPort !== 0)
 		.map(({ protocol, publishedPort }) => `${String(publishedPort)}/${protocol}`);
 
@@ -79,10 +81,11 @@ export class NodeInfo {
 
 	/** How often tasks like this one failed here lately. */
 	failures(task: TaskObject, now: Instant): number {
+		if (this.#failures.size === 0) return 0;
 		return this.#recent(versioned(task), now).length;
 	}
 
 	#recent(key: string, now: Instant): readonly Instant[] {
-		return (this.#failures.get(key) ?? []).filter((at) => now - at < MONITOR_FAILURES);
+		return this.#failures.get(key)?.filter((at) => now - at < MONITOR_FAILURES) ?? NONE;
 	}
 }
