@@ -1,3 +1,4 @@
+import { NetError } from "../../src/errors.ts";
 import { Lab, type Operation } from "../../src/index.ts";
 import { Rng, Timer } from "../../src/sim/index.ts";
 import {
@@ -41,6 +42,8 @@ export interface ClusterOptions {
 	/** Seconds between two states of a task. */
 	readonly step?: number;
 	readonly cluster?: Partial<ClusterObject>;
+	/** Seconds until the managers have agreed upon a write; at once unless said. */
+	readonly agreement?: number;
 }
 
 /** A cluster of one manager, whose nodes do what they are told in virtual time: the agents, made short. */
@@ -58,9 +61,17 @@ export class ManagerCluster {
 	readonly #step: number;
 	readonly #timers = new Map<string, Timer>();
 	readonly #offline = new Set<string>();
+	/** Writes that come to nothing, as when a leader loses its followers. */
+	lost = false;
 	#names = 0;
 
-	constructor({ seed = 1, nodes = ["node1", "node2", "node3"], step = 0.1, cluster }: ClusterOptions = {}) {
+	constructor({
+		seed = 1,
+		nodes = ["node1", "node2", "node3"],
+		step = 0.1,
+		cluster,
+		agreement,
+	}: ClusterOptions = {}) {
 		this.lab = new Lab({ seed });
 		const { kernel } = this.lab.host("manager").netns;
 		this.#scheduler = kernel.world.scheduler;
@@ -84,6 +95,18 @@ export class ManagerCluster {
 			localNetwork: (term) => (term === "localnet" ? term : undefined),
 		});
 		store.update((tx) => tx.create({ ...this.#cluster(), ...cluster }));
+		if (agreement !== undefined) {
+			store.proposer = {
+				propose: (actions, done) => {
+					const agreed = (): void => {
+						if (this.lost) return done(new NetError("EAGAIN", "raft: proposal dropped"));
+						store.apply(actions);
+						done();
+					};
+					this.#scheduler.after(Math.round(agreement * 1e9), new Timer(agreed));
+				},
+			};
+		}
 		this.logic.start();
 		for (const node of nodes) this.join(node);
 		store.watch((events) => {
@@ -145,14 +168,11 @@ export class ManagerCluster {
 		return id;
 	}
 
-	/** Seconds pass. */
+	/** Seconds pass. Operations that settle stop the clock's run for whoever awaits them; nobody does here. */
 	run(seconds: number): void {
-		this.#scheduler.runUntil(this.#scheduler.now + Math.round(seconds * 1e9));
-	}
-
-	/** Time passes until nothing is to happen any more; fails after an hour. */
-	settle(): void {
-		this.#scheduler.runUntil(this.#scheduler.now + 3600e9);
+		const until = this.#scheduler.now + Math.round(seconds * 1e9);
+		while (this.#scheduler.run(until) > 0);
+		this.#scheduler.runUntil(until);
 	}
 
 	/** Seconds since the lab's epoch. */
@@ -207,8 +227,7 @@ export class ManagerCluster {
 				addresses: ip === undefined ? [] : [ip],
 			},
 			(result) => {
-				if (!("id" in result)) throw result;
-				taskId = result.id;
+				if ("id" in result) taskId = result.id;
 			},
 		);
 		return taskId;
@@ -222,8 +241,7 @@ export class ManagerCluster {
 	network(name: string, options: Parameters<ManagerApi["networks"]["create"]>[1] = {}): string {
 		let id = "";
 		this.api.networks.create(name, options, (result) => {
-			if (!("id" in result)) throw result;
-			id = result.id;
+			if ("id" in result) id = result.id;
 		});
 		return id;
 	}
@@ -274,16 +292,23 @@ export class ManagerCluster {
 	}
 
 	#report(id: string, state: TaskState, message: string, err = ""): void {
-		this.store.update((tx) => {
-			const task = tx.get("task", id);
-			if (task === undefined || rank(task.status.state) >= rank(state)) return;
-			const host = (task.endpoint?.ports ?? []).filter(({ publishMode }) => publishMode === "host");
-			// Published for IPv4 and IPv6.
-			const ports: readonly ServicePort[] = state === "running" ? host.flatMap((port) => [port, port]) : [];
-			tx.update({
-				...task,
-				status: { ...task.status, state, message, err, timestamp: this.#clock.timestamp(), ports },
-			});
-		});
+		this.store.update(
+			(tx) => {
+				const task = tx.get("task", id);
+				if (task === undefined || rank(task.status.state) >= rank(state)) return;
+				const host = (task.endpoint?.ports ?? []).filter(({ publishMode }) => publishMode === "host");
+				// Published for IPv4 and IPv6.
+				const ports: readonly ServicePort[] = state === "running" ? host.flatMap((port) => [port, port]) : [];
+				tx.update({
+					...task,
+					status: { ...task.status, state, message, err, timestamp: this.#clock.timestamp(), ports },
+				});
+			},
+			(error) => {
+				// What did not come through is said again.
+				const task = this.store.get("task", id);
+				if (error !== undefined && task !== undefined) this.#look(task);
+			},
+		);
 	}
 }

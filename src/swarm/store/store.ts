@@ -94,8 +94,11 @@ export class Store implements Reader {
 			this.#busy = true;
 			this.proposer.propose(tx.actions, (error) => {
 				this.#busy = false;
-				done(error);
-				this.#goOn();
+				try {
+					done(error);
+				} finally {
+					this.#goOn();
+				}
 			});
 		});
 		this.#goOn();
