@@ -63,6 +63,7 @@ export class ManagerCluster {
 	readonly #offline = new Set<string>();
 	/** Writes that come to nothing, as when a leader loses its followers. */
 	lost = false;
+	readonly #joined = new Map<string, number>();
 	#names = 0;
 
 	constructor({
@@ -142,8 +143,11 @@ export class ManagerCluster {
 	/** A node joins, ready and active. */
 	join(hostname: string, about: Partial<NodeObject> = {}): string {
 		const manager = this.store.all("node").length === 0;
-		const known = (RECORDED as Readonly<Record<string, string>>)[hostname];
-		const id = known ?? `${hostname}z`.padEnd(25, "0");
+		// A node that comes again is another one.
+		const before = this.#joined.get(hostname) ?? 0;
+		this.#joined.set(hostname, before + 1);
+		const known = before === 0 ? (RECORDED as Readonly<Record<string, string>>)[hostname] : undefined;
+		const id = known ?? `${hostname}z${before === 0 ? "" : `${String(before)}z`}`.padEnd(25, "0");
 		this.store.update((tx) =>
 			tx.create({
 				kind: "node",

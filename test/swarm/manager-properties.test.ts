@@ -209,10 +209,7 @@ function specified(cluster: ManagerCluster): void {
 }
 
 const run = (cluster: ManagerCluster, program: readonly { readonly step: Step }[]): void => {
-	for (const { step } of program) {
-		step(cluster);
-		if (cluster.logic.allocator !== undefined && cluster.lost === false) continue;
-	}
+	for (const { step } of program) step(cluster);
 };
 
 describe("whatever is done to a swarm", () => {

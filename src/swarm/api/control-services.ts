@@ -107,7 +107,9 @@ export function checkRemove(reader: Reader, id: string): void {
 function checkNetworks(reader: Reader, spec: ServiceSpec): void {
 	for (const { target } of spec.task.networks) {
 		const network = reader.get("network", target);
-		if (network?.spec.ingress === true) {
+		// It may have been removed since it was looked up.
+		if (network === undefined) throw rpcError("NotFound", `network ${target} not found`);
+		if (network.spec.ingress) {
 			throw rpcError(
 				"InvalidArgument",
 				`Service cannot be explicitly attached to the ingress network ${JSON.stringify(network.spec.name)}`,
