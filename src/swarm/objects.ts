@@ -11,8 +11,11 @@ export interface Meta {
 	readonly updatedAt: string;
 }
 
+/** What a node is to be. */
 export type NodeRole = "worker" | "manager";
+/** What the managers know of a node: `down` after its heartbeats were missed. */
 export type NodeState = "unknown" | "down" | "ready" | "disconnected";
+/** Whether a node gets tasks: `pause` keeps those it has, `drain` loses them. */
 export type NodeAvailability = "active" | "pause" | "drain";
 
 /** What a node says of itself. */
@@ -32,6 +35,7 @@ export interface NetworkAttachment {
 	readonly driverOptions?: Readonly<Record<string, string>>;
 }
 
+/** A node of the cluster. */
 export interface NodeObject {
 	readonly kind: "node";
 	readonly id: string;
@@ -65,6 +69,7 @@ export interface NetworkIpamConfig {
 	readonly reserved?: Readonly<Record<string, string>>;
 }
 
+/** A network of the cluster's, as asked for. */
 export interface NetworkSpec {
 	readonly name: string;
 	readonly labels: Readonly<Record<string, string>>;
@@ -79,6 +84,7 @@ export interface NetworkSpec {
 	};
 }
 
+/** A network of the cluster's. */
 export interface NetworkObject {
 	readonly kind: "network";
 	readonly id: string;
@@ -96,8 +102,10 @@ export interface NetworkObject {
 	readonly predefined: boolean;
 }
 
+/** Protocols whose ports are published. */
 export type PortProtocol = "tcp" | "udp" | "sctp";
 
+/** A published port: by the load balancers of all nodes (`ingress`), or by the task's node alone (`host`). */
 export interface ServicePort {
 	readonly name: string;
 	readonly protocol: PortProtocol;
@@ -107,6 +115,7 @@ export interface ServicePort {
 	readonly publishMode: "ingress" | "host";
 }
 
+/** How tasks are replaced by those of a new spec, or of the previous one. */
 export interface UpdateConfig {
 	/** Tasks replaced at once; 0 for all. */
 	readonly parallelism: number;
@@ -118,6 +127,7 @@ export interface UpdateConfig {
 	readonly order: "stop-first" | "start-first";
 }
 
+/** When a task that ended has a successor. */
 export interface RestartPolicy {
 	readonly condition: "any" | "on-failure" | "none";
 	readonly delay: number;
@@ -132,6 +142,7 @@ export interface ContainerSpec {
 	readonly args: readonly string[];
 	readonly hostname?: string;
 	readonly labels: Readonly<Record<string, string>>;
+	/** Lines of the hosts file: `10.0.0.1 db`. */
 	readonly hosts?: readonly string[];
 	readonly dns?: readonly string[];
 	readonly dnsSearch?: readonly string[];
@@ -147,6 +158,7 @@ export interface ContainerSpec {
 	};
 }
 
+/** What a task is to be. */
 export interface TaskSpec {
 	/** A service's container, or a standalone container's place on an attachable network. */
 	readonly runtime: "container" | "attachment";
@@ -171,6 +183,7 @@ export interface TaskSpec {
 	readonly forceUpdate: number;
 }
 
+/** How many tasks a service has: so many, or one on each node. */
 export type ServiceMode =
 	{ readonly kind: "replicated"; readonly replicas: number } | { readonly kind: "global" };
 
@@ -190,6 +203,7 @@ export interface ServiceEndpoint {
 	readonly virtualIps: readonly { readonly networkId: string; readonly addr: string }[];
 }
 
+/** A service, as asked for. */
 export interface ServiceSpec {
 	readonly name: string;
 	readonly labels: Readonly<Record<string, string>>;
@@ -200,6 +214,7 @@ export interface ServiceSpec {
 	readonly endpoint: EndpointSpec;
 }
 
+/** How far an update or a rollback is. */
 export interface UpdateStatus {
 	readonly state:
 		"updating" | "paused" | "completed" | "rollback_started" | "rollback_paused" | "rollback_completed";
@@ -208,12 +223,13 @@ export interface UpdateStatus {
 	readonly message: string;
 }
 
+/** A service. */
 export interface ServiceObject {
 	readonly kind: "service";
 	readonly id: string;
 	readonly meta: Meta;
 	readonly spec: ServiceSpec;
-	/** The version of the write that changed the spec last: tasks of an older one are to be replaced. */
+	/** Another one with each change of the spec: tasks of another one are looked at, and replaced if they differ. */
 	readonly specVersion: number;
 	readonly previousSpec: ServiceSpec | undefined;
 	readonly previousSpecVersion: number | undefined;
@@ -240,8 +256,10 @@ export const TASK_STATES = [
 	"orphaned",
 ] as const;
 
+/** Where a task is on its way. */
 export type TaskState = (typeof TASK_STATES)[number];
 
+/** What is known of a task; once it is assigned, what its node says. */
 export interface TaskStatus {
 	readonly state: TaskState;
 	readonly timestamp: string;
@@ -253,6 +271,7 @@ export interface TaskStatus {
 	readonly ports?: readonly ServicePort[];
 }
 
+/** One container of a service on one node, or the attachment of a standalone one to a network. */
 export interface TaskObject {
 	readonly kind: "task";
 	readonly id: string;
@@ -282,6 +301,7 @@ export interface EncryptionKey {
 	readonly lamportTime: number;
 }
 
+/** What belongs to the cluster as a whole; there is one. */
 export interface ClusterObject {
 	readonly kind: "cluster";
 	readonly id: string;
@@ -298,6 +318,9 @@ export interface ClusterObject {
 	readonly keyLamportTime: number;
 }
 
+/** All that managers keep. */
 export type StoreObject = NodeObject | NetworkObject | ServiceObject | TaskObject | ClusterObject;
+/** Kinds of objects. */
 export type ObjectKind = StoreObject["kind"];
+/** The object of a kind. */
 export type ObjectOf<K extends ObjectKind> = Extract<StoreObject, { readonly kind: K }>;

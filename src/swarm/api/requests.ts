@@ -46,5 +46,6 @@ export interface ControlResult {
  * says the rest when it is agreed upon.
  */
 export interface ControlClient {
+	/** Asks; `done` says how it ended, at once or some time later. */
 	call(request: ControlRequest, done: (result: ControlResult | NetError) => void): void;
 }

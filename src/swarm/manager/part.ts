@@ -35,6 +35,7 @@ export abstract class Writer {
 		this.#stopped = true;
 	}
 
+	/** Whether it was stopped. */
 	protected get stopped(): boolean {
 		return this.#stopped;
 	}
@@ -55,10 +56,12 @@ export abstract class Writer {
 		);
 	}
 
+	/** The time of day, for objects. */
 	protected now(): string {
 		return this.context.clock.timestamp();
 	}
 
+	/** A new id. */
 	protected id(): string {
 		return newId(this.context.rng);
 	}

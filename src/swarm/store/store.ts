@@ -16,6 +16,7 @@ export interface StoreEvent {
  * manager's store has applied them, this one's too; or with why they are not.
  */
 export interface Proposer {
+	/** Asks for the agreement of the others. */
 	propose(actions: readonly StoreAction[], done: (error?: NetError) => void): void;
 }
 
@@ -50,6 +51,7 @@ export class Store implements Reader {
 		return this.#version;
 	}
 
+	/** By id. */
 	get<K extends ObjectKind>(kind: K, id: string): ObjectOf<K> | undefined {
 		return this.#tables.get(kind, id);
 	}

@@ -2,6 +2,7 @@ import type { ObjectKind, ObjectOf, StoreObject, TaskObject } from "../objects.t
 
 /** What can be read of a cluster: a store, or what a transaction sees. */
 export interface Reader {
+	/** By id. */
 	get<K extends ObjectKind>(kind: K, id: string): ObjectOf<K> | undefined;
 	/** In the order in which they were created. */
 	all<K extends ObjectKind>(kind: K): readonly ObjectOf<K>[];

@@ -23,6 +23,7 @@ export class Transaction implements Reader {
 		this.#base = base;
 	}
 
+	/** By id. */
 	get<K extends ObjectKind>(kind: K, id: string): ObjectOf<K> | undefined {
 		const written = this.#written[kind];
 		return written.has(id) ? written.get(id) : this.#base.get(kind, id);
@@ -69,16 +70,19 @@ export class Transaction implements Reader {
 		return found;
 	}
 
+	/** Adds an object. */
 	create(object: StoreObject): void {
 		this.#set(object);
 		this.actions.push({ op: "create", object });
 	}
 
+	/** Replaces an object. */
 	update(object: StoreObject): void {
 		this.#set(object);
 		this.actions.push({ op: "update", object });
 	}
 
+	/** Takes an object away. */
 	delete(kind: ObjectKind, id: string): void {
 		this.#written[kind].set(id, undefined);
 		this.actions.push({ op: "delete", kind, id });

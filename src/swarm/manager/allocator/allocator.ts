@@ -1,16 +1,11 @@
-import type {
-	NetworkAttachment,
-	NetworkObject,
-	NodeObject,
-	ServiceObject,
-	TaskObject,
-} from "../../objects.ts";
+import type { NetworkObject, NodeObject, ServiceObject, TaskObject } from "../../objects.ts";
 import type { StoreEvent } from "../../store/store.ts";
-import type { Reader } from "../../store/tables.ts";
 import type { Transaction } from "../../store/transaction.ts";
 import { clusterOf, type Context, live, TurningPart, rank } from "../part.ts";
+import { same } from "../same.ts";
 import { AllocationError } from "./allocation-error.ts";
-import { Endpoints, ingressOf, needsIngress } from "./endpoint.ts";
+import { Attachments } from "./attachments.ts";
+import { Endpoints, ingressOf } from "./endpoint.ts";
 import { NetworkPools } from "./network-pools.ts";
 import { PortSpaces } from "./port-spaces.ts";
 
@@ -24,6 +19,7 @@ export class Allocator extends TurningPart {
 	readonly #pools: NetworkPools;
 	readonly #ports = new PortSpaces();
 	readonly #endpoints: Endpoints;
+	readonly #attachments: Attachments;
 	// What is to be looked at, in the order in which it came.
 	readonly #networks = new Set<string>();
 	readonly #services = new Set<string>();
@@ -43,6 +39,7 @@ export class Allocator extends TurningPart {
 				? new NetworkPools()
 				: new NetworkPools({ blocks: cluster.defaultAddressPool, size: cluster.subnetSize });
 		this.#endpoints = new Endpoints(this.#pools, this.#ports);
+		this.#attachments = new Attachments(this.#pools);
 	}
 
 	/** Addresses in use on a network, those of the net, the gateway and for everyone among them. */
@@ -66,7 +63,7 @@ export class Allocator extends TurningPart {
 		for (const network of store.all("network"))
 			if (network.allocated !== undefined) this.#pools.allocate(network);
 		for (const node of store.all("node")) {
-			this.#take(node.attachments);
+			this.#attachments.take(node.attachments);
 			this.#nodes.add(node.id);
 		}
 		for (const service of store.all("service")) {
@@ -75,26 +72,13 @@ export class Allocator extends TurningPart {
 		}
 		for (const task of store.all("task")) {
 			if (live(task.status) && rank(task.status.state) >= rank("pending")) {
-				this.#take(task.networks);
+				this.#attachments.take(task.networks);
 				this.#held.add(task.id);
 			}
 			this.#tasks.add(task.id);
 		}
 		for (const { id } of store.all("network")) this.#networks.add(id);
 		this.turn();
-	}
-
-	/** Takes what somebody is known to have. Of a network that was removed nothing is left to take. */
-	#take(attachments: readonly NetworkAttachment[]): void {
-		for (const { networkId, addresses } of attachments) {
-			if (!this.#pools.gives(networkId)) continue;
-			for (const address of addresses) this.#pools.take(networkId, address);
-		}
-	}
-
-	#release(attachments: readonly NetworkAttachment[]): void {
-		for (const { networkId, addresses } of attachments)
-			for (const address of addresses) this.#pools.release(networkId, address);
 	}
 
 	changed(events: readonly StoreEvent[]): void {
@@ -143,7 +127,7 @@ export class Allocator extends TurningPart {
 	}
 
 	#nodeGone(node: NodeObject): void {
-		this.#release(node.attachments);
+		this.#attachments.release(node.attachments);
 		this.#nodes.delete(node.id);
 		this.#released = true;
 	}
@@ -151,7 +135,7 @@ export class Allocator extends TurningPart {
 	#taskChanged(task: TaskObject, previous: TaskObject | undefined, gone: boolean): void {
 		const over = gone || !live(task.status);
 		if (over && this.#held.delete(task.id)) {
-			this.#release(task.networks);
+			this.#attachments.release(task.networks);
 			this.#released = true;
 		}
 		if (over) {
@@ -221,33 +205,12 @@ export class Allocator extends TurningPart {
 	#allocateNode(tx: Transaction, id: string): void {
 		const node = tx.get("node", id);
 		if (node === undefined) return;
-		const wanted = this.#nodeNetworks(tx, id);
-		const kept = node.attachments.filter(({ networkId }) => wanted.has(networkId));
-		const attachments = [...kept];
-		for (const networkId of wanted) {
-			if (kept.some((each) => each.networkId === networkId)) continue;
-			this.#try(`node ${id}`, () => {
-				attachments.push({ networkId, addresses: [this.#pools.take(networkId)], aliases: [] });
-			});
-		}
-		for (const attachment of node.attachments) {
-			if (kept.includes(attachment)) continue;
-			this.#release([attachment]);
-			this.#released = true;
-		}
-		if (attachments.length !== kept.length || kept.length !== node.attachments.length)
-			tx.update(this.with(node, { attachments }));
-	}
-
-	#nodeNetworks(reader: Reader, nodeId: string): ReadonlySet<string> {
-		const found = new Set<string>();
-		const ingress = ingressOf(reader);
-		if (ingress !== undefined && this.#pools.gives(ingress)) found.add(ingress);
-		for (const task of reader.tasksOn(nodeId)) {
-			if (!live(task.status)) continue;
-			for (const { networkId } of task.networks) if (this.#pools.gives(networkId)) found.add(networkId);
-		}
-		return found;
+		const { attachments, released, failed } = this.#attachments.ofNode(tx, node);
+		this.#released = this.#released || released;
+		this.#try(`node ${id}`, () => {
+			if (failed !== undefined) throw failed;
+		});
+		if (!same(attachments, node.attachments)) tx.update(this.with(node, { attachments }));
 	}
 
 	#allocateService(tx: Transaction, id: string): void {
@@ -277,7 +240,7 @@ export class Allocator extends TurningPart {
 					`service ${service.id} to which task ${id} belongs has pending allocations`,
 				);
 			}
-			const networks = this.#taskNetworks(tx, task, service);
+			const networks = this.#attachments.ofTask(tx, task, service);
 			this.#held.add(id);
 			tx.update(
 				this.with(task, {
@@ -287,48 +250,6 @@ export class Allocator extends TurningPart {
 				}),
 			);
 		});
-	}
-
-	#taskNetworks(
-		reader: Reader,
-		task: TaskObject,
-		service: ServiceObject | undefined,
-	): readonly NetworkAttachment[] {
-		const ingress = ingressOf(reader);
-		const wanted = [
-			...(service !== undefined && needsIngress(service.spec.endpoint) && ingress !== undefined
-				? [{ target: ingress, aliases: [] }]
-				: []),
-			...task.spec.networks,
-		];
-		const taken: NetworkAttachment[] = [];
-		try {
-			for (const network of wanted) taken.push(this.#attachment(network, task.id));
-			return taken;
-		} catch (error) {
-			this.#release(taken);
-			throw error;
-		}
-	}
-
-	#attachment(wanted: TaskObject["spec"]["networks"][number], taskId: string): NetworkAttachment {
-		const { target, aliases, addresses, driverOptions } = wanted;
-		if (!this.#pools.has(target))
-			throw new AllocationError(`network ${target} attached to task ${taskId} not allocated yet`);
-		const given = !this.#pools.gives(target)
-			? []
-			: [
-					this.#pools.take(
-						target,
-						addresses?.find((each) => each !== ""),
-					),
-				];
-		return {
-			networkId: target,
-			addresses: given,
-			aliases,
-			...(driverOptions === undefined ? {} : { driverOptions }),
-		};
 	}
 }
 
