@@ -101,7 +101,8 @@ export class ManagerCluster {
 				propose: (actions, done) => {
 					const agreed = (): void => {
 						if (this.lost) return done(new NetError("EAGAIN", "raft: proposal dropped"));
-						store.apply(actions);
+						// As it comes out of a log.
+						store.apply(JSON.parse(JSON.stringify(actions)) as typeof actions);
 						done();
 					};
 					this.#scheduler.after(Math.round(agreement * 1e9), new Timer(agreed));
