@@ -138,6 +138,7 @@ function unpadded(plain: Uint8Array): Uint8Array | DropReason {
 export interface Unwrapped {
 	/** A message that wraps no others; octets are valid during the call. */
 	readonly heard: (message: Uint8Array) => void;
+	/** Octets that could not be read. */
 	readonly dropped: (reason: DropReason) => void;
 }
 

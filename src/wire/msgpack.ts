@@ -26,6 +26,7 @@ export interface Field<Value> {
 	readonly zero: () => Value;
 	/** True when the value is left out (`omitempty`). */
 	readonly omits?: (value: Value) => boolean;
+	/** Writes the value; `name` is what errors call it. */
 	readonly write: (writer: OctetWriter, value: Value, name: string) => void;
 	/** The value at the reader; undefined when it is another kind of value, or malformed. */
 	readonly read: (reader: Reader) => Value | undefined;

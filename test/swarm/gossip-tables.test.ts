@@ -1,10 +1,12 @@
 import { describe, expect, test } from "vitest";
 import type { TableChange } from "../../src/cnm/index.ts";
 import { libnetwork, networkdb } from "../../src/wire/index.ts";
+import { Lab } from "../../src/index.ts";
+import { Gossip } from "../../src/swarm/index.ts";
 import { SharedState } from "../../src/swarm/gossip/shared-state.ts";
 import { Member } from "../../src/swarm/gossip/member.ts";
 import type { Ip4 } from "../../src/addr/index.ts";
-import { cluster, gossipPackets, type Node } from "../support/gossip.ts";
+import { cluster, gossipPackets, introduce, type Node, nodesOn } from "../support/gossip.ts";
 import { emulated } from "../support/scenario.ts";
 
 const PEERS = libnetwork.TABLE.overlayPeer;
@@ -263,6 +265,26 @@ describe("an event", () => {
 		expect(each.nodeEvent(leaves)).toBe(false);
 		expect([values(each), each.attachments.nodes("net")]).toEqual([[], [own]]);
 	});
+});
+
+test("200 nodes that were settled are a cluster: changes are everywhere within two seconds, and a dead node is found", async () => {
+	const lab = new Lab({ seed: 1 });
+	const nodes = nodesOn(lab, 200);
+	introduce(nodes);
+	for (const { gossip } of nodes) gossip.start();
+	Gossip.settle(nodes.map(({ gossip }) => gossip));
+	const [first, second] = nodes;
+	for (const { gossip } of nodes.slice(0, 30)) gossip.joinNetwork("net");
+	await lab.advance(6000);
+	first?.gossip.create(PEERS, "net", "a", text("1"));
+	await lab.advance(2000);
+	expect(nodes.slice(0, 30).filter((node) => shown(node) !== "a=1")).toEqual([]);
+	second?.gossip.stop();
+	await lab.advance(35_000);
+	const dead = nodes.filter(({ gossip }) =>
+		gossip.members().some(({ name, state }) => name === second?.gossip.nodeName && state === "alive"),
+	);
+	expect(dead.map(({ address }) => address)).toEqual([second?.address]);
 });
 
 test.each([10, 100])(

@@ -32,6 +32,8 @@ export class ClusterNodes {
 		failed: new Map(),
 		left: new Map(),
 	};
+	/** The latest node at each address and port. */
+	readonly #byEndpoint = new Map<number, string>();
 	readonly #gone: (name: string) => void;
 	readonly #log: (line: string) => void;
 
@@ -80,14 +82,12 @@ export class ClusterNodes {
 
 	/** A node with the address of another one is that one, started again. */
 	#purgeReincarnation({ name, ip, port }: Member): void {
-		for (const nodes of Object.values(this.#byState)) {
-			for (const { member } of nodes.values()) {
-				if (member.ip !== ip || member.port !== port || member.name === name) continue;
-				this.#log(`Node ${name} is the new incarnation of ${member.text}`);
-				this.change(member.name, "left");
-				return;
-			}
-		}
+		const endpoint = ip * 0x1_0000 + port;
+		const before = this.#byEndpoint.get(endpoint);
+		this.#byEndpoint.set(endpoint, name);
+		if (before === undefined || before === name || this.find(before) === undefined) return;
+		this.#log(`Node ${name} is the new incarnation of ${before}`);
+		this.change(before, "left");
 	}
 
 	/** Memberlist has lost a node. One that said before that it leaves has left, another one failed. */

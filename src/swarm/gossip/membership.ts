@@ -41,6 +41,17 @@ export class Membership {
 		this.#learn(aliveOf(this.self, 1), true);
 	}
 
+	/** Knows another node as after a long time: nobody is told. */
+	introduce({ name, ip, port }: Member): void {
+		if (this.members.get(name) !== undefined) return;
+		const member = new Member(name, ip, port);
+		member.incarnation = 1;
+		member.state = "alive";
+		member.since = this.#clock.now;
+		this.members.add(member);
+		this.#effects.joined(member);
+	}
+
 	/** Whether anybody else is there. */
 	get anyAlive(): boolean {
 		return this.members.all.some((member) => member !== this.self && !member.gone);
