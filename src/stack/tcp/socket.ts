@@ -181,12 +181,6 @@ export class TcpSocket implements IpSocket {
 		this.#apply(this.#tcb.effects);
 	}
 
-	/** Gone with the power of its machine: nothing is sent and nobody is told. */
-	vanish(): void {
-		this.onConnect = this.onReadable = this.onWritable = this.onClose = null;
-		this.#forget();
-	}
-
 	/** `TCP_NODELAY`: small segments no longer wait for acknowledgments. */
 	setNoDelay(): void {
 		setNoDelay(this.#tcb, this.#now());
