@@ -1,6 +1,7 @@
 import type { ClusterAttachment, ClusterNetwork } from "../cnm/index.ts";
 import { NetError } from "../errors.ts";
 import { type Rng, seconds, Timer } from "../sim/index.ts";
+import { Clock } from "./clock.ts";
 import {
 	addressPools,
 	advertiseAddress,
@@ -57,6 +58,7 @@ const RENEW_AGAIN = seconds(2);
  */
 export class SwarmNode {
 	readonly #options: SwarmNodeOptions;
+	readonly #clock: Clock;
 	readonly #attacher: Attacher;
 	readonly #timeout = new Timer(() => {
 		this.#settle(joinTimeout());
@@ -80,8 +82,9 @@ export class SwarmNode {
 
 	constructor(options: SwarmNodeOptions) {
 		this.#options = options;
+		this.#clock = new Clock(options.ns.kernel);
 		this.#remotes = new Remotes(options.rng.fork("remotes"));
-		this.#attacher = new Attacher(options.ns.kernel.world.scheduler, () => this.#agent?.channel);
+		this.#attacher = new Attacher(this.#clock, () => this.#agent?.channel);
 	}
 
 	// ── commands ──────────────────────────────────────────────────────────────────────────────────
@@ -130,7 +133,7 @@ export class SwarmNode {
 		if (digestIn(token) === undefined) throw invalid("invalid join token");
 		this.#membership = { identity: undefined, listen, advertise, dataPath, managers: [], raft: undefined };
 		this.#waiting = done;
-		ns.kernel.world.scheduler.after(JOIN_TIMEOUT, this.#timeout);
+		this.#clock.after(JOIN_TIMEOUT, this.#timeout);
 		this.#giveUp = obtainCertificate(
 			{ ns, rng: this.#fork("join"), remote, token, availability },
 			(result) => {
@@ -327,7 +330,7 @@ export class SwarmNode {
 				this.#managersChanged();
 			},
 			onRemoved: () => {
-				ns.kernel.world.scheduler.after(0, new Timer(() => void this.#managerEnds(manager)));
+				this.#clock.after(0, new Timer(() => void this.#managerEnds(manager)));
 			},
 		};
 		const manager = new Manager(options);
@@ -442,7 +445,7 @@ export class SwarmNode {
 	#roleWanted(role: NodeRole): void {
 		this.#wantedRole = role;
 		if (role !== this.#membership?.identity?.role && !this.#renewing.pending)
-			this.#options.ns.kernel.world.scheduler.after(0, this.#renewing);
+			this.#clock.after(0, this.#renewing);
 	}
 
 	/** Asks for a certificate with the role that the managers want, and becomes what it says (swarmkit node.go, `superviseManager`). */
@@ -463,7 +466,7 @@ export class SwarmNode {
 			client?.close();
 			if (this.#membership !== membership) return;
 			if (result instanceof RpcError || result.role === identity.role) {
-				this.#options.ns.kernel.world.scheduler.after(RENEW_AGAIN, this.#renewing);
+				this.#clock.after(RENEW_AGAIN, this.#renewing);
 				return;
 			}
 			membership.identity = { ...identity, role: result.role };

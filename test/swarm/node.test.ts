@@ -38,10 +38,14 @@ const mend = ({ host }: Member): void => {
 	host.netns.devices.find(({ name }) => name === "eth0")?.up();
 };
 
-/** Power off, all of it. */
-const crash = (member: Member): void => {
-	cut(member);
-	member.node.crash();
+/** Power off, all of it; and on again. */
+const crash = ({ host, node }: Member): void => {
+	node.crash();
+	host.crash();
+};
+const boot = ({ host, node }: Member): void => {
+	host.restart();
+	node.restart();
 };
 
 const task = (id: string, nodeId: string, desiredState: TaskState = "running"): TaskObject => ({
@@ -277,9 +281,8 @@ describe("managers", () => {
 		expect(states).toEqual(["node1 down", "node2 ready", "node3 ready", "node4 ready"]);
 		expect(nodes[0]?.managerStatus).toMatchObject({ leader: false, reachability: "unreachable" });
 		expect(worker.node.info().error).toBe("");
-		mend(a);
 		// The leader's connection to it sends again in ever longer intervals.
-		a.node.restart();
+		boot(a);
 		await lab.advance("2m");
 		expect(storeOf(a).save()).toEqual(storeOf(leader).save());
 		expect((await nodesOf(lab, a)).map(({ status }) => status.state)).toEqual([
@@ -320,8 +323,7 @@ describe("managers", () => {
 		).toContain(
 			"The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online.",
 		);
-		mend(b);
-		b.node.restart();
+		boot(b);
 		await lab.advance("60s");
 		expect((await nodesOf(lab, a)).map(({ status }) => status.state)).toEqual(["ready", "ready"]);
 	});
@@ -390,8 +392,7 @@ describe("managers", () => {
 		const before = storeOf(first).all("cluster");
 		crash(first);
 		await lab.advance("5s");
-		mend(first);
-		first.node.restart();
+		boot(first);
 		await lab.advance("2s");
 		expect(storeOf(first).all("cluster")).toEqual(before);
 		expect(first.node.isLeader).toBe(true);

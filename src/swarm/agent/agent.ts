@@ -1,5 +1,6 @@
 import { timestamp } from "../../cnm/index.ts";
 import { milliseconds, type Nanoseconds, type Rng, seconds, Timer } from "../../sim/index.ts";
+import { Clock } from "../clock.ts";
 import type { Kernel } from "../../stack/index.ts";
 import type { Channel, RpcError } from "../control/index.ts";
 import { describe } from "../description.ts";
@@ -53,6 +54,7 @@ export interface AgentOptions {
 export class Agent {
 	readonly #options: AgentOptions;
 	readonly #worker: Worker;
+	readonly #clock: Clock;
 	readonly #reports = new Map<string, TaskStatus>();
 	readonly #beginning = new Timer(() => {
 		this.#begin();
@@ -77,6 +79,7 @@ export class Agent {
 
 	constructor(options: AgentOptions) {
 		this.#options = options;
+		this.#clock = new Clock(options.kernel);
 		const { executor, kernel, onAttachment } = options;
 		this.#description = executor.describe();
 		this.#worker = new Worker({
@@ -92,8 +95,7 @@ export class Agent {
 
 	/** Registers. */
 	start(): void {
-		const { scheduler } = this.#options.kernel.world;
-		scheduler.after(DESCRIBE, this.#describing);
+		this.#clock.after(DESCRIBE, this.#describing);
 		this.#begin();
 	}
 
@@ -117,9 +119,8 @@ export class Agent {
 		}
 		this.#connection = connection;
 		this.#description = this.#options.executor.describe();
-		const { scheduler } = this.#options.kernel.world;
 		const described = describe(this.#description, this.#options.cluster());
-		this.#session = new AgentSession(connection.channel, scheduler, described, "", {
+		this.#session = new AgentSession(connection.channel, this.#clock, described, "", {
 			message: (message) => {
 				this.#heard(message);
 			},
@@ -147,7 +148,7 @@ export class Agent {
 		if (this.#over) return;
 		this.#backoff = Math.min(MOST_BACKOFF, FIRST_BACKOFF + 2 * this.#backoff);
 		const delay = this.#options.rng.below(this.#backoff);
-		this.#options.kernel.world.scheduler.after(delay, this.#beginning);
+		this.#clock.after(delay, this.#beginning);
 	}
 
 	/** Registers anew, at a manager that may be another one: the one it had goes, or its own began or ended. */
@@ -155,7 +156,7 @@ export class Agent {
 		if (this.#over) return;
 		this.#endSession();
 		this.#backoff = 0;
-		this.#options.kernel.world.scheduler.after(0, this.#beginning);
+		this.#clock.after(0, this.#beginning);
 	}
 
 	#heard(message: SessionMessage): void {
@@ -187,14 +188,14 @@ export class Agent {
 	}
 
 	#describeAgain(): void {
-		this.#options.kernel.world.scheduler.after(DESCRIBE, this.#describing);
+		this.#clock.after(DESCRIBE, this.#describing);
 		const now = JSON.stringify(this.#options.executor.describe());
 		if (this.channel !== undefined && now !== JSON.stringify(this.#description)) this.reconnect();
 	}
 
 	#reportSoon(delay: Nanoseconds): void {
 		if (this.#over || this.#reportUnderWay || this.#reporting.pending) return;
-		this.#options.kernel.world.scheduler.after(delay, this.#reporting);
+		this.#clock.after(delay, this.#reporting);
 	}
 
 	/** The last word on each task; what comes meanwhile goes next. */

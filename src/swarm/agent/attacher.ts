@@ -1,6 +1,7 @@
 import type { ClusterAttachment, ClusterNetwork } from "../../cnm/index.ts";
 import { type NetError } from "../../errors.ts";
-import { type Scheduler, seconds, Timer } from "../../sim/index.ts";
+import { seconds, Timer } from "../../sim/index.ts";
+import type { Clock } from "../clock.ts";
 import { type Channel, RpcError, unary } from "../control/index.ts";
 import { attachNetwork, detachNetwork } from "../methods.ts";
 import type { NetworkObject, TaskObject } from "../objects.ts";
@@ -24,14 +25,14 @@ interface Wanted {
 
 /** The places of a node's standalone containers on the cluster's networks (daemon/cluster/networks.go). */
 export class Attacher {
-	readonly #scheduler: Scheduler;
+	readonly #clock: Clock;
 	readonly #channel: () => Channel | undefined;
 	readonly #wanted: Wanted[] = [];
 	/** Places that are known, by task: they may be assigned before the manager's answer is here. */
 	readonly #assigned = new Map<string, ClusterAttachment>();
 
-	constructor(scheduler: Scheduler, channel: () => Channel | undefined) {
-		this.#scheduler = scheduler;
+	constructor(clock: Clock, channel: () => Channel | undefined) {
+		this.#clock = clock;
 		this.#channel = channel;
 	}
 
@@ -53,7 +54,7 @@ export class Attacher {
 		});
 		const wanted: Wanted = { target, containerId, taskId: undefined, done, timer };
 		this.#wanted.push(wanted);
-		this.#scheduler.after(TIMEOUT, timer);
+		this.#clock.after(TIMEOUT, timer);
 		unary(
 			channel,
 			attachNetwork,

@@ -1,4 +1,5 @@
 import { type Rng, seconds, Timer } from "../../sim/index.ts";
+import { Clock } from "../clock.ts";
 import type { IpNamespace } from "../../stack/index.ts";
 import { type Channel, GrpcClient, type Identity, RpcError, unary } from "../control/index.ts";
 import { digestIn, digestOf } from "../identity.ts";
@@ -32,7 +33,7 @@ export type JoinResult = Identity | { readonly error: string };
  */
 export function obtainCertificate(request: JoinRequest, done: (result: JoinResult) => void): () => void {
 	const { ns, rng, remote, token, availability } = request;
-	const { scheduler } = ns.kernel.world;
+	const clock = new Clock(ns.kernel);
 	const [address = "", port = ""] = remote.split(":");
 	let client: GrpcClient | undefined;
 	let over = false;
@@ -67,7 +68,7 @@ export function obtainCertificate(request: JoinRequest, done: (result: JoinResul
 				if (failure === undefined) {
 					tries = 0;
 					certificate();
-				} else if (++tries < TRIES) scheduler.after(RETRY, again);
+				} else if (++tries < TRIES) clock.after(RETRY, again);
 				else end({ error: failure });
 			},
 			{ timeout: TIMEOUT },

@@ -1,4 +1,5 @@
-import { type Scheduler, seconds, Timer } from "../../sim/index.ts";
+import { seconds, Timer } from "../../sim/index.ts";
+import type { Clock } from "../clock.ts";
 import { type Channel, type ReplySink, RpcError, unary } from "../control/index.ts";
 import {
 	assignments,
@@ -26,7 +27,7 @@ export interface SessionEvents {
 /** One registration of a node at a manager: any failure ends all of it (swarmkit agent/session.go). */
 export class AgentSession {
 	readonly #channel: Channel;
-	readonly #scheduler: Scheduler;
+	readonly #clock: Clock;
 	readonly #events: SessionEvents;
 	readonly #calls: (() => void)[] = [];
 	readonly #beating = new Timer(() => {
@@ -40,13 +41,13 @@ export class AgentSession {
 
 	constructor(
 		channel: Channel,
-		scheduler: Scheduler,
+		clock: Clock,
 		description: Described,
 		sessionId: string,
 		events: SessionEvents,
 	) {
 		this.#channel = channel;
-		this.#scheduler = scheduler;
+		this.#clock = clock;
 		this.#events = events;
 		const sink = this.#sink((message: SessionMessage) => {
 			const first = this.#id === "";
@@ -55,7 +56,7 @@ export class AgentSession {
 			this.#events.message(message);
 			if (first && !this.#isOver()) this.#registered();
 		});
-		scheduler.after(TIMEOUT, this.#initiating);
+		clock.after(TIMEOUT, this.#initiating);
 		this.#calls.push(channel.call(session, { description, sessionId }, sink));
 	}
 
@@ -110,7 +111,7 @@ export class AgentSession {
 				if (reply instanceof RpcError) this.#fail(reply);
 				else {
 					const { seconds: whole, nanos } = reply.period ?? { seconds: 5, nanos: 0 };
-					this.#scheduler.after(whole * 1e9 + nanos, this.#beating);
+					this.#clock.after(whole * 1e9 + nanos, this.#beating);
 				}
 			},
 			{ timeout: TIMEOUT },

@@ -1,5 +1,6 @@
 import { formatIp4 } from "../../addr/index.ts";
 import { seconds, Timer } from "../../sim/index.ts";
+import { Clock } from "../clock.ts";
 import type { IpNamespace, TcpSocket } from "../../stack/index.ts";
 import { forwardedFields } from "./caller-metadata.ts";
 import { Http2 } from "./http2.ts";
@@ -24,7 +25,7 @@ export const KEEP_ALIVE = { keepAlive: { idle: seconds(15), interval: seconds(15
 const USER_AGENT = "grpc-go/1.27.1";
 
 /** Where a channel leads, and as whom. */
-export interface GrpcTarget extends Omit<TlsOptions, "scheduler"> {
+export interface GrpcTarget extends Omit<TlsOptions, "clock"> {
 	readonly address: string;
 	readonly port: number;
 }
@@ -43,7 +44,7 @@ interface Call {
 
 /** A channel over one TCP connection, made at once. When it breaks all calls end with Unavailable, and so does every new one. */
 export class GrpcClient implements Channel {
-	readonly #ns: IpNamespace;
+	readonly #clock: Clock;
 	readonly #target: GrpcTarget;
 	readonly #calls = new Set<Call>();
 	readonly #streams = new Map<number, Call>();
@@ -62,10 +63,10 @@ export class GrpcClient implements Channel {
 	onClose: ((error: RpcError) => void) | null = null;
 
 	constructor(ns: IpNamespace, target: GrpcTarget) {
-		this.#ns = ns;
 		this.#target = target;
-		const { scheduler } = ns.kernel.world;
-		scheduler.after(CONNECT_TIMEOUT, this.#connecting);
+		const clock = new Clock(ns.kernel);
+		this.#clock = clock;
+		clock.after(CONNECT_TIMEOUT, this.#connecting);
 		try {
 			this.#socket = ns.tcp.connect({ address: target.address, port: target.port, ...KEEP_ALIVE });
 		} catch (error) {
@@ -76,7 +77,7 @@ export class GrpcClient implements Channel {
 		this.#tls = new TlsConnection(
 			"client",
 			this.#socket,
-			{ ...target, scheduler },
+			{ ...target, clock },
 			{
 				secure: (peer) => {
 					this.#server = peer;
@@ -130,7 +131,7 @@ export class GrpcClient implements Channel {
 
 	#secure(): void {
 		if (this.#tls === undefined) return;
-		this.#http = new Http2("client", this.#tls, this.#ns.kernel.world.scheduler, {
+		this.#http = new Http2("client", this.#tls, this.#clock, {
 			ready: () => {
 				this.#connecting.cancel();
 				this.#ready = true;
@@ -183,7 +184,7 @@ export class GrpcClient implements Channel {
 
 	/** What is left, in microseconds. */
 	#timeout(call: Call): string {
-		const left = call.deadline.due - this.#ns.kernel.world.scheduler.now;
+		const left = call.deadline.due - this.#clock.now;
 		return `${String(Math.max(1, Math.floor(left / 1000) - 20 - this.#target.rng.below(400)))}u`;
 	}
 
@@ -237,8 +238,7 @@ export class GrpcClient implements Channel {
 			stream: 0,
 		};
 		this.#calls.add(call);
-		const { scheduler } = this.#ns.kernel.world;
-		if (timeout !== undefined) scheduler.after(timeout, call.deadline);
+		if (timeout !== undefined) this.#clock.after(timeout, call.deadline);
 		if (this.#error !== undefined) this.#failSoon(this.#error);
 		else if (this.#ready) this.#begin(call);
 		return () => {
@@ -248,7 +248,7 @@ export class GrpcClient implements Channel {
 
 	/** Not while the caller still calls. */
 	#failSoon(error: RpcError): void {
-		this.#ns.kernel.world.scheduler.after(
+		this.#clock.after(
 			0,
 			new Timer(() => {
 				this.#fail(error);

@@ -1,5 +1,6 @@
 import { formatIp4 } from "../../addr/index.ts";
 import type { Rng } from "../../sim/index.ts";
+import { Clock } from "../clock.ts";
 import type { IpNamespace, TcpListener, TcpSocket } from "../../stack/index.ts";
 import { callerOf } from "./caller-metadata.ts";
 import { KEEP_ALIVE } from "./grpc-client.ts";
@@ -89,16 +90,16 @@ class ServerConnection {
 		this.#rpc = rpc;
 		this.#gone = gone;
 		this.#address = formatIp4(socket.remoteAddress);
-		const { scheduler } = ns.kernel.world;
+		const clock = new Clock(ns.kernel);
 		const { identity, trusts, rng } = options;
 		this.#tls = new TlsConnection(
 			"server",
 			socket,
-			{ scheduler, rng, identity, trusts },
+			{ clock, rng, identity, trusts },
 			{
 				secure: (peer) => {
 					this.peer = peer;
-					this.#http = new Http2("server", this.#tls, scheduler, {
+					this.#http = new Http2("server", this.#tls, clock, {
 						ready: () => undefined,
 						headers: (stream, fields) => {
 							this.#headers(stream, fields);

@@ -1,4 +1,5 @@
-import { microseconds, type Scheduler, Timer } from "../../sim/index.ts";
+import { microseconds, Timer } from "../../sim/index.ts";
+import type { Clock } from "../clock.ts";
 import {
 	FLAG,
 	FRAME,
@@ -41,7 +42,7 @@ export interface Http2Events {
  */
 export class Http2 {
 	readonly #tls: TlsConnection;
-	readonly #scheduler: Scheduler;
+	readonly #clock: Clock;
 	readonly #side: "client" | "server";
 	readonly #events: Http2Events;
 	readonly #encoder = new HpackEncoder();
@@ -57,10 +58,10 @@ export class Http2 {
 	#closed = false;
 
 	/** `tls` is secure already. */
-	constructor(side: "client" | "server", tls: TlsConnection, scheduler: Scheduler, events: Http2Events) {
+	constructor(side: "client" | "server", tls: TlsConnection, clock: Clock, events: Http2Events) {
 		this.#side = side;
 		this.#tls = tls;
-		this.#scheduler = scheduler;
+		this.#clock = clock;
 		this.#events = events;
 		this.#prefaceLeft = side === "server" ? PREFACE.length : 0;
 		const settings = side === "server" ? SERVER_SETTINGS : new Uint8Array(0);
@@ -157,7 +158,7 @@ export class Http2 {
 	#queue(type: number, flags: number, stream: number, payload: Uint8Array): void {
 		if (this.#closed) return;
 		this.#queued.push(writeFrame({ type, flags, stream, payload }));
-		if (!this.#turn.pending) this.#scheduler.after(TURN, this.#turn);
+		if (!this.#turn.pending) this.#clock.after(TURN, this.#turn);
 	}
 
 	#flush(): void {

@@ -1,4 +1,5 @@
-import { microseconds, type Scheduler, Timer } from "../../sim/index.ts";
+import { microseconds, Timer } from "../../sim/index.ts";
+import type { Clock } from "../clock.ts";
 import {
 	type CallOptions,
 	type Caller,
@@ -14,14 +15,14 @@ const LATENCY = microseconds(50);
 
 /** The way to the manager on one's own node: its socket in the file system, nothing of it is on a wire. */
 export class LocalChannel implements Channel {
-	readonly #scheduler: Scheduler;
+	readonly #clock: Clock;
 	readonly #server: RpcServer;
 	readonly #caller: () => Caller;
 	readonly #calls = new Set<() => void>();
 	#closed = false;
 
-	constructor(scheduler: Scheduler, server: RpcServer, caller: () => Caller) {
-		this.#scheduler = scheduler;
+	constructor(clock: Clock, server: RpcServer, caller: () => Caller) {
+		this.#clock = clock;
 		this.#server = server;
 		this.#caller = caller;
 	}
@@ -49,14 +50,14 @@ export class LocalChannel implements Channel {
 			sink.end(new RpcError("Canceled", "grpc: the client connection is closing"));
 		};
 		const later = (action: () => void): void => {
-			this.#scheduler.after(
+			this.#clock.after(
 				LATENCY,
 				new Timer(() => {
 					if (!over) action();
 				}),
 			);
 		};
-		if (timeout !== undefined) this.#scheduler.after(timeout, deadline);
+		if (timeout !== undefined) this.#clock.after(timeout, deadline);
 		this.#calls.add(broken);
 		if (this.#closed) {
 			later(broken);

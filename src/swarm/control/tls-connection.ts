@@ -1,4 +1,5 @@
-import { milliseconds, type Rng, type Scheduler, Timer } from "../../sim/index.ts";
+import { milliseconds, type Rng, Timer } from "../../sim/index.ts";
+import type { Clock } from "../clock.ts";
 import type { TcpSocket } from "../../stack/index.ts";
 import { tls } from "../../wire/index.ts";
 import { certificateOf, identityIn } from "./certificate.ts";
@@ -19,7 +20,7 @@ const NO_EXTENSIONS = 2;
 
 /** What one side of a TLS connection is. */
 export interface TlsOptions {
-	readonly scheduler: Scheduler;
+	readonly clock: Clock;
 	readonly rng: Rng;
 	/** Whose certificate is shown; none by who wants to join. */
 	readonly identity: Identity | undefined;
@@ -231,7 +232,7 @@ export class TlsConnection {
 			then();
 			this.#take();
 		};
-		this.#options.scheduler.after(SIGNING, this.#work);
+		this.#options.clock.after(SIGNING, this.#work);
 	}
 
 	#clientHello(): Uint8Array {

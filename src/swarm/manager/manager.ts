@@ -1,5 +1,6 @@
 import { NetError } from "../../errors.ts";
 import { type Rng, seconds, Timer } from "../../sim/index.ts";
+import { Clock } from "../clock.ts";
 import type { IpNamespace } from "../../stack/index.ts";
 import {
 	type Caller,
@@ -75,6 +76,7 @@ export class Manager {
 	/** What is answered here, whoever leads. */
 	readonly rpc = new RpcServer();
 	readonly #options: ManagerOptions;
+	readonly #clock: Clock;
 	readonly #peers: Peers;
 	readonly #server: GrpcServer;
 	readonly #local: LocalChannel;
@@ -97,6 +99,7 @@ export class Manager {
 	/** Listens at once. Throws `NetError` EADDRINUSE, EADDRNOTAVAIL. */
 	constructor(options: ManagerOptions) {
 		this.#options = options;
+		this.#clock = new Clock(options.ns.kernel);
 		const { ns, rng, identity, listenAddress, listenPort } = options;
 		const trusts = (peer: Identity | undefined): boolean => this.#trusts(peer);
 		this.#peers = new Peers({ ns, rng: rng.fork("peers"), identity: () => identity, trusts });
@@ -108,7 +111,7 @@ export class Manager {
 			trusts,
 			rng: rng.fork("server"),
 		});
-		this.#local = new LocalChannel(ns.kernel.world.scheduler, this.rpc, () => this.#self);
+		this.#local = new LocalChannel(this.#clock, this.rpc, () => this.#self);
 	}
 
 	/** Takes its place in the group. */
@@ -258,8 +261,7 @@ export class Manager {
 			{ addr: this.#options.advertise },
 			(reply) => {
 				if (this.#over) return;
-				if (reply instanceof RpcError)
-					this.#options.ns.kernel.world.scheduler.after(JOIN_AGAIN, this.#joining);
+				if (reply instanceof RpcError) this.#clock.after(JOIN_AGAIN, this.#joining);
 				else {
 					this.#begin(reply.raftId, undefined, undefined);
 					this.#raft?.tell(reply.members ?? []);
@@ -270,9 +272,9 @@ export class Manager {
 	}
 
 	#begin(id: number, disk: ManagerDisk | undefined, bootstrap: Member | undefined): void {
-		const { ns, rng, onRemoved } = this.#options;
+		const { rng, onRemoved } = this.#options;
 		this.#raft = new RaftNode({
-			scheduler: ns.kernel.world.scheduler,
+			clock: this.#clock,
 			rng: rng.fork("raft"),
 			store: this.store,
 			id,

@@ -1,5 +1,6 @@
 import { type NetError } from "../../errors.ts";
-import { milliseconds, type Nanoseconds, type Rng, type Scheduler, seconds, Timer } from "../../sim/index.ts";
+import { milliseconds, type Nanoseconds, type Rng, seconds, Timer } from "../../sim/index.ts";
+import type { Clock } from "../clock.ts";
 import { type Channel, RpcError, unary } from "../control/index.ts";
 import { processRaftMessage, type Proposal } from "../methods.ts";
 import type { Proposer, Store, StoreSnapshot } from "../store/store.ts";
@@ -21,7 +22,7 @@ type Message = RaftMessage<Proposal, StoreSnapshot>;
 
 /** What a manager's member of the raft group needs around it. */
 export interface RaftNodeOptions {
-	readonly scheduler: Scheduler;
+	readonly clock: Clock;
 	readonly rng: Rng;
 	readonly store: Store;
 	readonly id: number;
@@ -73,7 +74,7 @@ export class RaftNode implements Proposer {
 		this.#pump();
 		if (this.#raft.members.length === 1) this.#raft.campaign();
 		this.#pump();
-		this.#options.scheduler.after(TICK, this.#ticking);
+		this.#options.clock.after(TICK, this.#ticking);
 	}
 
 	/** Says nothing more. What waits fails. */
@@ -179,7 +180,7 @@ export class RaftNode implements Proposer {
 	#tick(): void {
 		this.#raft.tick();
 		this.#pump();
-		if (!this.#stopped) this.#options.scheduler.after(TICK, this.#ticking);
+		if (!this.#stopped) this.#options.clock.after(TICK, this.#ticking);
 	}
 
 	#synced(action: () => void): void {
@@ -188,7 +189,7 @@ export class RaftNode implements Proposer {
 			action();
 		});
 		this.#syncs.add(timer);
-		this.#options.scheduler.after(SYNC satisfies Nanoseconds, timer);
+		this.#options.clock.after(SYNC satisfies Nanoseconds, timer);
 	}
 
 	#pump(): void {
