@@ -263,6 +263,11 @@ export abstract class Device {
 		return this.#promiscuity > 0;
 	}
 
+	/** How many want all frames (`promiscuity` in `ip -d link`). */
+	get promiscuity(): number {
+		return this.#promiscuity;
+	}
+
 	/** The device that `ip link` names behind the `@`: a veth's peer, what a VLAN is on; `null` for none. */
 	get link(): Device | null {
 		return null;

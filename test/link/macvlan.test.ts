@@ -223,6 +223,14 @@ describe("what Linux refuses, in its words", () => {
 				ns.addMacvlan("eth0", "mv0");
 			},
 		],
+		[
+			"a macvlan on a passthru macvlan",
+			inval,
+			(ns) => {
+				ns.addMacvlan(ns.addMacvlan("eth0", "mv0", { mode: "passthru" }), "mv1");
+			},
+		],
+		["an ipvlan as parent", inval, (ns) => ns.addMacvlan(ns.addIpvlan(ns.addDummy("d0"), "iv0"), "mv0")],
 		["loopback as parent", inval, (ns) => ns.addMacvlan("lo", "mv0")],
 		["no such parent", 'Cannot find device "eth9"', (ns) => ns.addMacvlan("eth9", "mv0")],
 		["more than the parent's MTU", inval, (ns) => ns.addMacvlan("eth0", "mv0", { mtu: 1501 })],

@@ -178,7 +178,7 @@ describe("with STP on", () => {
 					each !== ends ? each : ends.length === 2 ? [] : ends.filter((other) => other !== end);
 				await expectTree(net, net.segments.map(left));
 			}),
-			{ numRuns: 1000 },
+			{ numRuns: 500 },
 		);
 	}, 120_000);
 

@@ -114,6 +114,21 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		return this.#vlanTpid;
 	}
 
+	/** `vlan_protocol`. */
+	get vlanProtocol(): "802.1Q" | "802.1ad" {
+		return this.#vlanTpid === vlan.TPID_CUSTOMER ? "802.1Q" : "802.1ad";
+	}
+
+	/** `mcast_snooping`. */
+	get snoops(): boolean {
+		return this.#snoops.length > 0;
+	}
+
+	/** `no_linklocal_learn`. */
+	get noLinklocalLearn(): boolean {
+		return this.#noLinklocalLearn;
+	}
+
 	/** `vlan_filtering`. */
 	get vlanFiltering(): boolean {
 		return this.#filtering;
@@ -133,8 +148,10 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	get gcLeft(): number {
 		if (!this.isUp) return 0;
 		const { now } = this.world.scheduler;
-		const first = this.#upSince + GC_FIRST + this.#ageing;
-		if (first > now) return first - now;
+		// A tenth of a second after it came up, then when the first address could have aged.
+		const begins = this.#upSince + GC_FIRST;
+		if (begins > now) return begins - now;
+		if (begins + this.#ageing > now) return begins + this.#ageing - now;
 		const due = this.fdb.entries().filter((entry) => entry.ages);
 		return due.reduce((least, entry) => Math.min(least, this.fdb.ageing - entry.updated), this.fdb.ageing);
 	}

@@ -49,7 +49,7 @@ export class BridgePort implements Upper {
 	readonly vlanGroup: VlanGroup = new VlanGroup();
 	/** What the spanning tree keeps of it. */
 	readonly stp: StpPort<BridgePort>;
-	/** Ends the promiscuous mode a port puts its device into. */
+	/** Ends what a port puts its device into: promiscuous mode, and taking all groups. */
 	readonly #release: () => void;
 
 	constructor(bridge: Bridge, device: Device, number: number) {
@@ -64,7 +64,11 @@ export class BridgePort implements Upper {
 			jiffies: bridge.owner.jiffies,
 			tree: bridge.stp,
 		});
-		this.#release = device.promisc();
+		const [promisc, groups] = [device.promisc(), device.multicast.acceptAll()];
+		this.#release = () => {
+			promisc();
+			groups();
+		};
 	}
 
 	get master(): Bridge {
