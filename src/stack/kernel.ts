@@ -8,6 +8,7 @@ import {
 	keyedHash,
 	microseconds,
 	type Nanoseconds,
+	Power,
 	type Rng,
 	seconds,
 	type Timer,
@@ -41,6 +42,8 @@ export class Kernel {
 	readonly epoch: bigint;
 	/** What the kernel said of packets and devices, oldest first (`dmesg`). */
 	readonly log: KernelLog;
+	/** Whether the machine runs. */
+	readonly power: Power = new Power();
 	/** ESP is there since the first state that wants it was added anywhere on the machine (`modprobe esp4`). */
 	hasEsp = false;
 	/** The number the next IPsec policy's index is made of (`idx_generator`). */
@@ -78,6 +81,7 @@ export class Kernel {
 	/** Arms a timer as the kernel would: it fires at a tick, late by what the timer wheel rounds. */
 	arm(timer: Timer, delay: Nanoseconds): void {
 		const { scheduler } = this.world;
+		timer.power = this.power;
 		scheduler.atTick(this.jiffies.expiry(scheduler.now, delay), timer);
 	}
 
@@ -87,6 +91,7 @@ export class Kernel {
 	 */
 	sleep(timer: Timer, delay: Nanoseconds): void {
 		const { scheduler } = this.world;
+		timer.power = this.power;
 		scheduler.at(this.jiffies.expiry(scheduler.now, delay) + WAKE_UP, timer);
 	}
 
