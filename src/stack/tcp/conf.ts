@@ -33,8 +33,6 @@ export interface TcpConf {
 	tcp_invalid_ratelimit: number;
 	/** 1: a reset does not end TIME-WAIT (RFC 1337). */
 	tcp_rfc1337: number;
-	/** A SYN may take the place of this side's TIME-WAIT that is older than a second: 0 never, 1 always, 2 on lo. */
-	tcp_tw_reuse: number;
 }
 
 /** Settings of TCP that are no single number. */
@@ -66,7 +64,6 @@ export const TCP_CONF: Readonly<TcpConf & TcpChoices> = {
 	tcp_slow_start_after_idle: 1,
 	tcp_invalid_ratelimit: 500,
 	tcp_rfc1337: 0,
-	tcp_tw_reuse: 2,
 	tcp_rmem: [4096, 131_072, 6_291_456],
 	tcp_wmem: [4096, 16_384, 4_194_304],
 	tcp_congestion_control: "cubic",
