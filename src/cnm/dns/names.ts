@@ -59,10 +59,20 @@ export class SandboxNames implements NameSource {
 	}
 }
 
+/** Each endpoint's names as they are compared: a network may have thousands, and all are looked through. */
+const LOWER = new WeakMap<Endpoint, ReadonlySet<string>>();
+
+function has(endpoint: Endpoint, name: string): boolean {
+	let names = LOWER.get(endpoint);
+	if (names === undefined) {
+		names = new Set(endpoint.dnsNames.map((own) => own.toLowerCase()));
+		LOWER.set(endpoint, names);
+	}
+	return names.has(name);
+}
+
 function namesOn({ network }: Endpoint, name: string): readonly Ip4[] | undefined {
-	const having = network.endpoints.filter(
-		(each) => each.sandbox !== null && each.dnsNames.some((own) => own.toLowerCase() === name),
-	);
+	const having = network.endpoints.filter((each) => each.sandbox !== null && has(each, name));
 	if (having.length === 0) return undefined;
 	return having.flatMap(({ address }) => (address === undefined ? [] : [address.address]));
 }
