@@ -46,6 +46,8 @@ export const DROPS = {
 	otherhost: "addressed to another host's MAC",
 	"dev-noarp": "ARP on a device that does not use it",
 	"source-is-own-mac": "came back with the receiving device's own source address",
+	"machine-paused": "came to a machine that stands still",
+	partition: "sent by a machine on the other side of a partition of the network",
 	"device-gone": "the device was deleted or moved while the frame was on its way",
 
 	// Bridge and switch.

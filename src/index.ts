@@ -50,6 +50,7 @@ export { DROPS, type DropReason } from "./drop.ts";
 export { NetError, type NetErrorDetails } from "./errors.ts";
 export {
 	type Explanation,
+	type Fault,
 	Host,
 	type HostOptions,
 	Lab,

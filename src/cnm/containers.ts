@@ -262,6 +262,7 @@ export class ContainerStore<N extends IpNamespace> {
 	stop(container: Container<N>): void {
 		if (!container.running) return;
 		this.#naming.end(container);
+		if (container.sandbox?.own === true) container.netns.endPrograms();
 		container.sandbox?.clear();
 		for (const each of container.attachments.values()) this.#detach(each);
 		if (container.sandbox?.own === true) this.#machine.delNetns(container.name);

@@ -5,6 +5,7 @@ import type { Nic, PhysicalSwitch, SwitchPort, SwitchPortOptions } from "../link
 import type { Duration, Rng } from "../sim/index.ts";
 import type { Kernel } from "../stack/index.ts";
 import { type LabCableOptions, plugIn } from "./cabling.ts";
+import { losePower } from "./power-cycle.ts";
 import { Netns } from "./netns.ts";
 
 /** One network card of a host. */
@@ -41,6 +42,9 @@ export class Host implements Machine<Netns> {
 	readonly #register: (ns: Netns) => void;
 	readonly #forget: (ns: Netns) => void;
 	#docker: Docker<Netns> | undefined;
+	#running = true;
+	/** What its system does at boot: cards up, gateways. */
+	readonly #boot: (() => void)[] = [];
 
 	constructor(name: string, kernel: Kernel, register: (ns: Netns) => void, forget: (ns: Netns) => void) {
 		this.name = name;
@@ -61,8 +65,14 @@ export class Host implements Machine<Netns> {
 				plugIn(this.kernel.world, nic, options.attach, { ...options.cable, ...port });
 			}
 			for (const address of listOf(options.address)) nic.addAddress(address);
-			nic.up();
-			if (options.gateway !== undefined) this.netns.routes.add("default", { via: options.gateway });
+			const boot = (): void => {
+				nic.up();
+				if (options.gateway !== undefined) this.netns.routes.add("default", { via: options.gateway });
+			};
+			boot();
+			this.#boot.push(() => {
+				if (!nic.gone) boot();
+			});
 		} catch (error) {
 			nic.delete();
 			throw error;
@@ -100,6 +110,7 @@ export class Host implements Machine<Netns> {
 			else device.delete();
 		}
 		ns.loopback.down();
+		ns.purge();
 		this.#namespaces.delete(name);
 		this.#forget(ns);
 	}
@@ -117,6 +128,46 @@ export class Host implements Machine<Netns> {
 			});
 		}
 		return (this.#docker = new Docker<Netns>(this, options));
+	}
+
+	/** False from `crash` to `restart`. */
+	get running(): boolean {
+		return this.#running;
+	}
+
+	/**
+	 * The machine loses power: containers, namespaces, connections and rules are gone, and nothing is said to anybody. Nothing
+	 * when it has none.
+	 */
+	crash(): void {
+		if (!this.#running) return;
+		this.#running = false;
+		this.kernel.power.resume(this.kernel.world.scheduler);
+		const others = [...this.#namespaces.values()];
+		losePower(this.netns, others);
+		for (const ns of others) this.#forget(ns);
+		this.#namespaces.clear();
+		this.#docker = undefined;
+	}
+
+	/** It boots: its cards come up with their addresses and gateways, and its engine starts when it is asked for. */
+	restart(): void {
+		if (this.#running) this.crash();
+		this.#running = true;
+		for (const boot of this.#boot) boot();
+	}
+
+	/**
+	 * Pauses the machine, as a virtual machine is: its timers stand still, what comes to its cards is lost
+	 * (`machine-paused`), nothing is said. What others call meanwhile in its namespaces still happens.
+	 */
+	pause(): void {
+		this.kernel.power.pause();
+	}
+
+	/** It goes on: timers that came due meanwhile fire at once. */
+	resume(): void {
+		this.kernel.power.resume(this.kernel.world.scheduler);
 	}
 
 	/** Chance of the machine's programs. */

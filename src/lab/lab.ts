@@ -30,6 +30,7 @@ import {
 } from "../sim/index.ts";
 import { IpNamespace, Kernel } from "../stack/index.ts";
 import { type LabCableOptions, plugIn } from "./cabling.ts";
+import { type Fault, partition } from "./faults.ts";
 import { Host, type HostOptions } from "./host.ts";
 import { Netns } from "./netns.ts";
 
@@ -171,6 +172,24 @@ export class Lab implements CaptureHost {
 	 */
 	cable(a: Plug | PhysicalSwitch, b: Plug | PhysicalSwitch, options: LabCableOptions = {}): Cable {
 		return plugIn(this.world, a, b, options);
+	}
+
+	/**
+	 * Cuts groups of hosts off from each other: what one sends, the cards of the others drop (`partition`). Hosts in no group
+	 * hear everybody. Several partitions may hold at once; each ends with its `heal()`. Throws RangeError.
+	 */
+	partition(...groups: readonly (readonly (Host | string)[])[]): Fault {
+		return partition(
+			this.world,
+			groups.map((group) => group.map((host) => (typeof host === "string" ? this.#host(host) : host))),
+		);
+	}
+
+	#host(name: string): Host {
+		const host = this.#hosts.get(name);
+		if (host === undefined)
+			throw new RangeError(`no host "${name}", there are ${[...this.#hosts.keys()].join(", ") || "none"}`);
+		return host;
 	}
 
 	#register(ns: Netns): void {

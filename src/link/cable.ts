@@ -73,6 +73,11 @@ export class CableEnd implements Sink<Frame> {
 		this.#place.refresh();
 	}
 
+	/** The cable that it is an end of. */
+	get cable(): Cable {
+		return this.#place;
+	}
+
 	/** Pulls both ends of the cable out. */
 	unplug(): void {
 		this.#place.unplug();

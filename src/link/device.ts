@@ -55,6 +55,8 @@ export interface DeviceOwner {
 	addAddress(device: Device, address: string | Prefix4): void;
 	/** `ip address del … dev …`. */
 	removeAddress(device: Device, address: string | Prefix4): void;
+	/** True while the machine it is on stands still: its cards lose what comes. */
+	readonly paused: boolean;
 	/** The tick of the machine it is on, which rounds kernel timers. */
 	readonly jiffies: Jiffies;
 	/**

@@ -40,6 +40,7 @@ export { changeQdisc, makeQdisc, type QdiscOptions } from "./qdisc/make.ts";
 export type { Share, Size } from "./qdisc/units.ts";
 export { Qdisc, type QdiscStats } from "./qdisc/qdisc.ts";
 export { Nic } from "./nic.ts";
+export { Partition } from "./partition.ts";
 export type {
 	PortSecurity,
 	PortVlans,

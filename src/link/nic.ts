@@ -1,6 +1,6 @@
 import { BROADCAST_MAC, type Mac } from "../addr/index.ts";
 import { ethernet, type Frame } from "../wire/index.ts";
-import type { CableEnd, Plug } from "./cable.ts";
+import type { Cable, CableEnd, Plug } from "./cable.ts";
 import { Device, type DeviceOwner } from "./device.ts";
 import type { World } from "./world.ts";
 
@@ -13,10 +13,13 @@ const ETH_DATA_LEN = 1500;
 export class Nic extends Device implements Plug {
 	override readonly kind = "nic";
 	protected override readonly filtersUnicast = true;
+	/** Tells the cards of a lab apart, from 1. */
+	readonly number: number;
 	#cable: CableEnd | null = null;
 
 	constructor(world: World, owner: DeviceOwner, name: string, mac: Mac) {
 		super(world, owner, name, mac, ETH_DATA_LEN);
+		this.number = world.nextCard();
 		this.carrier = false;
 	}
 
@@ -29,12 +32,16 @@ export class Nic extends Device implements Plug {
 		this.counters.txPackets++;
 		this.counters.txBytes += frame.end - frame.start;
 		frame.mark = 0;
+		frame.origin = this.number;
 		frame.forgetFlow();
 		this.#cable.send(frame);
 	}
 
 	/** A frame comes out of the cable. */
 	deliver(frame: Frame): void {
+		if (this.world.partitions.length > 0 && this.world.isCut(frame.origin, this.number))
+			return this.dropIn(frame, "partition");
+		if (this.owner.paused) return this.dropIn(frame, "machine-paused");
 		if (this.promiscuous) return this.receive(frame);
 		const group = (ethernet.dstHigh(frame.view, frame.start) & 0x0100) !== 0;
 		if (group ? !this.#listens(frame) : !this.#accepts(frame)) {
@@ -55,6 +62,11 @@ export class Nic extends Device implements Plug {
 		const high = ethernet.dstHigh(frame.view, frame.start);
 		if (high === this.macHigh && ethernet.dstLow(frame.view, frame.start) === this.macLow) return true;
 		return this.hasUnicast(ethernet.dst(frame.view, frame.start));
+	}
+
+	/** Its cable, if one is in. */
+	get cable(): Cable | undefined {
+		return this.#cable?.cable;
 	}
 
 	get hasCable(): boolean {

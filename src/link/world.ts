@@ -3,6 +3,7 @@ import type { DropReason } from "../drop.ts";
 import { DROPS } from "../drop.ts";
 import { NetError } from "../errors.ts";
 import type { Nanoseconds, Rng, Scheduler } from "../sim/index.ts";
+import type { Partition } from "./partition.ts";
 import { FramePool, type Frame } from "../wire/index.ts";
 
 /** Wires one frame may cross. No routed path comes near: IPv4 ends a packet after 255 routers. */
@@ -53,8 +54,12 @@ export class World {
 	readonly tunnelListeners: ((frame: Frame, remote: Ip4, vni: Vni) => void)[] = [];
 	/** Called for each device that joins a namespace, under its name there. */
 	readonly deviceListeners: ((device: Place) => void)[] = [];
+	/** The network's parts that do not hear each other at present. */
+	readonly partitions: Partition[] = [];
 	/** Looks at the whole lab when a storm is reported: names the bridges and switches that carried it. */
 	readonly crossroads: { readonly place: string; readonly forwarded: () => number }[] = [];
+
+	#cards = 0;
 
 	constructor(scheduler: Scheduler, rng: Rng, latency: Latencies) {
 		this.scheduler = scheduler;
@@ -77,6 +82,16 @@ export class World {
 			for (const listener of this.dropListeners) listener(drop, frame);
 		}
 		frame.release();
+	}
+
+	/** The number of a new network card. */
+	nextCard(): number {
+		return ++this.#cards;
+	}
+
+	/** Whether a partition lies between two cards. */
+	isCut(from: number, to: number): boolean {
+		return this.partitions.some((partition) => partition.cuts(from, to));
 	}
 
 	/**

@@ -1,5 +1,6 @@
 import { assert } from "../assert.ts";
 import { Lane, type LaneClock, type Sink } from "./lane.ts";
+import type { Power } from "./power.ts";
 import type { Instant, Nanoseconds } from "./time.ts";
 import { TimerWheel } from "./timer-wheel.ts";
 
@@ -25,16 +26,32 @@ export class Timer {
 
 	/** Set by the scheduler that armed it. */
 	disarm: ((timer: Timer) => void) | null = null;
+	/** The machine it belongs to, if it stands still while that one does. */
+	power: Power | null = null;
+	#held = false;
 
 	/** Does nothing when the timer is not armed. */
 	cancel(): void {
 		if (this.node >= 0) this.disarm?.(this);
+		this.#held = false;
 	}
 
 	/** Called by the scheduler. */
 	fire(): void {
 		this.node = -1;
+		if (this.power !== null && !this.power.on) {
+			this.#held = true;
+			this.power.hold(this);
+			return;
+		}
 		this.#action();
+	}
+
+	/** Its machine goes on: whether it still waits to fire, not armed anew nor cancelled since it came due. */
+	release(): boolean {
+		const held = this.#held;
+		this.#held = false;
+		return held;
 	}
 }
 

@@ -9,6 +9,7 @@ import {
 	keyedHash,
 	microseconds,
 	type Nanoseconds,
+	Power,
 	type Rng,
 	seconds,
 	type Timer,
@@ -42,6 +43,8 @@ export class Kernel {
 	readonly epoch: bigint;
 	/** What the kernel said of packets and devices, oldest first (`dmesg`). */
 	readonly log: KernelLog;
+	/** Whether the machine runs. */
+	readonly power: Power = new Power();
 	/** ESP is there since the first state that wants it was added anywhere on the machine (`modprobe esp4`). */
 	hasEsp = false;
 	/** br_netfilter is loaded: IPv4 frames on bridges of all namespaces meet iptables, unless a sysctl says otherwise. */
@@ -81,6 +84,7 @@ export class Kernel {
 	/** Arms a timer as the kernel would: it fires at a tick, late by what the timer wheel rounds. */
 	arm(timer: Timer, delay: Nanoseconds): void {
 		const { scheduler } = this.world;
+		timer.power = this.power;
 		scheduler.atTick(this.jiffies.expiry(scheduler.now, delay), timer);
 	}
 
@@ -90,6 +94,7 @@ export class Kernel {
 	 */
 	sleep(timer: Timer, delay: Nanoseconds): void {
 		const { scheduler } = this.world;
+		timer.power = this.power;
 		scheduler.at(this.jiffies.expiry(scheduler.now, delay) + WAKE_UP, timer);
 	}
 

@@ -182,6 +182,10 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		return (this.#protocols ??= new Map<number, ProtocolHandler>());
 	}
 
+	get paused(): boolean {
+		return !this.kernel.power.on;
+	}
+
 	/** What all devices of the lab share. */
 	get world(): World {
 		return this.kernel.world;
@@ -201,6 +205,32 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	#tellDevice({ device, conf }: InDevice): void {
 		device.ignoreLinkdown =
 			conf.ignore_routes_with_linkdown !== 0 || this.confAll.ignore_routes_with_linkdown !== 0;
+	}
+
+	/**
+	 * The programs in it end, as when a container is stopped: the kernel closes their sockets, and what TCP still has to say
+	 * is said while there are devices to say it by.
+	 */
+	endPrograms(): void {
+		this.#tcp?.closeAll();
+		this.#udpPorts?.closeAll();
+		for (const sockets of [this.#pings, this.#raws, this.#packets]) sockets?.closeAll();
+	}
+
+	/**
+	 * It is no more, as when its machine loses power: sockets and connections go without a word, and with them what its stack
+	 * was told and has learned: rules, flows, servers, neighbours. Devices, addresses and routes are others' to take away.
+	 */
+	purge(): void {
+		this.#tcp?.purge();
+		this.endPrograms();
+		this.filtering?.clear();
+		this.#ipvs?.flush();
+		this.rules = null;
+		this.ipsec = null;
+		this.ipv4.pathMtus.flush();
+		this.ipv4.redirects?.flush();
+		for (const { neighbours } of this.#inDevices.values()) neighbours?.clear();
 	}
 
 	// ── devices ───────────────────────────────────────────────────────────────────────────────────

@@ -37,6 +37,11 @@ export class PacketSockets {
 		return socket;
 	}
 
+	/** The programs of the namespace end. */
+	closeAll(): void {
+		for (const socket of [...this.#sockets]) socket.close();
+	}
+
 	/** A frame on its way up, which stays the caller's. */
 	see(frame: Frame, device: Device): void {
 		for (const socket of [...this.#sockets]) socket.see(frame, device);

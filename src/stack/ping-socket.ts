@@ -33,6 +33,11 @@ export class Pings {
 		return socket;
 	}
 
+	/** The programs of the namespace end. */
+	closeAll(): void {
+		for (const socket of [...this.#sockets.values()]) socket.close();
+	}
+
 	/** An echo reply; `at` is its ICMP header. Returns false when nobody waits for it. */
 	reply(frame: Frame, at: number): boolean {
 		const socket = this.#sockets.get(icmp.id(frame.view, at));

@@ -71,6 +71,11 @@ export class RawSockets {
 		return socket;
 	}
 
+	/** The programs of the namespace end. */
+	closeAll(): void {
+		for (const socket of [...this.#sockets]) socket.close();
+	}
+
 	/** A packet for this host, which stays the caller's. Returns whether a socket took a copy (`raw_local_deliver`). */
 	see(frame: Frame, device: Device, protocol: number): boolean {
 		let taken = false;

@@ -59,6 +59,11 @@ export class Udp {
 		else this.#sockets.delete(socket.port);
 	}
 
+	/** The programs of the namespace end. */
+	closeAll(): void {
+		for (const socket of [...this.#sockets.values()].flat()) socket.close();
+	}
+
 	/** Takes a port for a tunnel. Throws `NetError` EADDRINUSE. */
 	claim(port: number): void {
 		if (this.#claimed.has(port) || this.#sockets.has(port)) {

@@ -33,6 +33,7 @@ export class FramePool {
 		frame.start = HEADROOM;
 		frame.end = HEADROOM;
 		frame.id = 0;
+		frame.origin = 0;
 		frame.hops = 0;
 		frame.flowHash = 0;
 		frame.mark = 0;

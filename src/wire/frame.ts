@@ -29,6 +29,8 @@ export class Frame {
 
 	/** The journey: kept by clones and through tunnels, so all sightings of one packet share it. */
 	id = 0;
+	/** The number of the network card that put it on its cable last, 0 for none. */
+	origin = 0;
 	/** Wires crossed so far; a frame that goes round for ever is a storm. */
 	hops = 0;
 	/** Hash of the flow as a signed 32-bit integer, 0 while nobody asked (`skb->hash`). */
@@ -135,6 +137,7 @@ export class Frame {
 		}
 		copyOctets(this, this.start, copy, copy.start, length);
 		copy.id = this.id;
+		copy.origin = this.origin;
 		copy.hops = this.hops;
 		copy.flowHash = this.flowHash;
 		copy.mark = this.mark;

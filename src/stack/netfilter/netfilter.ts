@@ -84,6 +84,12 @@ export class Netfilter implements RuleHost {
 		this.ns.hooks.register(point, priority, table.hook(point));
 	}
 
+	/** All rules and all flows go; tables that were there stay, empty. */
+	clear(): void {
+		for (const table of this.#tables.values()) table.replace(Table.emptyChains(table.name));
+		this.#conntrack?.forgetAll(() => true);
+	}
+
 	/** A device went down (`masq_device_event`). */
 	deviceDown(device: Device): void {
 		this.#nat?.deviceDown(device);

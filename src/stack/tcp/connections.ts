@@ -167,6 +167,18 @@ export class Tcp {
 		});
 	}
 
+	/** The programs of the namespace end: their sockets are closed for them (`exit_files`). */
+	closeAll(): void {
+		for (const listener of [...this.#listeners.values()].flat()) listener.close();
+		for (const socket of [...this.sockets()]) socket.close();
+	}
+
+	/** The namespace is no more: what is left of connections goes without a word to the other side (`tcp_sk_exit_batch`). */
+	purge(): void {
+		for (const listener of [...this.#listeners.values()].flat()) listener.close();
+		for (const socket of [...this.sockets()]) socket.vanish();
+	}
+
 	// ── segments ──────────────────────────────────────────────────────────────────────────────────
 
 	#find(local: Ip4, localPort: number, remote: Ip4, remotePort: number): TcpSocket | undefined {

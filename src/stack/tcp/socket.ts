@@ -320,6 +320,7 @@ export class TcpSocket implements IpSocket {
 			this.#fired(index);
 		}));
 		if (timer.pending && timer.due <= due) return;
+		timer.power = kernel.power;
 		scheduler.atTick(due, timer);
 	}
 
@@ -334,6 +335,15 @@ export class TcpSocket implements IpSocket {
 		this.#deadlines[index] = NEVER;
 		timerExpired(this.#tcb, index, this.#now());
 		this.#apply(this.#tcb.effects);
+	}
+
+	/** It goes without a word: its namespace is no more. A program that still has it is told ECONNABORTED. */
+	vanish(): void {
+		if (this.#closed) return;
+		this.#forget();
+		this.onClose?.(
+			new NetError("ECONNABORTED", "Software caused connection abort", { context: this.#context }),
+		);
 	}
 
 	/** Nothing is left: timers, memory, its place in the table. */
