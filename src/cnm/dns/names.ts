@@ -75,10 +75,22 @@ function localNames({ endpoints }: Network): NetworkNames {
 	const connected = endpoints.filter(({ sandbox }) => sandbox !== null);
 	return {
 		addresses(name) {
-			const having = connected.filter(({ dnsNames }) => dnsNames.some((own) => own.toLowerCase() === name));
+			const having = connected.filter((each) => has(each, name));
 			if (having.length === 0) return undefined;
 			return having.flatMap(({ address }) => (address === undefined ? [] : [address.address]));
 		},
 		nameOf: (wanted) => connected.find(({ address }) => address?.address === wanted)?.dnsNames[0],
 	};
+}
+
+/** Each endpoint's names as they are compared: a network may have thousands, and all are looked through. */
+const LOWER = new WeakMap<Endpoint, ReadonlySet<string>>();
+
+function has(endpoint: Endpoint, name: string): boolean {
+	let names = LOWER.get(endpoint);
+	if (names === undefined) {
+		names = new Set(endpoint.dnsNames.map((own) => own.toLowerCase()));
+		LOWER.set(endpoint, names);
+	}
+	return names.has(name);
 }
