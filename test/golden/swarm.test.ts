@@ -1,11 +1,20 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Container } from "../../src/cnm/index.ts";
-import type { Host, Netns } from "../../src/index.ts";
+import type { Netns } from "../../src/index.ts";
 import type { Capture } from "../../src/observe/index.ts";
-import { dissect, type Layer } from "../../src/wire/index.ts";
+import { dissect } from "../../src/wire/index.ts";
 import { jsonIn, printed, tableIn } from "../support/commands-log.ts";
 import { named } from "../support/docker-state.ts";
-import { type DockerSwarm, dockerSwarm, node } from "../support/docker-swarm.ts";
+import {
+	type DockerSwarm,
+	dockerSwarm,
+	isControl,
+	JUDGED,
+	node,
+	runTwice,
+	sandbox,
+	task,
+} from "../support/docker-swarm.ts";
 import { Comparison, has, keep, recording, type TimedFrame, value } from "../support/golden.ts";
 import { HttpRecordings } from "../support/http-recordings.ts";
 import {
@@ -21,8 +30,6 @@ import { expectCleanInWireshark } from "../support/wireshark.ts";
 // The recorded docker commands on three nodes, by the real managers and the real gossip: what they hand out, write and
 // send is compared with the recordings.
 
-/** What Wireshark can judge: octets of gossip look like other protocols by chance. */
-const JUDGED = { filter: "!(udp.port == 7946 || tcp.port == 7946)" };
 const GOSSIP = 7946;
 const UDP_HEADERS = 42;
 const NODE1 = 0xac1f_0105;
@@ -51,25 +58,6 @@ function differences(
 		return comparison.differences(place, recorded, ours, (recorded[0]?.time ?? 0) - (ours[0]?.time ?? 0));
 	});
 }
-
-/** `docker run` on two nodes, twice: the recorded containers did not start at the first time, and had their addresses. */
-async function runTwice(
-	made: DockerSwarm,
-	network: string,
-	names: readonly [string, string],
-): Promise<[Container<Netns>, Container<Netns>]> {
-	const run = async (number: number, name: string): Promise<Container<Netns>> =>
-		node(made, number).docker.run({ name, hostname: name, network }).ready;
-	for (const [i, name] of names.entries()) {
-		const { docker } = node(made, i + 1);
-		docker.rm(await run(i + 1, name), { force: true });
-	}
-	return [await run(1, names[0]), await run(2, names[1])];
-}
-
-/** A network's namespace on a node. */
-const sandbox = (host: Host, network: string): string =>
-	`${host.name}/1-${host.docker.networks.inspect(network).Id.slice(0, 10)}`;
 
 describe("05: docker run on two nodes of an overlay", () => {
 	const START = 1795454104.988;
@@ -366,16 +354,3 @@ function comparable({ Id, Containers, Peers, Services, ...rest }: Inspected): ob
 const withoutId = (name: string): string => name.replace(/\b\w{25}$/, "id");
 
 const byText = (a: object, b: object): number => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1);
-
-/** The container of a node whose name begins so. */
-function task({ docker }: Host, name: string): Container<Netns> {
-	const found = docker.containers.ls().find((each) => each.name.startsWith(name));
-	return docker.containers.get(found?.name ?? name);
-}
-
-/** Frames of the nodes' own: gossip, control connections, and ARP among neighbours that talk all the time. */
-const isControl = (layers: readonly Layer[]): boolean =>
-	!has(layers, "vxlan") &&
-	["udp.sourcePort", "udp.destinationPort", "tcp.sourcePort", "tcp.destinationPort"].some((name) =>
-		[GOSSIP, 2377].includes(Number(value(layers, name))),
-	);

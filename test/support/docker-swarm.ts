@@ -1,8 +1,11 @@
 import { createServer } from "node:http";
+import type { Container } from "../../src/cnm/index.ts";
 import { type Duration, type Host, Lab, type Netns } from "../../src/index.ts";
 import type { PhysicalSwitch } from "../../src/link/index.ts";
 import { serve } from "../../src/node/index.ts";
 import type { Swarm } from "../../src/swarm/index.ts";
+import type { Layer } from "../../src/wire/index.ts";
+import { has, value } from "./golden.ts";
 
 /** Machines as those of the recordings, and how they became a swarm. */
 export interface SwarmOptions {
@@ -87,3 +90,38 @@ export function webImage(lab: Lab, name = "web", version = ""): void {
 		);
 	});
 }
+
+/** `docker run` on two nodes, twice: the recorded containers did not start at the first time, and had their addresses. */
+export async function runTwice(
+	made: DockerSwarm,
+	network: string,
+	names: readonly [string, string],
+): Promise<[Container<Netns>, Container<Netns>]> {
+	const run = async (number: number, name: string): Promise<Container<Netns>> =>
+		node(made, number).docker.run({ name, hostname: name, network }).ready;
+	for (const [i, name] of names.entries()) {
+		const { docker } = node(made, i + 1);
+		docker.rm(await run(i + 1, name), { force: true });
+	}
+	return [await run(1, names[0]), await run(2, names[1])];
+}
+
+/** A network's namespace on a node. */
+export const sandbox = (host: Host, network: string): string =>
+	`${host.name}/1-${host.docker.networks.inspect(network).Id.slice(0, 10)}`;
+
+/** What Wireshark can judge: octets of gossip look like other protocols by chance. */
+export const JUDGED = { filter: "!(udp.port == 7946 || tcp.port == 7946)" };
+
+/** The container of a node whose name begins so. */
+export function task({ docker }: Host, name: string): Container<Netns> {
+	const found = docker.containers.ls().find((each) => each.name.startsWith(name));
+	return docker.containers.get(found?.name ?? name);
+}
+
+/** Frames of the nodes' own: gossip, control connections, and ARP among neighbours that talk all the time. */
+export const isControl = (layers: readonly Layer[]): boolean =>
+	!has(layers, "vxlan") &&
+	["udp.sourcePort", "udp.destinationPort", "tcp.sourcePort", "tcp.destinationPort"].some((name) =>
+		[7946, 2377].includes(Number(value(layers, name))),
+	);
