@@ -5,6 +5,7 @@ import { NetError } from "../errors.ts";
 import type { Jiffies, Sink } from "../sim/index.ts";
 import type { Frame } from "../wire/index.ts";
 import { ethernet, vlan } from "../wire/index.ts";
+import type { BridgeFilter } from "./bridge/filter.ts";
 import type { AddressListener, Layer3Upper } from "./layer3.ts";
 import { ALL_NODES_MAC, MulticastList } from "./multicast-list.ts";
 import { operState, type OperState } from "./operstate.ts";
@@ -73,6 +74,8 @@ export interface DeviceOwner {
 	 * (ipvlan l3). The frame starts at its IPv4 header. Takes the frame.
 	 */
 	sendPacket(frame: Frame, device: Device): void;
+	/** Shows frames of its bridges to netfilter; null while br_netfilter is not loaded. */
+	readonly bridgeFilter: BridgeFilter | null;
 	/** A tunnel carries no more than `mtu` octets to the destination of the packet behind the Ethernet header. */
 	tooLong(frame: Frame, mtu: number): void;
 }
@@ -268,6 +271,11 @@ export abstract class Device {
 	/** The device that `ip link` names behind the `@`: a veth's peer, what a VLAN is on; `null` for none. */
 	get link(): Device | null {
 		return null;
+	}
+
+	/** The namespace of what it lies on: its own, unless a pair or a tunnel was taken apart (`get_link_net`). */
+	get home(): { readonly name: string } {
+		return this.link?.owner ?? this.owner;
 	}
 
 	/** The devices this one lies on (`adj_list.lower`): of a bridge its ports. */

@@ -1,5 +1,6 @@
 export { Bridge } from "./bridge/bridge.ts";
 export { BridgeFdb, type BridgeFdbOptions, type FdbBridge } from "./bridge/fdb.ts";
+export { type BridgeFilter, BRIDGING } from "./bridge/filter.ts";
 export { PortFlags } from "./bridge/flags.ts";
 export type { BridgeOptions, BridgeSettings } from "./bridge/options.ts";
 export { BridgePort, type PortOptions } from "./bridge/port.ts";

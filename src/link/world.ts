@@ -105,6 +105,9 @@ export class World {
 		frame.routed = false;
 		frame.priority = 0;
 		frame.secPath = null;
+		frame.bridging = 0;
+		frame.physIn = null;
+		frame.physOut = null;
 		if (++frame.hops > MOST_HOPS) throw this.storm(`one frame crossed ${String(MOST_HOPS)} wires`);
 	}
 

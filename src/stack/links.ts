@@ -31,7 +31,12 @@ export class LinkCommands {
 		return [typeof device === "string" ? this.#ns.device(device) : device];
 	}
 
-	readonly #netns = ({ owner }: Device): NetnsRef => {
+	/** The number of another namespace here, given when it is first needed; undefined for this one. */
+	netnsid(owner: { readonly name: string }): number | undefined {
+		return owner === this.#ns ? undefined : this.#netns(owner).id;
+	}
+
+	readonly #netns = (owner: { readonly name: string }): NetnsRef => {
 		let id = this.#numbers.get(owner);
 		if (id === undefined) this.#numbers.set(owner, (id = this.#numbers.size));
 		// The namespace a machine boots with has no name in /var/run/netns; `machine/name` is `name` there.

@@ -10,6 +10,7 @@ import {
 import type { DropReason } from "../drop.ts";
 import { NetError } from "../errors.ts";
 import {
+	BRIDGING,
 	type Device,
 	type DeviceOwner,
 	hasCarrier,
@@ -42,6 +43,7 @@ import { Addresses } from "./addresses.ts";
 import { OutputRoutes } from "./output-routes.ts";
 import { isConnected, isValid } from "./neighbour/state.ts";
 import { IpvsCommands } from "./ipvs/index.ts";
+import { BridgeNetfilter } from "./netfilter/bridge-netfilter.ts";
 import { Hooks } from "./netfilter/hooks.ts";
 import type { Netfilter } from "./netfilter/netfilter.ts";
 import { type NeighbourHost, NeighbourTable } from "./neighbour/table.ts";
@@ -100,7 +102,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	/** `net.ipv4.igmp_*`. */
 	readonly igmpConf: IgmpConf = { ...IGMP_CONF };
 	/** `net.ipv4.ip_local_port_range`, the end excluded as flow hashing has it. */
-	readonly localPortRange: readonly [number, number] = [32_768, 60_999];
+	localPortRange: readonly [number, number] = [32_768, 60_999];
 
 	readonly vxlans: Set<VxlanDevice> = new Set();
 	/** `ip rule` and tables beside `main` and `local`; null while nobody made any, and only those two are asked. */
@@ -120,6 +122,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	#packets: PacketSockets | undefined;
 	#ipvs: IpvsCommands | undefined;
 	#raws: RawSockets | undefined;
+	#bridgeFilter: BridgeNetfilter | undefined;
 	readonly #addresses: Addresses;
 	readonly #outputRoutes: OutputRoutes;
 	#nextIndex = 1;
@@ -162,6 +165,11 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	/** The IP virtual server; its module is loaded when it is first asked for. */
 	get ipvs(): IpvsCommands {
 		return (this.#ipvs ??= new IpvsCommands(this, () => this.filtering?.trackedBy));
+	}
+
+	/** What br_netfilter does here; null while the machine has not loaded it. */
+	get bridgeFilter(): BridgeNetfilter | null {
+		return this.kernel.hasBridgeNetfilter ? (this.#bridgeFilter ??= new BridgeNetfilter(this)) : null;
 	}
 
 	/** Raw sockets. */
@@ -533,7 +541,8 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		const forUs =
 			(high & 0x0100) !== 0 ||
 			(high === device.macHigh && low === device.macLow) ||
-			device.isOwnAddress(high, low);
+			device.isOwnAddress(high, low) ||
+			(frame.bridging & BRIDGING.forHost) !== 0;
 		if (!forUs) return device.dropIn(frame, "otherhost");
 		this.#handle(frame, inDevice, ethernet.type(view, start));
 	}

@@ -10,6 +10,7 @@ import type { World } from "../world.ts";
 import { proxyArp } from "./arp-proxy.ts";
 import { BridgeFdb } from "./fdb.ts";
 import { LinkLocalGroups } from "./link-local.ts";
+import { BRIDGING } from "./filter.ts";
 import { AGEING, type BridgeOptions, type BridgeSettings, checkSettings } from "./options.ts";
 import { BridgePort } from "./port.ts";
 import { SpanningTree, type StpBridge } from "./stp.ts";
@@ -58,6 +59,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	readonly #stpPorts: StpPort<BridgePort>[] = [];
 	readonly #replies: Lane;
 	#noLinklocalLearn = false;
+	#nfCallIptables = false;
 	#filtering = false;
 	/** The groups the bridge listens to while it is up and snoops. */
 	#snoops: readonly Mac[] = ALL_SNOOPERS;
@@ -132,6 +134,11 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		return this.#filtering;
 	}
 
+	/** `nf_call_iptables`: iptables see its IPv4 frames, whatever `net.bridge.bridge-nf-call-iptables` says. */
+	get nfCallIptables(): boolean {
+		return this.#nfCallIptables;
+	}
+
 	/** `ageing_time` in nanoseconds, as it was set. */
 	get ageing(): number {
 		return this.#ageing;
@@ -171,6 +178,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		if (groupFwdMask !== undefined) this.groups.mask = groupFwdMask;
 		if (settings.mcastSnooping !== undefined) this.#snoop(settings.mcastSnooping);
 		if (settings.noLinklocalLearn !== undefined) this.#noLinklocalLearn = settings.noLinklocalLearn;
+		if (settings.nfCallIptables !== undefined) this.#nfCallIptables = settings.nfCallIptables;
 		if (vlanProtocol !== undefined)
 			this.#vlanTpid = vlanProtocol === "802.1Q" ? vlan.TPID_CUSTOMER : vlan.TPID_SERVICE;
 		if (defaultPvid !== undefined) this.vlan.setDefaultPvid(defaultPvid);
@@ -348,10 +356,21 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		const { fdb } = this;
 		const slot = fdb.slot(ethernet.dstLow(view, start), keyHigh(high, vid));
 		if (slot >= 0 && fdb.isLocalAt(slot)) return this.#passUp(frame, tag);
-		if (this.promiscuous) this.#glimpse(frame, tag);
-		if (slot < 0) return this.#flood(frame, from, false, tag, answered);
-		fdb.useAt(slot);
-		this.#forward(frame, from, fdb.portAt(slot), tag);
+		let copy: Frame | null = null;
+		if (this.promiscuous) {
+			// Netfilter gave it another's address at the port, but it came for this host: it goes both ways.
+			if ((frame.bridging & BRIDGING.forHost) === 0) this.#glimpse(frame, tag);
+			else {
+				copy = frame.clone();
+				copy.forgetFlow();
+			}
+		}
+		if (slot < 0) this.#flood(frame, from, false, tag, answered);
+		else {
+			fdb.useAt(slot);
+			this.#forward(frame, from, fdb.portAt(slot), tag);
+		}
+		if (copy !== null) this.#passUp(copy, tag);
 	}
 
 	/** Up to the bridge's own stack (`br_pass_frame_up`). Takes the frame. */
@@ -387,6 +406,11 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 
 	/** Out of the bridge's own stack (`br_dev_xmit`). Takes the frame. */
 	protected override send(frame: Frame): void {
+		if (frame.bridging !== 0) {
+			if ((frame.bridging & BRIDGING.resolving) !== 0) return this.owner.bridgeFilter?.resolved(frame);
+			// It came by another bridge and was routed here: only what comes in by a port is shown at ports.
+			frame.bridging = 0;
+		}
 		this.counters.txPackets++;
 		this.counters.txBytes += frame.length;
 		let tag = 0;
@@ -418,6 +442,8 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		}
 		if (local) {
 			if (last !== null) last.deliver(frame.clone(), tag);
+			// What goes up because somebody captures is of no flow there (`br_nf_local_in`).
+			if (this.promiscuous && frame.bridging !== 0) frame.forgetFlow();
 			return this.#passUp(frame, tag);
 		}
 		if (last !== null) return last.deliver(frame, tag);

@@ -34,6 +34,8 @@ export interface BridgeSettings {
 	readonly mcastSnooping?: boolean;
 	/** Sources of link-local frames are not learned (`no_linklocal_learn`). */
 	readonly noLinklocalLearn?: boolean;
+	/** Its IPv4 frames meet iptables where br_netfilter is loaded, even if the sysctl is off (`nf_call_iptables`, off). */
+	readonly nfCallIptables?: boolean;
 }
 
 /** What `ip link add … type bridge` takes. */

@@ -137,7 +137,14 @@ export class BridgePort implements Upper {
 		if (ethernet.dstHigh(view, at) === 0x0180 && isLinkLocalGroup(ethernet.dst(view, at))) {
 			return this.#linkLocal(frame, device);
 		}
+		this.#enter(frame);
+	}
+
+	/** In by this port, past netfilter where the bridge's namespace lets it look (`NF_BR_PRE_ROUTING`). Takes the frame. */
+	#enter(frame: Frame): void {
 		if (this.state !== "forwarding" && this.state !== "learning") return this.#refuse(frame);
+		const filter = this.bridge.owner.bridgeFilter;
+		if (filter?.watches(frame, this.bridge) === true) return filter.enter(frame, this);
 		this.bridge.handle(frame, this);
 	}
 
@@ -148,10 +155,8 @@ export class BridgePort implements Upper {
 	/** 01:80:c2:00:00:0X: forwarded only where the bridge says so, else left to the port's own stack. */
 	#linkLocal(frame: Frame, device: Device): void {
 		const group = ethernet.dstLow(frame.view, frame.start) & 0xff;
-		if (this.bridge.groups.forwards(group, this.groupFwdMask, this.bridge.stp.enabled)) {
-			if (this.state !== "forwarding" && this.state !== "learning") return this.#refuse(frame);
-			return this.bridge.handle(frame, this);
-		}
+		if (this.bridge.groups.forwards(group, this.groupFwdMask, this.bridge.stp.enabled))
+			return this.#enter(frame);
 		// 802.3x pause frames end here; LLDP, 802.1X and the rest are for programs on this port.
 		if (group === 0x01) return device.dropIn(frame, "bridge-link-local");
 		this.bridge.learnLocally(frame, this);
@@ -191,10 +196,17 @@ export class BridgePort implements Upper {
 		return !(from.flags.isolated && this.flags.isolated);
 	}
 
-	/** Out of the bridge by this port (`br_dev_queue_push_xmit`). Takes the frame. */
+	/** Out of the bridge by this port, past netfilter if it saw the frame come in (`__br_forward`). Takes the frame. */
 	deliver(frame: Frame, tag: number): void {
-		const device = this.device;
 		if (tag !== 0) this.vlanGroup.dress(frame, tag, this.bridge.vlanTpid);
+		const filter = frame.bridging === 0 ? null : this.bridge.owner.bridgeFilter;
+		if (filter !== null) return filter.leave(frame, this);
+		this.send(frame);
+	}
+
+	/** Out by the device, if it is short enough (`br_dev_queue_push_xmit`). Takes the frame. */
+	send(frame: Frame): void {
+		const { device } = this;
 		if (!isForwardable(frame, device)) return device.dropOut(frame, "mtu-exceeded");
 		device.transmit(frame);
 	}

@@ -177,9 +177,13 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 		this.fdb.del(fdbAddress(mac), to === undefined ? undefined : this.#remote(to));
 	}
 
-	/** `bridge fdb show dev …`, also as `bridge -j` has it. */
-	fdbShow(): VxlanFdbLine[] {
-		return showFdb(this.fdb, this.port, this.vni);
+	/** `bridge fdb show dev …`, also as `bridge -j` has it; `netnsid` is the underlay's number where the device was moved to. */
+	fdbShow(netnsid?: number): VxlanFdbLine[] {
+		return showFdb(this.fdb, this.port, this.vni, netnsid);
+	}
+
+	override get home(): { readonly name: string } {
+		return this.underlay;
 	}
 
 	/** What `ip -d link show` says of it, from the word `vxlan` on. */

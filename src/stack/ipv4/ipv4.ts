@@ -8,7 +8,7 @@ import {
 	ZERO_MAC,
 } from "../../addr/index.ts";
 import type { DropReason } from "../../drop.ts";
-import type { Device } from "../../link/index.ts";
+import { BRIDGING, type Device } from "../../link/index.ts";
 import { ethernet, type Frame, icmp, ipv4 } from "../../wire/index.ts";
 import type { InDevice } from "../in-device.ts";
 import { ACCEPT, STOLEN } from "../netfilter/hooks.ts";
@@ -16,6 +16,7 @@ import type { Namespace } from "../namespace.ts";
 import type { Route } from "../route.ts";
 import { type Ipv4Conf, IPV4_CONF } from "./conf.ts";
 import { fragment } from "./fragment.ts";
+import { checkHeader } from "./header-check.ts";
 import { Icmp } from "./icmp.ts";
 import { logMartian } from "./martian.ts";
 import { forwardOptions, type NotedOptions, readOptions } from "./options.ts";
@@ -94,19 +95,14 @@ export class Ipv4 {
 	receive(frame: Frame, inDevice: InDevice): void {
 		const group = (ethernet.dstHigh(frame.view, frame.start) & 0x0100) !== 0;
 		frame.pull(ethernet.OCTETS);
-		const { view, start } = frame;
-		const device = inDevice.device;
-		const available = frame.end - start;
-		if (available < ipv4.MIN_OCTETS) return this.#refuse(frame, device, "ip-truncated");
-		if (ipv4.version(view, start) !== 4) return this.#refuse(frame, device, "ip-version");
-		const header = ipv4.headerOctets(view, start);
-		if (header < ipv4.MIN_OCTETS || header > available) return this.#refuse(frame, device, "ip-inhdr");
-		if (!frame.trusted && !ipv4.isChecksumGood(view, start)) return this.#refuse(frame, device, "ip-csum");
-		const total = ipv4.totalLength(view, start);
-		if (total > available) return this.#refuse(frame, device, "ip-truncated");
-		if (total < header) return this.#refuse(frame, device, "ip-inhdr");
-		// Ethernet padding is no part of the packet.
-		frame.end = start + total;
+		const reason = checkHeader(frame);
+		if (reason !== null) return this.#refuse(frame, inDevice.device, reason);
+		if (frame.bridging !== 0) {
+			// It passed PREROUTING at a bridge port (`ip_sabotage_in`), where its way may have been decided, too.
+			const rerouted = (frame.bridging & BRIDGING.rerouted) !== 0;
+			frame.bridging = 0;
+			return this.routeIn(frame, inDevice, group, !rerouted);
+		}
 		const chain = this.ns.hooks.prerouting;
 		if (chain !== null && chain.run(frame, inDevice, null, null) !== ACCEPT) return;
 		this.routeIn(frame, inDevice, group);
@@ -114,9 +110,10 @@ export class Ipv4 {
 
 	/**
 	 * What follows PREROUTING: the packet goes where it is for (`ip_rcv_finish`). `group` says that it came to a
-	 * link-layer group. Takes the frame, which starts at its IPv4 header.
+	 * link-layer group, `redirects` whether its sender may be told of a better way. Takes the frame, which starts at its
+	 * IPv4 header.
 	 */
-	routeIn(frame: Frame, inDevice: InDevice, group: boolean): void {
+	routeIn(frame: Frame, inDevice: InDevice, group: boolean, redirects = true): void {
 		const { view, start } = frame;
 		if (inDevice.device.layer3 !== null) {
 			const child = inDevice.device.layer3.layer3Child(ipv4.destination(view, start));
@@ -137,7 +134,7 @@ export class Ipv4 {
 			return this.deliver(frame, inDevice);
 		// A packet sent to everyone on the link is not for anyone elsewhere.
 		if (group) return this.#refuse(frame, inDevice.device, "ip-broadcast");
-		this.#forward(frame, inDevice, route, decision.redirect);
+		this.#forward(frame, inDevice, route, redirects && decision.redirect);
 	}
 
 	/**
@@ -173,6 +170,13 @@ export class Ipv4 {
 		if (reason === "ip-martian-source" || reason === "ip-rpfilter") logMartian(this.ns, frame, inDevice);
 		if (reason === "ip-no-route") this.icmp.tell(frame, inDevice, icmp.UNREACHABLE, icmp.NET_UNREACHABLE, 0);
 		inDevice.device.dropIn(frame, reason);
+	}
+
+	/** The way a packet that came in by a device would go, or why there is none (`ip_route_input`). */
+	wayIn(frame: Frame, inDevice: InDevice): Route | DropReason {
+		const { view, start } = frame;
+		return this.#decide(ipv4.source(view, start), ipv4.destination(view, start), inDevice, frame.mark)
+			.verdict;
 	}
 
 	#decide(source: Ip4, destination: Ip4, inDevice: InDevice, mark: number): InputDecision {
