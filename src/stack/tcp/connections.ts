@@ -249,6 +249,7 @@ export class Tcp {
 			return device.dropIn(frame, "tcp-csum");
 		const port = tcp.destinationPort(view, at);
 		const socket = this.#find(destination, port, source, tcp.sourcePort(view, at));
+		let iss: number | undefined;
 		if (socket !== undefined) {
 			if (socket.tcb.bare && socket.state === "syn-received") this.#passive.prepare(socket);
 			const verdict = socket.take(segment);
@@ -259,6 +260,8 @@ export class Tcp {
 				refuse(this.#ns, frame, segment);
 				return device.dropIn(frame, "tcp-reset");
 			}
+			// Well behind what TIME-WAIT may still see of the old connection (`tcp_timewait_state_process`).
+			iss = (socket.tcb.sndNxt + 65_537) | 0;
 			segment.read(view, frame.bytes, at, frame.end);
 		}
 		const listener = this.#listener(port, destination);
@@ -272,7 +275,7 @@ export class Tcp {
 				return device.dropIn(frame, "no-socket", `tcp port ${String(port)}`);
 			}
 			if (!segment.syn || segment.fin) return device.dropIn(frame, "tcp-flags");
-			if (!this.#passive.syn(listener, segment, ends)) return device.dropIn(frame, "socket-backlog");
+			if (!this.#passive.syn(listener, segment, ends, iss)) return device.dropIn(frame, "socket-backlog");
 			return frame.release();
 		}
 		if (!segment.rst) refuse(this.#ns, frame, segment);

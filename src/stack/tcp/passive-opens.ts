@@ -38,8 +38,11 @@ export class PassiveOpens {
 		this.#secret = secret;
 	}
 
-	/** A SYN for somebody who listens. Returns false when it finds no room. */
-	syn(listener: TcpListener, segment: Segment, ends: Ends): boolean {
+	/**
+	 * A SYN for somebody who listens; `iss` is said when it takes the place of a connection in TIME-WAIT. Returns false
+	 * when it finds no room.
+	 */
+	syn(listener: TcpListener, segment: Segment, ends: Ends, iss?: number): boolean {
 		if (listener.full) return false;
 		switch (this.#room(listener)) {
 			case "none":
@@ -49,7 +52,8 @@ export class PassiveOpens {
 				return true;
 			case "request": {
 				const socket = this.#begin(listener, ends);
-				answer(socket.tcb, this.#opener.beginning(ends), segment, this.#now);
+				const beginning = this.#opener.beginning(ends);
+				answer(socket.tcb, iss === undefined ? beginning : { ...beginning, iss }, segment, this.#now);
 				socket.apply();
 				return true;
 			}
