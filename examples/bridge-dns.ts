@@ -3,6 +3,7 @@
  * name, alias and `name.network`, and nobody else. On the default bridge there are no names.
  */
 import { Lab } from "vethwork";
+import { findPacket, hopTable, trace } from "vethwork/observe";
 import type { ExampleContext } from "../scripts/example-context.ts";
 
 export default async function bridgeDns({ print, save }: ExampleContext): Promise<void> {
@@ -18,6 +19,12 @@ export default async function bridgeDns({ print, save }: ExampleContext): Promis
 
 	const capture = lab.capture();
 	print(`c2 $ ping -c 2 c1\n${(await c2.ping("c1", { count: 2 })).text()}\n`);
+	const way = (protocol: string): string => {
+		const first = findPacket(capture, (layers) => layers.some((layer) => layer.protocol === protocol));
+		return hopTable(trace(capture, first ?? 0));
+	};
+	print(`The first question, to 127.0.0.11:53, on its way to the server's own port:\n${way("udp")}\n`);
+	print(`The first echo request, bridged:\n${way("icmp")}\n`);
 	for (const name of ["c1", "c2", "web", "c2.localnet", c2.shortId, "c3"]) {
 		const said = await c1.resolve(name).then(
 			({ addresses }) => addresses.join(" "),

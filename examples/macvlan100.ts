@@ -3,6 +3,7 @@
  * the VLAN's subnet and are neighbours of its physical hosts, tagged on the trunk and untagged in the containers.
  */
 import { Lab } from "vethwork";
+import { findPacket, hopTable, trace } from "vethwork/observe";
 import type { ExampleContext } from "../scripts/example-context.ts";
 
 export default async function macvlan100({ print, save }: ExampleContext): Promise<void> {
@@ -32,6 +33,8 @@ export default async function macvlan100({ print, save }: ExampleContext): Promi
 		const { received } = await c1.ping(address, { count: 1, timeout: "1s" });
 		print(`c1 ${c1.ip()} > ${name} ${address}: ${String(received)} of 1`);
 	}
+	const echo = findPacket(capture, (layers) => layers.some(({ protocol }) => protocol === "icmp")) ?? 0;
+	print(`\nc1 > gateway, tagged on the trunk:\n${hopTable(trace(capture, echo))}\n`);
 	print(c1.netns.links.show("eth0").trimEnd());
 	print(netns.links.show("eth0.100").trimEnd());
 

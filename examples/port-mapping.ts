@@ -1,50 +1,52 @@
 /**
- * A published port as Docker makes it: rules by the text that dockerd passes to iptables, DNAT on the way in, MASQUERADE
- * on the way out. The container sees the true client, the client only the host.
+ * A published port, `docker run -p 5001:80`: a client outside is translated and seen by the server, a container of the same
+ * host comes by docker-proxy, a second connection from the bridge's gateway.
  */
+import { createServer, get } from "node:http";
 import { Lab, type Netns } from "vethwork";
+import { createConnection, serve } from "vethwork/node";
+import { findPacket, hopTable, trace } from "vethwork/observe";
 import type { ExampleContext } from "../scripts/example-context.ts";
 
-const RULES = `
-	-t nat -N DOCKER
-	-t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
-	-t nat -A OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER
-	-t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
-	-t nat -A DOCKER -i docker0 -j RETURN
-	-t nat -A DOCKER ! -i docker0 -p udp -m udp --dport 5003 -j DNAT --to-destination 172.17.0.2:7000
-	-P FORWARD DROP
-	-A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
-	-A FORWARD -d 172.17.0.2/32 ! -i docker0 -o docker0 -p udp -m udp --dport 7000 -j ACCEPT
-	-A FORWARD -i docker0 ! -o docker0 -j ACCEPT`;
+/** `curl http://host:port/` in a namespace, by Node's own client over the emulated TCP. */
+const curl = (from: Netns, host: string, port: number): Promise<string> =>
+	new Promise((resolve, reject) => {
+		get({ host, port, createConnection: createConnection(from) }, (response) => {
+			let page = "";
+			response.on("data", (part: Buffer) => (page += part.toString()));
+			response.on("end", () => {
+				resolve(page);
+			});
+		}).on("error", reject);
+	});
 
 export default async function portMapping({ print, save }: ExampleContext): Promise<void> {
 	await using lab = new Lab({ seed: 1 });
 	const lan = lab.switch("lan");
-	const host = lab.host("node2", { nics: { eth0: { address: "172.31.1.6/24", attach: lan } } });
+	const { docker, netns } = lab.host("node2", {
+		nics: { eth0: { address: "172.31.1.6/24", gateway: "172.31.1.1", attach: lan } },
+	});
 	const outside = lab.host("outside", { nics: { eth0: { address: "172.31.1.1/24", attach: lan } } });
-	const container: Netns = host.addNetns("pub2");
-	const docker0 = host.netns.addBridge("docker0");
-	docker0.addAddress("172.17.0.1/16");
-	const [port, eth0] = lab.veth({ ns: host.netns, name: "veth10aac67" }, { ns: container, name: "eth0" });
-	docker0.attach(port);
-	eth0.addAddress("172.17.0.2/16");
-	for (const device of [docker0, port, eth0]) device.up();
-	container.routes.add("default", { via: "172.17.0.1" });
-	host.netns.sysctl.set("net.ipv4.ip_forward", 1);
-	for (const rule of RULES.trim().split("\n")) host.netns.iptables(rule);
-
+	docker.networks.create("pubnet");
+	const web = docker.run({ name: "web", network: "pubnet", publish: ["5001:80"] });
+	const sibling = docker.run({ name: "sibling", network: "pubnet" });
+	const server = createServer((request, response) => {
+		response.sendDate = false;
+		response.end(`Hello, ${request.socket.remoteAddress ?? ""}.`);
+	});
+	serve(web.netns, 80, server);
 	const capture = lab.capture();
-	const server = container.udp({ port: 7000 });
-	const client = outside.netns.udp();
-	client.send(new TextEncoder().encode("ping"), { address: "172.31.1.6", port: 5003 });
-	const asked = await server.receive();
-	print(`The container was asked by ${asked.address}:${String(asked.port)}, at ${asked.to}:7000.`);
-	server.send(new TextEncoder().encode("pong"), { address: asked.address, port: asked.port });
-	const answer = await client.receive();
-	print(`The client was answered by ${answer.address}:${String(answer.port)}.`);
-	print(`\n${(await container.ping("172.31.1.1", { count: 1 })).text()}`);
 
-	print(`\n# iptables-save -c\n${host.netns.iptablesTool.save({ counters: true })}`);
-	print(`# conntrack -L\n${host.netns.conntrack.list()}`);
+	print(`outside $ curl http://172.31.1.6:5001/\n${await curl(outside.netns, "172.31.1.6", 5001)}\n`);
+	const asked = findPacket(capture, (layers) => layers.some(({ protocol }) => protocol === "tcp"));
+	print(`Its first segment, translated on node2 (DNAT, TTL - 1):\n${hopTable(trace(capture, asked ?? 0))}\n`);
+
+	print(`sibling $ curl http://172.31.1.6:5001/\n${await curl(sibling.netns, "172.31.1.6", 5001)}\n`);
+	await lab.advance("1s");
+	print(`node2 $ curl http://127.0.0.1:5001/\n${await curl(netns, "127.0.0.1", 5001)}\n`);
+	print(`node2 $ docker port web\n${docker.port("web").join("\n")}\n`);
+	print(
+		`node2 $ conntrack -L -p tcp --dport 5001\n${netns.conntrack.list().split("\n").slice(0, 3).join("\n")}`,
+	);
 	save(capture);
 }

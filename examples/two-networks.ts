@@ -3,6 +3,7 @@
  * each, and all reach the outside by the host's address. Isolation is silent: nobody says why nothing comes back.
  */
 import { Lab } from "vethwork";
+import { findPacket, hopTable, trace } from "vethwork/observe";
 import type { ExampleContext } from "../scripts/example-context.ts";
 
 export default async function twoNetworks({ print, save }: ExampleContext): Promise<void> {
@@ -30,6 +31,14 @@ export default async function twoNetworks({ print, save }: ExampleContext): Prom
 	await ask(api, "db", db.ip());
 	await ask(web, "outside", "192.0.2.1");
 	await ask(db, "outside", "192.0.2.1");
+
+	const [silent, masked] = [db.ip(), "192.0.2.1"].map((to) =>
+		findPacket(capture, (layers) =>
+			layers.some(({ protocol, fields }) => protocol === "ipv4" && fields.some(({ text }) => text === to)),
+		),
+	);
+	print(`\nweb > db, dropped in FORWARD:\n${hopTable(trace(capture, silent ?? 0))}`);
+	print(`\nweb > outside, masqueraded:\n${hopTable(trace(capture, masked ?? 0))}\n`);
 
 	// Which rule it was: the packets it counted.
 	const isolation = netns.iptables("-L DOCKER-ISOLATION-STAGE-1 -v -n");

@@ -172,8 +172,12 @@ function query(
 		ns.kernel.sleep(timer, seconds(conf.timeout));
 		socket.handler = (frame, at, octets) => {
 			const answer = dns.read(frame.bytes.slice(at, at + octets));
-			const question = typeof answer === "string" ? undefined : questions.find(({ id }) => id === answer.id);
-			if (typeof answer === "string" || question === undefined) return;
+			if (typeof answer === "string" || (answer.flags & dns.FLAG.QR) === 0) return;
+			// What answers another question is none (`res_queriesmatch`).
+			const question = questions.find(
+				({ id, type }) => id === answer.id && isAbout(answer, name, dns.TYPE[type]),
+			);
+			if (question === undefined) return;
 			// SERVFAIL, NOTIMP and REFUSED: the next server may know better.
 			if (UNHELPFUL.has(answer.flags & 0xf)) {
 				end(undefined);
@@ -197,13 +201,21 @@ function query(
 	next();
 }
 
+/** Whether a message repeats a question; names are the same in any case of their letters. */
+function isAbout({ questions: [asked, more] }: dns.Message, name: string, type: number): boolean {
+	if (asked === undefined || more !== undefined || asked.type !== type) return false;
+	const plain = (text: string): string => text.toLowerCase().replace(/\.$/, "");
+	return plain(asked.name) === plain(name);
+}
+
 const UNHELPFUL: ReadonlySet<number> = new Set([dns.RCODE.SERVFAIL, dns.RCODE.NOTIMP, dns.RCODE.REFUSED]);
 
 function resolutionOf(name: string, type: RecordType, message: dns.Message): Resolution {
 	const rcode = message.flags & 0xf;
 	const status = Object.entries(dns.RCODE).find(([, code]) => code === rcode)?.[0] ?? `RCODE${String(rcode)}`;
 	const addresses = message.answers.flatMap((record) => {
-		if (type === "A" || type === "AAAA") return dns.addressIn(record) ?? [];
+		if (type === "A" || type === "AAAA")
+			return record.type === dns.TYPE[type] ? (dns.addressIn(record) ?? []) : [];
 		return ["PTR", "CNAME", "NS"].includes(type) ? (dns.nameIn(record.data) ?? []) : [];
 	});
 	return { name, addresses, status, message };

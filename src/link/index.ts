@@ -1,5 +1,6 @@
 export { Bridge } from "./bridge/bridge.ts";
 export { BridgeFdb, type BridgeFdbOptions, type FdbBridge } from "./bridge/fdb.ts";
+export { type BridgeFilter, BRIDGING } from "./bridge/filter.ts";
 export { PortFlags } from "./bridge/flags.ts";
 export type { BridgeOptions, BridgeSettings } from "./bridge/options.ts";
 export { BridgePort, type PortOptions } from "./bridge/port.ts";
@@ -25,6 +26,7 @@ export { Fdb, type FdbEntry, type FdbKind, type FdbPort } from "./fdb.ts";
 export { type IpvlanFlag, type IpvlanMode } from "./ipvlan/port.ts";
 export { IpvlanDevice, type IpvlanOptions } from "./ipvlan/ipvlan.ts";
 export type { AddressListener, Layer3Upper } from "./layer3.ts";
+export { linkDetails } from "./link-details.ts";
 export { linkJson, type LinkJson, linkText, type NetnsRef } from "./link-show.ts";
 export { Dummy } from "./dummy.ts";
 export { Loopback } from "./loopback.ts";

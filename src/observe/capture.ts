@@ -1,5 +1,5 @@
 import type { Ip4, Vni } from "../addr/index.ts";
-import type { Device, Drop, World } from "../link/index.ts";
+import { type Device, type Drop, IN, type Tap, type World } from "../link/index.ts";
 import type { Frame } from "../wire/index.ts";
 import type { CaptureName } from "./capture-file.ts";
 import { CaptureLog, type Sighting, type SightingRecord } from "./capture-log.ts";
@@ -69,10 +69,14 @@ export class Capture {
 		this.#removals.delete(device);
 		if (this.#stopped || !this.#chosen(device)) return;
 		this.log.enter(device);
-		this.#removals.set(
-			device,
-			device.addTap(this.#stream === undefined ? this.log : { see: this.#seeAndWrite }),
-		);
+		const tap = this.#stream === undefined ? this.log : { see: this.#seeAndWrite };
+		// What leaves by loopback comes in by it as well, and is shown once (libpcap's `linux_check_direction`).
+		const once: Tap = {
+			see: (frame, from, direction) => {
+				if (direction === IN) tap.see(frame, from, direction);
+			},
+		};
+		this.#removals.set(device, device.addTap(device.kind === "loopback" ? once : tap));
 	}
 
 	readonly #seeAndWrite = (frame: Frame, device: Device, direction: 1 | 2): void => {

@@ -1,4 +1,5 @@
 import type { Ip4, Mac } from "../addr/index.ts";
+import { NetError } from "../errors.ts";
 import type { World } from "../link/index.ts";
 import { KernelLog } from "./kernel-log.ts";
 import {
@@ -24,6 +25,13 @@ const WAKE_UP = microseconds(100);
 /** How long a machine may have been up when the lab begins: where its timer wheel stands. */
 const LONGEST_UPTIME = seconds(3600);
 
+/** How many neighbours there may be: kept whatever their age, kept for a while, kept at all. */
+export interface NeighbourGc {
+	gc_thresh1: number;
+	gc_thresh2: number;
+	gc_thresh3: number;
+}
+
 /**
  * What all namespaces of one machine share: the secrets drawn at boot, the generator of IP identifications,
  * the tick, and the limit of ICMP errors for the whole machine.
@@ -44,8 +52,12 @@ export class Kernel {
 	readonly log: KernelLog;
 	/** Whether the machine runs. */
 	readonly power: Power = new Power();
+	/** `net.ipv4.neigh.default.gc_thresh*`, one for the machine: seen and set in the namespace it boots with. */
+	readonly neighbourGc: NeighbourGc = { gc_thresh1: 128, gc_thresh2: 512, gc_thresh3: 1024 };
 	/** ESP is there since the first state that wants it was added anywhere on the machine (`modprobe esp4`). */
 	hasEsp = false;
+	/** br_netfilter is loaded: IPv4 frames on bridges of all namespaces meet iptables, unless a sysctl says otherwise. */
+	hasBridgeNetfilter = false;
 	/** The number the next IPsec policy's index is made of (`idx_generator`). */
 	nextPolicyIndex = 0;
 	// Keys drawn at boot, in fields of their own: they are read for every packet.
@@ -160,6 +172,21 @@ export class Kernel {
 	randomMac(): Mac {
 		const high = (this.rng.below(0x1_0000) & 0xfeff) | 0x0200;
 		return (high * 0x1_0000_0000 + this.rng.uint32()) as Mac;
+	}
+
+	/** `modprobe MODULE`, for the one module that nothing else loads. Throws `NetError` ENOENT for another. */
+	modprobe(module: "br_netfilter"): void {
+		if ((module as string) !== "br_netfilter") {
+			throw new NetError(
+				"ENOENT",
+				`modprobe: FATAL: Module ${module} not found in directory /lib/modules/6.1.0`,
+				{
+					remedy: "What else there is of the kernel is there from the beginning.",
+					context: { module },
+				},
+			);
+		}
+		this.hasBridgeNetfilter = true;
 	}
 
 	/** A process id for programs that put theirs on the wire. */

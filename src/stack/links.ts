@@ -1,4 +1,4 @@
-import { type Device, linkJson, type LinkJson, linkText, type NetnsRef } from "../link/index.ts";
+import { type Device, linkDetails, linkJson, type LinkJson, linkText, type NetnsRef } from "../link/index.ts";
 import { Namespace } from "./namespace.ts";
 
 /** `ip link show` of one namespace. */
@@ -11,10 +11,13 @@ export class LinkCommands {
 		this.#ns = ns;
 	}
 
-	/** `ip link show`, or of one device `ip link show dev DEVICE`: two lines for each. Throws `NetError` ENODEV. */
-	show(device?: Device | string): string {
+	/**
+	 * `ip link show`, or of one device `ip link show dev DEVICE`: two lines for each, with `details` (`ip -d`) what its kind
+	 * has to say, too. Throws `NetError` ENODEV.
+	 */
+	show(device?: Device | string, { details = false }: { readonly details?: boolean } = {}): string {
 		return this.#which(device)
-			.map((each) => `${linkText(each, this.#netns)}\n`)
+			.map((each) => `${linkText(each, this.#netns)}${details ? linkDetails(each) : ""}\n`)
 			.join("");
 	}
 
@@ -28,7 +31,12 @@ export class LinkCommands {
 		return [typeof device === "string" ? this.#ns.device(device) : device];
 	}
 
-	readonly #netns = ({ owner }: Device): NetnsRef => {
+	/** The number of another namespace here, given when it is first needed; undefined for this one. */
+	netnsid(owner: { readonly name: string }): number | undefined {
+		return owner === this.#ns ? undefined : this.#netns(owner).id;
+	}
+
+	readonly #netns = (owner: { readonly name: string }): NetnsRef => {
 		let id = this.#numbers.get(owner);
 		if (id === undefined) this.#numbers.set(owner, (id = this.#numbers.size));
 		// The namespace a machine boots with has no name in /var/run/netns; `machine/name` is `name` there.

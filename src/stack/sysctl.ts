@@ -3,7 +3,9 @@ import type { DeviceConf, NeighbourConf } from "./in-device.ts";
 import type { IgmpConf } from "./ipv4/igmp.ts";
 import type { IpvsSettings } from "./ipvs/index.ts";
 import type { Ipv4Conf } from "./ipv4/conf.ts";
+import type { NeighbourGc } from "./kernel.ts";
 import type { Namespace } from "./namespace.ts";
+import type { BridgeNetfilterConf } from "./netfilter/bridge-netfilter.ts";
 import type { ConntrackConf } from "./netfilter/conntrack/conf.ts";
 import type { CoreConf, TcpChoices, TcpConf } from "./tcp/index.ts";
 
@@ -11,9 +13,11 @@ import type { CoreConf, TcpChoices, TcpConf } from "./tcp/index.ts";
 export type SysctlName =
 	| "net.ipv4.ip_forward"
 	| `net.ipv4.${keyof IgmpConf}`
+	| `net.bridge.${keyof BridgeNetfilterConf}`
 	| `net.netfilter.${keyof ConntrackConf}`
 	| `net.ipv4.vs.${keyof IpvsSettings}`
 	| `net.ipv4.${keyof Ipv4Conf}`
+	| `net.ipv4.neigh.default.${keyof NeighbourGc}`
 	| `net.ipv4.${keyof TcpConf}`
 	| `net.core.${keyof CoreConf}`
 	| `net.ipv4.conf.${string}.${keyof DeviceConf}`
@@ -46,7 +50,10 @@ export class Sysctl {
 		this.#ns = ns;
 		this.#families = [
 			["net.netfilter.", conntrack],
+			["net.bridge.", () => ns.bridgeFilter?.conf ?? {}],
 			["net.ipv4.vs.", ipvs],
+			// One for the machine, and shown where it boots.
+			["net.ipv4.neigh.default.", () => (ns.name === ns.kernel.name ? ns.kernel.neighbourGc : {})],
 			["net.ipv4.", () => ns.igmpConf],
 			["net.ipv4.", () => ns.ipv4.conf],
 			["net.ipv4.", () => ns.tcp.conf, "tcp_"],

@@ -40,6 +40,9 @@ export class FramePool {
 		frame.priority = 0;
 		frame.flow = null;
 		frame.flowInfo = 0;
+		frame.bridging = 0;
+		frame.physIn = null;
+		frame.physOut = null;
 		frame.ipvs = false;
 		frame.longestFragment = 0;
 		frame.secPath = null;

@@ -43,6 +43,11 @@ export class Frame {
 	flow: object | null = null;
 	/** What it is to that flow (`enum ip_conntrack_info`), 7 for untracked, 0 with `flow` null for not looked at. */
 	flowInfo = 0;
+	/** What netfilter made of it at a bridge port, bits of `BRIDGING` in `link`; 0 for nothing (`skb->nf_bridge`). */
+	bridging = 0;
+	/** The devices of the bridge ports it came in and goes out by, as far as netfilter was shown it there. */
+	physIn: object | null = null;
+	physOut: object | null = null;
 	/** The IP virtual server has handled it in this namespace (`skb->ipvs_property`). */
 	ipvs = false;
 	/** Longest fragment it was put together from, 0 for none (`IPCB(skb)->frag_max_size`). */
@@ -102,6 +107,11 @@ export class Frame {
 		assert(this.start <= this.end, "no more is taken off a frame than it has");
 	}
 
+	/** Puts `octets` that `pull` took off back in front; nobody has written over them. */
+	unpull(octets: number): void {
+		this.start -= octets;
+	}
+
 	/** Says that octets in the frame were overwritten: a copy in a capture log is no longer this frame. */
 	changed(): void {
 		this.log = null;
@@ -134,6 +144,9 @@ export class Frame {
 		copy.priority = this.priority;
 		copy.flow = this.flow;
 		copy.flowInfo = this.flowInfo;
+		copy.bridging = this.bridging;
+		copy.physIn = this.physIn;
+		copy.physOut = this.physOut;
 		copy.ipvs = this.ipvs;
 		copy.longestFragment = this.longestFragment;
 		copy.secPath = this.secPath;

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { createServer, get, request, type RequestOptions } from "node:http";
 import { describe, expect, test } from "vitest";
-import { createConnection, serve } from "../../src/node/index.ts";
+import { Timer } from "../../src/sim/index.ts";
+import { createConnection, EmulatedAgent, serve } from "../../src/node/index.ts";
 import { cabled, pattern } from "../support/tcp-cable.ts";
 import { dissectColumns } from "../support/wireshark.ts";
 
@@ -106,5 +107,27 @@ describe("Node's http over emulated connections", () => {
 		await expect(
 			fetched({ host: "10.0.0.2", port: 81, createConnection: createConnection(net.a) }),
 		).rejects.toMatchObject({ code: "ECONNREFUSED" });
+	});
+
+	test("a connection that an agent keeps for later lets time stand still, and serves the next request", async () => {
+		const net = cabled(undefined);
+		// Something is always left to happen, as where machines gossip.
+		const tick = new Timer(() => {
+			net.a.kernel.arm(tick, 1e9);
+		});
+		net.a.kernel.arm(tick, 1e9);
+		let connections = 0;
+		const server = createServer((_, response) => response.end("here"));
+		server.on("connection", () => connections++);
+		serve(net.b, 80, server);
+		const options = { agent: new EmulatedAgent(net.a, { keepAlive: true }), host: "10.0.0.2", port: 80 };
+		await fetched(options);
+		await new Promise((resolve) => setTimeout(resolve, 20));
+		const after = net.lab.now;
+		await new Promise((resolve) => setTimeout(resolve, 50));
+		expect(net.lab.now).toBe(after);
+		const { body } = await fetched(options);
+		expect(body.toString()).toBe("here");
+		expect(connections).toBe(1);
 	});
 });

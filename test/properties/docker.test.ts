@@ -39,6 +39,8 @@ interface Model {
 	readonly containers: Map<string, { running: boolean; readonly networks: Set<string> }>;
 }
 
+type Engine = ReturnType<typeof engine>;
+
 function engine() {
 	const lab = new Lab({ seed: 1 });
 	const { docker, netns } = lab.host("node", { nics: { eth0: { address: "192.0.2.1/24" } } });
@@ -47,6 +49,15 @@ function engine() {
 			.save()
 			.split("\n")
 			.filter((line) => line.startsWith("-A"));
+	/** Whether a program of the host could have a port of all addresses. */
+	const isFree = (port: number, proto: "tcp" | "udp"): boolean => {
+		try {
+			(proto === "tcp" ? netns.tcp.listen({ port }) : netns.udp({ port })).close();
+			return true;
+		} catch {
+			return false;
+		}
+	};
 	/** All that a step could change. */
 	const everything = (): unknown => ({
 		rules: rules(),
@@ -54,11 +65,14 @@ function engine() {
 		namespaces: [...lab.namespaces.keys()].sort(),
 		networks: docker.networks.ls().map(({ id }) => docker.networks.inspect(id)),
 		containers: docker.containers.ls({ all: true }).map(({ id }) => docker.containers.inspect(id)),
+		ports: [5001, 5002, ...Array.from({ length: 20 }, (_, i) => 32_768 + i)].map((port) =>
+			[isFree(port, "tcp"), isFree(port, "udp")].join(),
+		),
 	});
-	return { lab, docker, netns, rules, everything };
+	return { lab, docker, netns, rules, isFree, everything };
 }
 
-function perform({ docker }: ReturnType<typeof engine>, model: Model, step: Step): void {
+function perform({ docker }: Engine, model: Model, step: Step): void {
 	switch (step.do) {
 		case "create":
 			docker.networks.create(step.network, { subnet: SUBNETS[step.network] });
@@ -98,7 +112,7 @@ function perform({ docker }: ReturnType<typeof engine>, model: Model, step: Step
 	}
 }
 
-function check({ docker, netns, rules }: ReturnType<typeof engine>, model: Model): void {
+function check({ docker, netns, rules, isFree }: Engine, model: Model): void {
 	const networks = ["bridge", ...model.networks];
 	const on = (network: string): string[] =>
 		[...model.containers]
@@ -107,11 +121,11 @@ function check({ docker, netns, rules }: ReturnType<typeof engine>, model: Model
 	for (const network of networks) {
 		const { Containers, IPAM } = docker.networks.inspect(network);
 		expect(
-			Object.values(Containers)
+			Object.values(Containers ?? {})
 				.map(({ Name }) => Name)
 				.sort(),
 		).toEqual(on(network).sort());
-		const addresses = Object.values(Containers).map(({ IPv4Address }) => IPv4Address);
+		const addresses = Object.values(Containers ?? {}).map(({ IPv4Address }) => IPv4Address);
 		expect(new Set(addresses).size).toBe(addresses.length);
 		expect(addresses).not.toContain(`${IPAM.Config[0]?.Gateway ?? ""}/`);
 	}
@@ -128,6 +142,11 @@ function check({ docker, netns, rules }: ReturnType<typeof engine>, model: Model
 		.ls()
 		.flatMap(({ id }) => docker.port(id).filter((line) => !line.includes(":::")));
 	expect(rules().filter((rule) => rule.includes("--to-destination"))).toHaveLength(ports.length);
+	// Each is held on the host, so that no program has it.
+	for (const line of ports) {
+		const [, proto, port] = /\d+\/(tcp|udp) -> .*:(\d+)$/.exec(line) ?? [];
+		expect(isFree(Number(port), proto === "udp" ? "udp" : "tcp")).toBe(false);
+	}
 	// Whoever runs has one way out at most, and one if it is on a network at all.
 	for (const [name, { running, networks: mine }] of model.containers) {
 		if (!running) continue;
@@ -136,34 +155,85 @@ function check({ docker, netns, rules }: ReturnType<typeof engine>, model: Model
 	}
 }
 
+/** Who runs finds by name whom it shares a network with, at an address there, and nobody else. */
+async function checkNames({ docker }: Engine, model: Model): Promise<void> {
+	for (const [asker, { running, networks }] of model.containers) {
+		// On the default bridge nobody has a name.
+		const mine = [...networks].filter((name) => name !== "bridge");
+		if (!running || mine.length === 0) continue;
+		for (const [name, other] of model.containers) {
+			const shared = mine.filter((each) => other.running && other.networks.has(each));
+			const found = await docker.containers
+				.get(asker)
+				.netns.resolve(name, "A")
+				.then(
+					({ addresses }) => addresses,
+					() => [],
+				);
+			const there = shared.map(
+				(each) => docker.containers.inspect(name).NetworkSettings.Networks[each]?.IPAddress,
+			);
+			expect(found).toHaveLength(shared.length > 0 ? 1 : 0);
+			for (const address of found) expect(there).toContain(address);
+		}
+	}
+}
+
+/** One command line, as fast-check gives it to model and engine. */
+class Typed implements fc.AsyncCommand<Model, Engine> {
+	readonly #step: Step;
+
+	constructor(each: Step) {
+		this.#step = each;
+	}
+
+	check(): boolean {
+		// Nonsense is typed, too: it is refused.
+		return true;
+	}
+
+	async run(model: Model, real: Engine): Promise<void> {
+		const before = real.everything();
+		try {
+			perform(real, model, this.#step);
+		} catch (error) {
+			if (!(error instanceof NetError)) throw error;
+			if (error instanceof DockerError)
+				expect(error.message).toBe(`Error response from daemon: ${error.daemonMessage}`);
+			// A restart that fails has stopped the container, as in Docker.
+			if (this.#step.do === "restart") {
+				const known = model.containers.get(this.#step.container);
+				if (known !== undefined) known.running = false;
+			} else expect(real.everything()).toEqual(before);
+		}
+		check(real, model);
+		await checkNames(real, model);
+	}
+
+	toString(): string {
+		return JSON.stringify(this.#step);
+	}
+}
+
 describe("an engine keeps its books, whatever it is told", () => {
-	test("addresses, devices and rules are those of what runs; refusals change nothing; nothing is left over", () => {
-		fc.assert(
-			fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
-				const here = engine();
-				const fresh = here.everything();
-				const model: Model = { networks: new Set(), containers: new Map() };
-				for (const each of steps) {
-					const before = here.everything();
-					try {
-						perform(here, model, each);
-					} catch (error) {
-						if (!(error instanceof NetError)) throw error;
-						if (error instanceof DockerError)
-							expect(error.message).toBe(`Error response from daemon: ${error.daemonMessage}`);
-						// A restart that fails has stopped the container, as in Docker.
-						if (each.do === "restart") {
-							const known = model.containers.get(each.container);
-							if (known !== undefined) known.running = false;
-						} else expect(here.everything()).toEqual(before);
-					}
-					check(here, model);
-				}
-				for (const name of model.containers.keys()) here.docker.rm(name, { force: true });
-				for (const name of model.networks) here.docker.networks.rm(name);
-				expect(here.everything()).toEqual(fresh);
-			}),
+	test("addresses, names, devices, ports and rules are those of what runs; refusals change nothing; nothing is left over", async () => {
+		await fc.assert(
+			fc.asyncProperty(
+				fc.commands([step.map((each) => new Typed(each))], { maxCommands: 25, size: "max" }),
+				async (commands) => {
+					const here = engine();
+					const fresh = here.everything();
+					const model: Model = { networks: new Set(), containers: new Map() };
+					await fc.asyncModelRun(() => ({ model, real: here }), commands);
+					for (const name of model.containers.keys()) here.docker.rm(name, { force: true });
+					for (const name of model.networks) here.docker.networks.rm(name);
+					expect(here.everything()).toEqual(fresh);
+					await here.lab.advance("5m");
+					expect(here.lab.world.frames.taken).toBe(0);
+					expect(here.netns.tcp.count).toBe(0);
+				},
+			),
 			{ numRuns: 60 },
 		);
-	});
+	}, 60_000);
 });

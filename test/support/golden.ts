@@ -1,5 +1,5 @@
 import { dissect, type Field, type Layer } from "../../src/wire/index.ts";
-import { RecordedScenario, recordedFrames, report } from "./recording.ts";
+import { type Exception, RecordedScenario, recordedFrames, report } from "./recording.ts";
 
 /** A frame and when it passed, in seconds of its own clock. */
 export interface TimedFrame {
@@ -29,8 +29,18 @@ export const value = (layers: readonly Layer[], name: string): Field["value"] | 
 export class Comparison {
 	readonly #scenario: RecordedScenario;
 
-	constructor({ time }: { /** Seconds a frame may be off. */ readonly time: number }) {
-		this.#scenario = new RecordedScenario({ tolerance: { absolute: time * 1000 } });
+	/** `randomMacs`: addresses that the recorded machine drew, as text. */
+	constructor({
+		time,
+		exceptions = [],
+		randomMacs = [],
+	}: {
+		/** Seconds a frame may be off. */
+		readonly time: number;
+		readonly exceptions?: readonly Exception[];
+		readonly randomMacs?: readonly string[];
+	}) {
+		this.#scenario = new RecordedScenario({ tolerance: { absolute: time * 1000 }, exceptions, randomMacs });
 	}
 
 	/**

@@ -23,3 +23,13 @@ export function emulated(capture: Capture, place: string, from = -Infinity, to =
 		.map((row) => ({ time: row.time / 1e9, data: row.data }))
 		.filter((frame) => frame.time >= from && frame.time <= to);
 }
+
+/**
+ * Emulated frames with some exchanged for the next, by number: what comes in just as an answer goes out, of which that
+ * machine's two processors told the other way round.
+ */
+export function exchanged(frames: readonly TimedFrame[], numbers: readonly number[]): TimedFrame[] {
+	const list = [...frames];
+	for (const number of numbers) list.splice(number - 1, 2, ...list.slice(number - 1, number + 1).reverse());
+	return list;
+}

@@ -1,15 +1,17 @@
 import { formatIp4 } from "../../addr/index.ts";
-import type { Rng } from "../../sim/index.ts";
+import { type Rng, seconds, Timer } from "../../sim/index.ts";
 import type { IpNamespace, TcpListener, TcpSocket, UdpSocket } from "../../stack/index.ts";
 import { dns } from "../../wire/index.ts";
 import { answer, fitted, udpOctets } from "./answer.ts";
-import { forward } from "./forward.ts";
+import { forward, type UnderWay } from "./forward.ts";
 import { MessageStream, withLength } from "./message-stream.ts";
 import type { NameSource } from "./names.ts";
 
 /** Where containers find it. */
 export const ADDRESS = "127.0.0.11";
 const TCP_OCTETS = 65_535;
+const FIRST = seconds(2);
+const IDLE = seconds(8);
 
 /** What the server needs to know. */
 export interface EmbeddedDnsOptions {
@@ -35,6 +37,7 @@ export class EmbeddedDns {
 	readonly #options: EmbeddedDnsOptions;
 	readonly #udp: UdpSocket;
 	readonly #tcp: TcpListener;
+	readonly #underWay: UnderWay = { count: 0 };
 
 	/** Listens, and puts the rules in. */
 	constructor(ns: IpNamespace, options: EmbeddedDnsOptions) {
@@ -43,7 +46,7 @@ export class EmbeddedDns {
 		this.#udp = ns.udp({ address: ADDRESS });
 		this.#udp.handler = (frame, at, octets, source, port) => {
 			this.#serve(frame.bytes.slice(at, at + octets), "udp", (bytes) => {
-				this.#udp.send(bytes, { address: formatIp4(source), port });
+				if (bytes !== undefined) this.#udp.send(bytes, { address: formatIp4(source), port });
 			});
 		};
 		this.#tcp = ns.tcp.listen({ port: 0, address: ADDRESS });
@@ -53,34 +56,58 @@ export class EmbeddedDns {
 		for (const rule of rules(this.#udp.port, this.#tcp.port)) ns.iptables(`-t nat ${rule}`);
 	}
 
-	/** By TCP: each message has its length in front. */
+	/**
+	 * By TCP: each message has its length in front, and one is answered after the other. Who says nothing is let go: after
+	 * two seconds at first, after eight later (`dnsTimeout` and `tcpIdleTimeout` of the server that the daemon uses).
+	 */
 	#converse(socket: TcpSocket): void {
+		const { kernel } = this.#ns;
+		const waiting: Uint8Array[] = [];
+		let busy = false;
+		const idle = new Timer(() => {
+			if (!busy) socket.close();
+		});
+		const next = (): void => {
+			const query = waiting.shift();
+			busy = query !== undefined;
+			if (query !== undefined) {
+				this.#serve(query, "tcp", (bytes) => {
+					if (bytes !== undefined && socket.writable) socket.write(withLength(bytes));
+					next();
+				});
+			} else if (socket.ended) socket.close();
+			else kernel.arm(idle, IDLE);
+		};
 		const stream = new MessageStream((query) => {
-			this.#serve(query, "tcp", (bytes) => {
-				if (!socket.ended) socket.write(withLength(bytes));
-			});
+			waiting.push(query);
 		});
 		socket.onReadable = () => {
-			const octets = socket.read();
-			if (octets.length === 0) socket.close();
-			else stream.push(octets);
+			stream.push(socket.read());
+			if (!busy) next();
 		};
+		socket.onClose = () => {
+			idle.cancel();
+		};
+		kernel.arm(idle, FIRST);
 	}
 
-	#serve(bytes: Uint8Array, transport: "udp" | "tcp", send: (bytes: Uint8Array) => void): void {
+	/** Answers a question: `send` is called once, with nothing for what is not answered. */
+	#serve(bytes: Uint8Array, transport: "udp" | "tcp", send: (bytes: Uint8Array | undefined) => void): void {
 		const query = dns.read(bytes);
-		if (typeof query === "string" || query.questions.length === 0 || (query.flags & dns.FLAG.QR) !== 0)
+		if (typeof query === "string" || query.questions.length === 0 || (query.flags & dns.FLAG.QR) !== 0) {
+			send(undefined);
 			return;
+		}
 		const own = answer(query, this.#options.names, this.#options.rng);
 		if (own !== undefined) {
 			send(fitted(own, transport === "udp" ? udpOctets(query) : TCP_OCTETS));
 			return;
 		}
 		const servers = this.#options.servers().filter((server) => server !== ADDRESS);
-		forward(this.#ns, servers, transport, bytes, (reply) => {
+		forward(this.#ns, servers, transport, bytes, this.#underWay, (reply) => {
 			// The daemon takes what came apart and puts it together anew, with names compressed.
 			const message = reply === undefined ? "dns-malformed" : dns.read(reply);
-			if (typeof message !== "string") send(dns.write(message, { compress: true }));
+			send(typeof message === "string" ? undefined : dns.write(message, { compress: true }));
 		});
 	}
 

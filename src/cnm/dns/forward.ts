@@ -7,6 +7,13 @@ import { MessageStream, withLength } from "./message-stream.ts";
 const PATIENCE = seconds(4);
 /** Of the servers that are known no more are asked (`maxExtDNS`). */
 const MOST_SERVERS = 3;
+/** Questions one sandbox may have under way upstream; more are not asked at all (`maxConcurrent`). */
+const MOST_AT_ONCE = 100;
+
+/** What one sandbox has under way upstream. */
+export interface UnderWay {
+	count: number;
+}
 
 /**
  * Asks the servers outside one after the other, each from a port of its own, until one says something final: as Docker
@@ -18,16 +25,19 @@ export function forward(
 	servers: readonly string[],
 	transport: "udp" | "tcp",
 	query: Uint8Array,
+	underWay: UnderWay,
 	done: (answer: Uint8Array | undefined) => void,
 ): void {
 	const left = servers.slice(0, MOST_SERVERS);
 	const next = (): void => {
 		const server = left.shift();
-		if (server === undefined) {
+		if (server === undefined || underWay.count >= MOST_AT_ONCE) {
 			done(undefined);
 			return;
 		}
+		underWay.count++;
 		ask(ns, server, transport, query, (answer) => {
+			underWay.count--;
 			if (left.length > 0 && (answer === undefined || !isFinal(answer))) next();
 			else done(answer);
 		});

@@ -8,7 +8,7 @@ import {
 	ZERO_MAC,
 } from "../../addr/index.ts";
 import type { DropReason } from "../../drop.ts";
-import type { Device } from "../../link/index.ts";
+import { BRIDGING, type Device } from "../../link/index.ts";
 import { ethernet, type Frame, icmp, ipv4 } from "../../wire/index.ts";
 import type { InDevice } from "../in-device.ts";
 import { ACCEPT, STOLEN } from "../netfilter/hooks.ts";
@@ -16,6 +16,7 @@ import type { Namespace } from "../namespace.ts";
 import type { Route } from "../route.ts";
 import { type Ipv4Conf, IPV4_CONF } from "./conf.ts";
 import { fragment } from "./fragment.ts";
+import { checkHeader } from "./header-check.ts";
 import { Icmp } from "./icmp.ts";
 import { logMartian } from "./martian.ts";
 import { forwardOptions, type NotedOptions, readOptions } from "./options.ts";
@@ -94,19 +95,14 @@ export class Ipv4 {
 	receive(frame: Frame, inDevice: InDevice): void {
 		const group = (ethernet.dstHigh(frame.view, frame.start) & 0x0100) !== 0;
 		frame.pull(ethernet.OCTETS);
-		const { view, start } = frame;
-		const device = inDevice.device;
-		const available = frame.end - start;
-		if (available < ipv4.MIN_OCTETS) return this.#refuse(frame, device, "ip-truncated");
-		if (ipv4.version(view, start) !== 4) return this.#refuse(frame, device, "ip-version");
-		const header = ipv4.headerOctets(view, start);
-		if (header < ipv4.MIN_OCTETS || header > available) return this.#refuse(frame, device, "ip-inhdr");
-		if (!frame.trusted && !ipv4.isChecksumGood(view, start)) return this.#refuse(frame, device, "ip-csum");
-		const total = ipv4.totalLength(view, start);
-		if (total > available) return this.#refuse(frame, device, "ip-truncated");
-		if (total < header) return this.#refuse(frame, device, "ip-inhdr");
-		// Ethernet padding is no part of the packet.
-		frame.end = start + total;
+		const reason = checkHeader(frame);
+		if (reason !== null) return this.#refuse(frame, inDevice.device, reason);
+		if (frame.bridging !== 0) {
+			// It passed PREROUTING at a bridge port (`ip_sabotage_in`), where its way may have been decided, too.
+			const rerouted = (frame.bridging & BRIDGING.rerouted) !== 0;
+			frame.bridging = 0;
+			return this.routeIn(frame, inDevice, group, !rerouted);
+		}
 		const chain = this.ns.hooks.prerouting;
 		if (chain !== null && chain.run(frame, inDevice, null, null) !== ACCEPT) return;
 		this.routeIn(frame, inDevice, group);
@@ -114,13 +110,14 @@ export class Ipv4 {
 
 	/**
 	 * What follows PREROUTING: the packet goes where it is for (`ip_rcv_finish`). `group` says that it came to a
-	 * link-layer group. Takes the frame, which starts at its IPv4 header.
+	 * link-layer group, `redirects` whether its sender may be told of a better way. Takes the frame, which starts at its
+	 * IPv4 header.
 	 */
-	routeIn(frame: Frame, inDevice: InDevice, group: boolean): void {
+	routeIn(frame: Frame, inDevice: InDevice, group: boolean, redirects = true): void {
 		const { view, start } = frame;
 		if (inDevice.device.layer3 !== null) {
 			const child = inDevice.device.layer3.layer3Child(ipv4.destination(view, start));
-			if (child?.input.receivePacket(frame) === true) return;
+			if (child?.input.claimsPacket(frame) === true) return this.deliver(frame, inDevice, child);
 		}
 		const decision = this.#decide(
 			ipv4.source(view, start),
@@ -137,27 +134,16 @@ export class Ipv4 {
 			return this.deliver(frame, inDevice);
 		// A packet sent to everyone on the link is not for anyone elsewhere.
 		if (group) return this.#refuse(frame, inDevice.device, "ip-broadcast");
-		this.#forward(frame, inDevice, route, decision.redirect);
+		this.#forward(frame, inDevice, route, redirects && decision.redirect);
 	}
 
 	/**
-	 * A packet that came up by another namespace's device and is for one of this namespace; it starts at its IPv4
-	 * header. True when it is for this host and was taken (`ipvlan_l3_rcv`, `ipvlan_nf_input`).
+	 * Whether a packet that came up by another namespace's device is for this host; it starts at its IPv4 header
+	 * (`ipvlan_l3_rcv`).
 	 */
-	receivePacket(frame: Frame, inDevice: InDevice): boolean {
-		const { view, start } = frame;
-		const { verdict } = this.#decide(
-			ipv4.source(view, start),
-			ipv4.destination(view, start),
-			inDevice,
-			frame.mark,
-		);
-		if (typeof verdict === "string" || verdict.type !== "local") return false;
-		const { counters } = inDevice.device;
-		counters.rxPackets++;
-		counters.rxBytes += frame.end - start + ethernet.OCTETS;
-		this.deliver(frame, inDevice);
-		return true;
+	claimsPacket({ view, start, mark }: Frame, inDevice: InDevice): boolean {
+		const { verdict } = this.#decide(ipv4.source(view, start), ipv4.destination(view, start), inDevice, mark);
+		return typeof verdict !== "string" && verdict.type === "local";
 	}
 
 	/** Options are rare: what was noted in them is kept beside the frame. Takes the frame when they are refused. */
@@ -184,6 +170,13 @@ export class Ipv4 {
 		if (reason === "ip-martian-source" || reason === "ip-rpfilter") logMartian(this.ns, frame, inDevice);
 		if (reason === "ip-no-route") this.icmp.tell(frame, inDevice, icmp.UNREACHABLE, icmp.NET_UNREACHABLE, 0);
 		inDevice.device.dropIn(frame, reason);
+	}
+
+	/** The way a packet that came in by a device would go, or why there is none (`ip_route_input`). */
+	wayIn(frame: Frame, inDevice: InDevice): Route | DropReason {
+		const { view, start } = frame;
+		return this.#decide(ipv4.source(view, start), ipv4.destination(view, start), inDevice, frame.mark)
+			.verdict;
 	}
 
 	#decide(source: Ip4, destination: Ip4, inDevice: InDevice, mark: number): InputDecision {
@@ -295,15 +288,19 @@ export class Ipv4 {
 		return (this.#reassembly ??= new Reassembly(this)).add(frame, inDevice);
 	}
 
-	/** For this namespace: whole datagrams to their protocol. Takes the frame (`ip_local_deliver`). */
-	deliver(frame: Frame, inDevice: InDevice): void {
+	/**
+	 * For this namespace: whole datagrams to their protocol, or to that of an ipvlan child in l3s mode, behind the INPUT
+	 * of this namespace. Takes the frame (`ip_local_deliver`, `ipvlan_nf_input`).
+	 */
+	deliver(frame: Frame, inDevice: InDevice, child?: Device): void {
 		if (ipv4.isFragment(frame.view, frame.start)) {
 			const whole = this.reassemble(frame, inDevice);
 			if (whole === undefined) return;
-			return this.deliver(whole, inDevice);
+			return this.deliver(whole, inDevice, child);
 		}
 		const chain = this.ns.hooks.input;
 		if (chain !== null && chain.run(frame, inDevice, null, null) !== ACCEPT) return;
+		if (child !== undefined) return child.input.receivePacket(frame);
 		this.ns.deliver(frame, inDevice, ipv4.protocol(frame.view, frame.start));
 	}
 

@@ -84,7 +84,9 @@ export class Reassembly {
 		const { view, start } = frame;
 		const source = ipv4.source(view, start);
 		const destination = ipv4.destination(view, start);
-		const key = `${String(source)} ${String(destination)} ${String(ipv4.ident(view, start))} ${String(ipv4.protocol(view, start))}`;
+		// Those that pass a bridge are put together for themselves (`IP_DEFRAG_CONNTRACK_BRIDGE_IN`).
+		const user = frame.bridging === 0 ? "" : "bridge ";
+		const key = `${user}${String(source)} ${String(destination)} ${String(ipv4.ident(view, start))} ${String(ipv4.protocol(view, start))}`;
 		const stamp = (this.#seen.get(source) ?? 0) + 1;
 		this.#seen.set(source, stamp);
 		let queue = this.#queues.get(key);
@@ -120,7 +122,11 @@ export class Reassembly {
 		const first = queue.pieces[0];
 		const host = this.#ipv4.ns;
 		// What was only put together on its way through is nobody's business (`frag_expire_skip_icmp`).
-		if (first?.from === 0 && host.isOwnAddress(ipv4.destination(first.frame.view, first.frame.start))) {
+		if (
+			first?.from === 0 &&
+			first.frame.bridging === 0 &&
+			host.isOwnAddress(ipv4.destination(first.frame.view, first.frame.start))
+		) {
 			this.#ipv4.icmp.tell(first.frame, queue.inDevice, icmp.TIME_EXCEEDED, icmp.REASSEMBLY_EXCEEDED, 0);
 		}
 		this.#end(queue, "frag-timeout");

@@ -44,6 +44,8 @@ export function enterTimeWait(tcb: Tcb): void {
 	disarm(tcb);
 	shrink(tcb);
 	tcb.state = "time-wait";
+	// What is left of it counts anew (`tw_last_oow_ack_time`).
+	tcb.lastInvalidAckAt = -Infinity;
 	freezeWindow(tcb);
 	tcb.waitsForFin = false;
 	tcb.bare = true;
@@ -56,6 +58,7 @@ export function waitForFin(tcb: Tcb): void {
 	disarm(tcb);
 	shrink(tcb);
 	freezeWindow(tcb);
+	tcb.lastInvalidAckAt = -Infinity;
 	tcb.bare = true;
 	tcb.waitsForFin = true;
 	const wait = Math.max(seconds(tcb.conf.tcp_fin_timeout), 3.5 * tcb.rto);

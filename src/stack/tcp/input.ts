@@ -211,6 +211,8 @@ function establish(tcb: Tcb, segment: Segment): boolean {
 	tcb.sndWl1 = segment.sequence;
 	tcb.maxWindow = Math.max(tcb.maxWindow, tcb.sndWnd);
 	tcb.state = "established";
+	// The request's answers were its own.
+	tcb.lastInvalidAckAt = -Infinity;
 	tcb.lastHeardAt = tcb.now;
 	startTransfer(tcb);
 	updatePacing(tcb);

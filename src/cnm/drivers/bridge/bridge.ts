@@ -73,6 +73,8 @@ export class BridgeDriver implements NetworkDriver {
 		this.#firewall = firewall;
 		this.#ports = ports;
 		this.#userlandProxy = userlandProxy;
+		// `modprobe -va bridge br_netfilter`, when the daemon starts.
+		ns.kernel.modprobe("br_netfilter");
 	}
 
 	createNetwork(network: NetworkInfo): void {
@@ -91,6 +93,9 @@ export class BridgeDriver implements NetworkDriver {
 			if (config.mtu > 0) setMtu(device, config.mtu);
 			if (!config.inhibitIpv4) setAddress(this.#ns, device, address);
 			if (!this.#userlandProxy) this.#ns.sysctl.set(`net.ipv4.conf.${config.name}.route_localnet`, 1);
+			// Without it, rules about what stays on a bridge would see nothing (`setupBridgeNetFiltering`).
+			if (!config.enableIcc || !this.#userlandProxy)
+				this.#ns.sysctl.set("net.bridge.bridge-nf-call-iptables", 1);
 			this.#firewall.addNetwork(config, address, network.internal);
 			device.up();
 			this.#networks.set(network.id, {
@@ -217,6 +222,9 @@ export class BridgeDriver implements NetworkDriver {
 		const endpoint = this.#endpoint(networkId, endpointId);
 		this.#ports.unmap(endpoint.mappings);
 		endpoint.mappings = [];
+		// Flows that were led to it, or to its proxy, must not outlive the rules (`clearEndpointConnections`).
+		const ip = endpoint.ip | 0;
+		this.#ns.netfilter.trackedBy?.forgetAll(({ reply }) => reply.source === ip || reply.destination === ip);
 	}
 
 	#network(id: string): BridgeNetwork {

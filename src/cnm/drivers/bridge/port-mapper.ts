@@ -1,4 +1,5 @@
 import { formatIp4, type Ip4 } from "../../../addr/index.ts";
+import { NetError } from "../../../errors.ts";
 import { failed } from "../../docker-error.ts";
 import type { PortBinding, PortMapping } from "../../driver.ts";
 import { undoing } from "../../undo.ts";
@@ -31,6 +32,11 @@ interface Mapped {
 
 /** Tries before the daemon gives up on ports of its own choice (`maxAllocatePortAttempts`). */
 const ATTEMPTS = 10;
+/** bind(2)'s errors as Go prints them. */
+const WHY: Readonly<Record<string, string>> = {
+	EADDRINUSE: "address already in use",
+	EADDRNOTAVAIL: "cannot assign requested address",
+};
 
 /** Publishes ports of one host: reserves them, writes their rules, starts their proxies. Reference: libnetwork portmapper. */
 export class PortMapper {
@@ -39,8 +45,6 @@ export class PortMapper {
 	readonly #startProxy: StartProxy;
 	readonly #ipv6: boolean;
 	readonly #mapped = new Map<string, Mapped>();
-	/** `0.0.0.0:5001/tcp` → what the kernel would say is bound. */
-	readonly #bound = new Set<string>();
 
 	/** `ipv6`: a port on all addresses is also on `::`, which only a proxy serves. */
 	constructor(firewall: Firewall, allocator: PortAllocator, startProxy: StartProxy, ipv6: boolean) {
@@ -71,8 +75,8 @@ export class PortMapper {
 			try {
 				return this.#attempt(bridge, containerIp, binding.hostIp ?? hostBinding, binding);
 			} catch (error) {
-				const chosen = binding.hostPort !== 0 && binding.hostPort === binding.hostPortEnd;
-				if (chosen || attempt >= ATTEMPTS) throw error;
+				// A port, or a range, of the user's choice is tried once.
+				if (binding.hostPort !== 0 || attempt >= ATTEMPTS) throw error;
 			}
 		}
 	}
@@ -84,7 +88,6 @@ export class PortMapper {
 			undo(() => {
 				this.#allocator.release(hostIp, proto, hostPort);
 			});
-			this.#checkBound(hostIp, hostPort, proto);
 			const rule = { bridge, proto, hostIp, hostPort, containerIp, containerPort: port };
 			this.#firewall.addPort(rule);
 			undo(() => {
@@ -92,7 +95,7 @@ export class PortMapper {
 			});
 			const host = formatIp4(hostIp);
 			const proxies = [host, ...(this.#ipv6 && hostIp === 0 ? ["::"] : [])].map((address) => {
-				const proxy = this.#startProxy({
+				const proxy = this.#start({
 					proto,
 					hostIp: address,
 					hostPort,
@@ -105,18 +108,25 @@ export class PortMapper {
 				return proxy;
 			});
 			this.#mapped.set(key(host, hostPort, proto), { rule, proxies });
-			this.#bound.add(key(host, hostPort, proto));
 			return { proto, port, hostIp: host, hostPort };
 		});
 	}
 
-	/** What the proxy's bind(2) would find: all addresses and one of them do not go together. */
-	#checkBound(hostIp: Ip4, port: number, proto: "tcp" | "udp"): void {
-		const end = `:${String(port)}/${proto}`;
-		const others = [...this.#bound].filter((each) => each.endsWith(end));
-		if (hostIp === 0 ? others.length === 0 : !others.includes(`0.0.0.0${end}`)) return;
-		const verb = `listen ${proto}4 ${formatIp4(hostIp)}:${String(port)}`;
-		throw failed(`Error starting userland proxy: ${verb}: bind: address already in use`);
+	/** Starts what holds the port; where somebody else has it already, the daemon says so in Go's words. */
+	#start(request: ProxyRequest): PortProxy {
+		try {
+			return this.#startProxy(request);
+		} catch (error) {
+			if (!(error instanceof NetError)) throw error;
+			const { proto, hostIp, hostPort } = request;
+			const [family, at] = hostIp.includes(":") ? ["6", `[${hostIp}]`] : ["4", hostIp];
+			const why = WHY[error.code] ?? error.message;
+			const what = `listen ${proto}${family} ${at}:${String(hostPort)}: bind: ${why}`;
+			throw failed(this.#ipv6 ? `Error starting userland proxy: ${what}` : what, {
+				remedy: "Publish another port, or end the program on the host that has this one.",
+				context: { hostIp, hostPort, proto },
+			});
+		}
 	}
 
 	/** Ports are no longer published. */
@@ -126,7 +136,6 @@ export class PortMapper {
 			const mapped = this.#mapped.get(name);
 			if (mapped === undefined) continue;
 			this.#mapped.delete(name);
-			this.#bound.delete(name);
 			for (const proxy of mapped.proxies) proxy.close();
 			this.#firewall.removePort(mapped.rule);
 			this.#allocator.release(mapped.rule.hostIp, proto, hostPort);

@@ -98,6 +98,10 @@ export class Conntrack {
 
 	/** Fragments are put together before anything looks at them (`ipv4_conntrack_defrag`). */
 	#gather(frame: Frame, inDevice: InDevice): Verdict {
+		if (frame.bridging !== 0) {
+			this.#ns.bridgeFilter?.gather(frame, inDevice);
+			return STOLEN;
+		}
 		const whole = this.#ns.ipv4.reassemble(frame, inDevice);
 		if (whole === undefined) return STOLEN;
 		const chain = this.#ns.hooks.prerouting;

@@ -2,7 +2,8 @@ import type { Match } from "../extension.ts";
 import { AddrtypeMatch } from "./addrtype.ts";
 import { LimitMatch, StatisticMatch } from "./chance.ts";
 import { IcmpMatch } from "./icmp.ts";
-import { MultiportMatch, TcpMatch, UdpMatch } from "./ports.ts";
+import { PhysdevMatch } from "./physdev.ts";
+import { MultiportMatch, SctpMatch, TcpMatch, UdpMatch } from "./ports.ts";
 import { CommentMatch, IpvsMatch, LengthMatch, PolicyMatch } from "./small.ts";
 import { MarkMatch, StateMatch } from "./state.ts";
 import { U32Match } from "./u32.ts";
@@ -19,7 +20,9 @@ export const MATCHES: ReadonlyMap<string, () => Match> = new Map<string, () => M
 	["limit", () => new LimitMatch()],
 	["mark", () => new MarkMatch("mark")],
 	["multiport", () => new MultiportMatch()],
+	["physdev", () => new PhysdevMatch()],
 	["policy", () => new PolicyMatch()],
+	["sctp", () => new SctpMatch()],
 	["state", () => new StateMatch("state")],
 	["statistic", () => new StatisticMatch()],
 	["tcp", () => new TcpMatch()],

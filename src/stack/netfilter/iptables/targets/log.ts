@@ -1,4 +1,5 @@
 import { formatIp4 } from "../../../../addr/index.ts";
+import type { Device } from "../../../../link/index.ts";
 import { ethernet, type Frame, HEADROOM, icmp, ipv4, tcp, udp } from "../../../../wire/index.ts";
 import type { Log } from "../../log.ts";
 import { NEXT_RULE, type Outcome, type RuleHost, type Situation, type Target } from "../extension.ts";
@@ -84,8 +85,13 @@ function line(frame: Frame, { inDevice, out }: Situation, flags: number): string
 	const mac = inDevice === null ? "" : `MAC=${linkHeader(frame)} `;
 	const mark = frame.mark === 0 ? "" : `MARK=0x${frame.mark.toString(16)} `;
 	const packet = describe(frame.view, frame.start, frame.end, flags, true);
-	return `IN=${inDevice?.device.name ?? ""} OUT=${out?.name ?? ""} ${mac}${packet}${mark}`;
+	const ports = portName("PHYSIN", frame.physIn) + portName("PHYSOUT", frame.physOut);
+	return `IN=${inDevice?.device.name ?? ""} OUT=${out?.name ?? ""} ${ports}${mac}${packet}${mark}`;
 }
+
+/** A bridge port, as far as br_netfilter showed the packet there. */
+const portName = (what: string, device: object | null): string =>
+	device === null ? "" : `${what}=${(device as Device).name} `;
 
 /** The Ethernet header still lies in front of a packet that came in whole. */
 function linkHeader(frame: Frame): string {

@@ -1,4 +1,5 @@
-import { type Frame, icmp, ipv4, tcp } from "../../../../wire/index.ts";
+import type { Device } from "../../../../link/index.ts";
+import { ethernet, type Frame, icmp, ipv4, tcp } from "../../../../wire/index.ts";
 import { type IpSocket, sendPacket } from "../../../ipv4/send.ts";
 import type { Namespace } from "../../../namespace.ts";
 import { attach } from "../../conntrack/flow.ts";
@@ -105,5 +106,34 @@ function reset(ns: Namespace, frame: Frame): void {
 	answer.trusted = true;
 	attach(answer, frame);
 	UNFRAGMENTED.ttl = ns.ipv4.conf.ip_default_ttl;
-	sendPacket(ns, answer, route, destination, source, ipv4.PROTOCOL_TCP, UNFRAGMENTED);
+	const port = frame.physIn as Device | null;
+	if (port === null) {
+		sendPacket(ns, answer, route, destination, source, ipv4.PROTOCOL_TCP, UNFRAGMENTED);
+		return;
+	}
+	// Back out of the bridge port it came in by, with the MAC it was sent to.
+	answer.push(ipv4.MIN_OCTETS);
+	const length = ipv4.MIN_OCTETS + tcp.MIN_OCTETS;
+	const { ttl, tos } = UNFRAGMENTED;
+	const flags = ipv4.DONT_FRAGMENT;
+	ipv4.writePlain(
+		answer.view,
+		answer.start,
+		length,
+		tos,
+		0,
+		flags,
+		ttl,
+		ipv4.PROTOCOL_TCP,
+		destination,
+		source,
+	);
+	const link = start - ethernet.OCTETS;
+	answer.push(ethernet.OCTETS);
+	ethernet.write(answer.view, answer.start, {
+		dst: ethernet.src(view, link),
+		src: ethernet.dst(view, link),
+		type: ethernet.TYPE_IPV4,
+	});
+	port.transmit(answer);
 }
