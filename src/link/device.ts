@@ -248,6 +248,11 @@ export abstract class Device {
 		return operState(this);
 	}
 
+	/** How many want all frames (`promiscuity` of `ip -d link`). */
+	get promiscuity(): number {
+		return this.#promiscuity;
+	}
+
 	/** True while somebody wants all frames, also those for other MACs (`IFF_PROMISC`). */
 	get promiscuous(): boolean {
 		return this.#promiscuity > 0;

@@ -26,6 +26,7 @@ export { Fdb, type FdbEntry, type FdbKind, type FdbPort } from "./fdb.ts";
 export { type IpvlanFlag, type IpvlanMode } from "./ipvlan/port.ts";
 export { IpvlanDevice, type IpvlanOptions } from "./ipvlan/ipvlan.ts";
 export type { AddressListener, Layer3Upper } from "./layer3.ts";
+export { linkDetails } from "./link-details.ts";
 export { linkJson, type LinkJson, linkText, type NetnsRef } from "./link-show.ts";
 export { Dummy } from "./dummy.ts";
 export { Loopback } from "./loopback.ts";

@@ -1,4 +1,4 @@
-import { type Device, linkJson, type LinkJson, linkText, type NetnsRef } from "../link/index.ts";
+import { type Device, linkDetails, linkJson, type LinkJson, linkText, type NetnsRef } from "../link/index.ts";
 import { Namespace } from "./namespace.ts";
 
 /** `ip link show` of one namespace. */
@@ -11,10 +11,13 @@ export class LinkCommands {
 		this.#ns = ns;
 	}
 
-	/** `ip link show`, or of one device `ip link show dev DEVICE`: two lines for each. Throws `NetError` ENODEV. */
-	show(device?: Device | string): string {
+	/**
+	 * `ip link show`, or of one device `ip link show dev DEVICE`: two lines for each; with `details` all that `ip -d` knows.
+	 * Throws `NetError` ENODEV.
+	 */
+	show(device?: Device | string, { details = false }: { readonly details?: boolean } = {}): string {
 		return this.#which(device)
-			.map((each) => `${linkText(each, this.#netns)}\n`)
+			.map((each) => `${linkText(each, this.#netns)}${details ? linkDetails(each) : ""}\n`)
 			.join("");
 	}
 

@@ -114,6 +114,21 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		return this.#filtering;
 	}
 
+	/** `group_fwd_mask`. */
+	get groupFwdMask(): number {
+		return this.#groupFwdMask;
+	}
+
+	/** `no_linklocal_learn`. */
+	get noLinklocalLearn(): boolean {
+		return this.#noLinklocalLearn;
+	}
+
+	/** `mcast_snooping`. */
+	get mcastSnooping(): boolean {
+		return this.#snoops.length > 0;
+	}
+
 	/** `nf_call_iptables`: iptables see its IPv4 frames, whatever `net.bridge.bridge-nf-call-iptables` says. */
 	get nfCallIptables(): boolean {
 		return this.#nfCallIptables;
