@@ -82,6 +82,37 @@ function spanningTree(): void {
 	if (!states.includes("blocking")) throw new Error("nothing is blocked");
 }
 
+const STORM_BRIDGES = 64;
+const STORM_WIRES = 4096;
+
+/** Bridges in a ring that nothing breaks, all links captured: one broadcast, until the lab stops it; then the file. */
+function storm(): void {
+	const lab = new Lab({ seed: 1 });
+	const ns = lab.netns("ring");
+	const bridges = Array.from({ length: STORM_BRIDGES }, (_, i) => ns.addBridge(`br${String(i)}`));
+	for (const [i, bridge] of bridges.entries()) {
+		const ends = lab.veth({ ns, name: `r${String(i)}` }, { ns, name: `l${String(i)}` });
+		bridge.attach(ends[0]);
+		bridges[(i + 1) % STORM_BRIDGES]!.attach(ends[1]);
+		for (const each of [bridge, ...ends]) each.up();
+	}
+	const capture = lab.capture("ring:r*");
+	const frame = lab.world.frames.begin(60);
+	frame.end = frame.start + 60;
+	frame.view.setUint32(frame.start, 0xffff_ffff);
+	frame.view.setUint32(frame.start + 4, 0xffff_0200);
+	frame.view.setUint32(frame.start + 8, 1);
+	frame.view.setUint16(frame.start + 12, 0x88b5);
+	bridges[0]!.transmit(frame);
+	try {
+		lab.world.scheduler.runUntil(60e9);
+	} catch {
+		if (capture.toPcapng().length < STORM_WIRES * 60) throw new Error("the capture is not whole");
+		return;
+	}
+	throw new Error("the storm was not stopped");
+}
+
 const cases: readonly BenchCase[] = [
 	{ name: "a bridge with 2 ports, a unicast frame", packets: BURST * BURSTS, prepare: () => unicast(2, 2) },
 	{
@@ -93,6 +124,11 @@ const cases: readonly BenchCase[] = [
 		name: "STP: 200 bridges, 60 virtual seconds (per bridge)",
 		packets: BRIDGES,
 		prepare: () => spanningTree,
+	},
+	{
+		name: "a storm of 64 bridges, stopped and saved (per wire)",
+		packets: STORM_WIRES,
+		prepare: () => storm,
 	},
 ];
 export default cases;

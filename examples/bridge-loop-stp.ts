@@ -45,11 +45,12 @@ export default async function bridgeLoopStp({ print, save }: ExampleContext): Pr
 	print(`With STP, after a minute:\n${states(bridges)}\n\n${s2.ns.brctl.showStp("br0")}`);
 	const before = await s1.host.ping("10.0.0.2", { count: 2 });
 	s1.ns.device("right").down();
-	const cut = await s1.host.ping("10.0.0.2", { count: 60, timeout: "1s" });
+	const { sent, received } = await s1.host.ping("10.0.0.2", { count: 60, timeout: "1s" });
 	print(
-		`s1:right is cut. Of 60 pings, one a second, ${String(cut.sent - cut.received)} are lost: the old root`,
+		`Before the cut of s1:right: ${String(before.received)} of ${String(before.sent)} pings answered; after`,
 	);
-	print(`must be forgotten (20 s), then ports listen and learn (15 s each). Before, ${before.text()}\n`);
+	print(`it: ${String(received)} of ${String(sent)}. The old root must be forgotten (20 s), then ports`);
+	print("listen and learn (15 s each). The other way round it is now:\n");
 	print(states(bridges));
 	save(capture);
 	lab.close();

@@ -22,6 +22,11 @@ export default async function pmtuBlackhole({ print, save }: ExampleContext): Pr
 	west.setMtu(1400);
 
 	const capture = lab.capture();
+	const drops = new Map<string, number>();
+	lab.onDrop(({ reason, place, detail }) => {
+		const text = `    dropped at ${place}: ${reason}${detail === undefined ? "" : ` (${detail})`}`;
+		drops.set(text, (drops.get(text) ?? 0) + 1);
+	});
 	const listener = server.listen({ port: 80 });
 	const fetch = async (): Promise<string> => {
 		const stream = await client.connect({ hostname: "10.2.0.1", port: 80 });
@@ -37,14 +42,14 @@ export default async function pmtuBlackhole({ print, save }: ExampleContext): Pr
 		const { mss, retransmitted } = peer.socket.info;
 		peer.socket.abort();
 		await reading;
-		return `${String(heard)} octets, segments of ${String(mss)}, ${String(retransmitted)} sent again, ${String((lab.now - began) / 1e9)} s`;
+		const lost = [...drops].map(([text, times]) => `\n${text}, ${String(times)} times`).join("");
+		drops.clear();
+		return `${String(heard)} octets, segments of ${String(mss)}, ${String(retransmitted)} sent again, ${((lab.now - began) / 1e9).toFixed(0)} s${lost}`;
 	};
 	print(`The router says so:   ${await fetch()}`);
 	// Someone filters ICMP: the router's words reach the server no more.
 	server.routes.flushCache();
-	server.ipv4.icmp.receive = (frame, inDevice) => {
-		inDevice.device.dropIn(frame, "icmp-unwanted");
-	};
+	server.iptables("-A INPUT -p icmp --icmp-type fragmentation-needed -j DROP");
 	print(`ICMP is filtered:     ${await fetch()}`);
 	// What administrators do then: the route says what the path takes.
 	server.routes.add("10.1.0.0/24", { via: "10.2.0.254", mtu: 1400 });

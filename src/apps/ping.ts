@@ -3,7 +3,7 @@ import { NetError } from "../errors.ts";
 import { type Duration, type Operation, parseDuration, Timer } from "../sim/index.ts";
 import type { EchoReply, IcmpError, IpNamespace, MtuDiscovery, PingSocket } from "../stack/index.ts";
 import { icmp } from "../wire/index.ts";
-import { errorText, report } from "./ping-text.ts";
+import { errorText, isFailure, report } from "./ping-text.ts";
 import { addressesOf, nameOf } from "./resolver.ts";
 
 /** The options of ping(8), by their long meaning. */
@@ -37,6 +37,8 @@ export interface PingReply {
 	readonly octets: number;
 	/** Milliseconds from request to reply. */
 	readonly time: number;
+	/** The request had an answer already. */
+	readonly duplicate: boolean;
 }
 
 /** One error, as it is printed. */
@@ -51,6 +53,7 @@ export interface PingError {
 export interface PingResult {
 	readonly destination: string;
 	readonly sent: number;
+	/** Requests that were answered; duplicates do not count. */
 	readonly received: number;
 	readonly replies: readonly PingReply[];
 	readonly errors: readonly PingError[];
@@ -133,6 +136,10 @@ class Run {
 	readonly #packets: number[] = [];
 	readonly #replies: PingReply[] = [];
 	readonly #errors: PingError[] = [];
+	/** Both, as they came: the order of the lines. */
+	readonly #events: (PingReply | PingError)[] = [];
+	/** Requests that were on their way at once, as far as answers and errors tell (`pipesize`). */
+	#pipe = 0;
 	readonly #timer: Timer;
 	#finished: () => void = () => undefined;
 	#began = 0;
@@ -149,7 +156,7 @@ class Run {
 		this.#size = checkSize(options.size ?? 56);
 		this.#from = options.from === undefined ? (0 as Ip4) : toIp4(options.from, "from");
 		this.#socket = ns.pings.open();
-		this.#socket.ttl = options.ttl ?? 64;
+		this.#socket.ttl = options.ttl ?? ns.ipv4.conf.ip_default_ttl;
 		this.#socket.tos = options.tos ?? 0;
 		this.#socket.mtuDiscovery = options.mtuDiscovery ?? (ns.isBroadcast(to) ? "do" : "want");
 		this.#socket.onReply = (reply) => {
@@ -237,7 +244,7 @@ class Run {
 		} catch (error) {
 			if (!(error instanceof NetError)) throw error;
 			const text = error.code === "EMSGSIZE" ? `local error: ${error.message}` : `sendmsg: ${error.message}`;
-			this.#errors.push({ sequence, from: undefined, text });
+			this.#note(this.#errors, { sequence, from: undefined, text });
 			this.#check();
 		}
 	}
@@ -257,13 +264,15 @@ class Run {
 	#replied(reply: EchoReply): void {
 		const sent = this.#sentAt[reply.sequence - 1];
 		if (sent === undefined) return;
-		this.#replies.push({
+		this.#note(this.#replies, {
 			sequence: reply.sequence,
 			from: formatIp4(reply.from),
 			ttl: reply.ttl,
 			octets: reply.data.length + icmp.OCTETS,
 			time: (this.#now - sent) / 1e6,
+			duplicate: this.#replies.some((other) => other.sequence === reply.sequence),
 		});
+		this.#acknowledge(reply.sequence);
 		const goOn = (): void => {
 			this.#check();
 			this.#woken();
@@ -278,19 +287,32 @@ class Run {
 
 	#failed(error: IcmpError, sequence: number): void {
 		const text = errorText(error);
-		this.#errors.push({ sequence, from: formatIp4(error.from), text });
+		this.#note(this.#errors, { sequence, from: formatIp4(error.from), text });
+		if (isFailure(text)) this.#acknowledge(sequence);
 		this.#check();
 		this.#woken();
 	}
 
-	/** Advice is no failure: redirects do not count. */
+	#note<E extends PingReply | PingError>(list: E[], event: E): void {
+		list.push(event);
+		this.#events.push(event);
+	}
+
+	#acknowledge(sequence: number): void {
+		this.#pipe = Math.max(this.#pipe, this.#sentAt.length - sequence + 1);
+	}
+
 	get #failures(): number {
-		return this.#errors.filter((error) => !error.text.startsWith("Redirect")).length;
+		return this.#errors.filter(({ text }) => isFailure(text)).length;
+	}
+
+	get #received(): number {
+		return this.#replies.filter(({ duplicate }) => !duplicate).length;
 	}
 
 	/** Ends when every request has an answer or an error. */
 	#check(): void {
-		if (this.#isLast && this.#replies.length + this.#failures >= this.#count) this.#finish();
+		if (this.#isLast && this.#received + this.#failures >= this.#count) this.#finish();
 	}
 
 	#finish(): void {
@@ -305,17 +327,17 @@ class Run {
 		const destination = formatIp4(this.#to);
 		const names = this.#name === undefined ? undefined : { asked: this.#name, answerer: this.#answerer };
 		const [replies, errors, sent, size] = [this.#replies, this.#errors, this.#sentAt.length, this.#size];
-		const failures = this.#failures;
+		const [failures, received, events, pipe] = [this.#failures, this.#received, this.#events, this.#pipe];
 		// ping reports the time up to its last request.
 		const elapsed = ((this.#sentAt.at(-1) ?? this.#began) - this.#began) / 1e6;
 		return {
 			destination,
 			sent,
-			received: replies.length,
+			received,
 			replies,
 			errors,
 			packets: this.#packets,
-			text: () => report(destination, size, sent, replies, errors, failures, elapsed, names),
+			text: () => report({ destination, size, sent, received, events, failures, pipe, elapsed, names }),
 		};
 	}
 }

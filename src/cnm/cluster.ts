@@ -43,13 +43,17 @@ export interface ClusterProvider {
 	): void;
 	/** `docker network rm`. */
 	removeNetwork(id: string, done: (error?: NetError) => void): void;
-	/** A container wants to be on a network (`AttachNetwork`): a manager gives it an address there. */
+	/**
+	 * A container wants to be on a network, by name or id (`AttachNetwork`): a manager gives it an address there. Refusals
+	 * are said as the manager's own (`rpc error: code = PermissionDenied desc = network app not manually attachable`); the
+	 * engine says to which network.
+	 */
 	attachNetwork(
 		network: string,
 		containerId: string,
 		addresses: readonly string[],
 		done: (result: ClusterAttachment | NetError) => void,
 	): void;
-	/** It is there no longer. */
+	/** It is there no longer, or no longer wants to be; `network` is what `attachNetwork` was asked for. */
 	detachNetwork(network: string, containerId: string): void;
 }

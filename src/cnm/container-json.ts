@@ -1,5 +1,6 @@
 import { formatIp4 } from "../addr/index.ts";
-import type { Attachment, Container, ContainerStatus } from "./container.ts";
+import type { Attachment, AttachmentRequest, Container, ContainerStatus } from "./container.ts";
+import type { HealthStatus } from "./health.ts";
 import { shortId } from "./ids.ts";
 import { type HostPort, hostPort } from "./publish.ts";
 
@@ -47,7 +48,12 @@ export interface NetworkSettingsJson {
 export interface ContainerJson {
 	readonly Id: string;
 	readonly Created: string;
-	readonly State: { readonly Status: ContainerStatus; readonly Running: boolean };
+	readonly State: {
+		readonly Status: ContainerStatus;
+		readonly Running: boolean;
+		readonly ExitCode: number;
+		readonly Health?: { readonly Status: HealthStatus; readonly FailingStreak: number };
+	};
 	readonly Name: string;
 	readonly HostConfig: {
 		readonly NetworkMode: string;
@@ -76,7 +82,14 @@ export function containerJson(container: Container): ContainerJson {
 	return {
 		Id: container.id,
 		Created: container.created,
-		State: { Status: container.status, Running: container.running },
+		State: {
+			Status: container.status,
+			Running: container.running,
+			ExitCode: container.exitCode,
+			...(container.monitor === undefined
+				? {}
+				: { Health: { Status: container.monitor.status, FailingStreak: container.monitor.failing } }),
+		},
 		Name: `/${container.name}`,
 		HostConfig: {
 			NetworkMode: container.networkMode,
@@ -112,6 +125,10 @@ function settings(container: Container): NetworkSettingsJson {
 	const networks = [...container.attachments.values()].map(
 		(each) => [each.network.name, endpointJson(each, container)] as const,
 	);
+	// Places on the cluster's networks are there while it runs; what it asks for stays.
+	const placed = new Set([...container.attachments.values()].map(({ target }) => target));
+	for (const each of container.clusterRequests.values())
+		if (!placed.has(each.target)) networks.push([each.target, endpointJson(each, container)]);
 	const bridge = networks.find(([name]) => name === "bridge")?.[1];
 	const key = sandbox?.own === false ? "default" : shortId(sandbox?.id ?? "");
 	return {
@@ -136,15 +153,19 @@ function settings(container: Container): NetworkSettingsJson {
 	};
 }
 
-function endpointJson(each: Attachment, container: Container): EndpointSettingsJson {
+function endpointJson(
+	each: AttachmentRequest & Partial<Pick<Attachment, "endpoint" | "network">>,
+	container: Container,
+): EndpointSettingsJson {
 	const { endpoint, network } = each;
-	const userDefined = !network.about.predefined;
-	const aliases = userDefined ? [...each.aliases, container.shortId] : null;
+	const userDefined = network?.about.predefined !== true;
+	const { shortId: id, hostname } = container;
+	const aliases = userDefined ? [...new Set([...each.aliases, id, hostname])] : null;
 	return {
 		IPAMConfig: each.ip === undefined ? (each.connected ? {} : null) : { IPv4Address: formatIp4(each.ip) },
 		Links: each.links.length === 0 ? null : each.links,
 		Aliases: aliases,
-		NetworkID: network.id,
+		NetworkID: network?.id ?? "",
 		EndpointID: endpoint?.id ?? "",
 		Gateway: endpoint?.gateway === undefined ? "" : formatIp4(endpoint.gateway),
 		IPAddress: endpoint?.ip ?? "",

@@ -7,22 +7,26 @@ import {
 	type Resolution,
 	resolve,
 } from "../apps/index.ts";
-import type { Operation } from "../sim/index.ts";
+import type { Driver, Operation } from "../sim/index.ts";
+import type { NetError } from "../errors.ts";
 import type { IpNamespace } from "../stack/index.ts";
 import { conflict } from "./docker-error.ts";
 import type { EmbeddedDns } from "./dns/embedded-dns.ts";
 import type { DriverOptions } from "./driver.ts";
 import type { Endpoint } from "./endpoint.ts";
+import type { HealthMonitor, HealthOptions, HealthStatus } from "./health.ts";
 import { shortId } from "./ids.ts";
 import type { Network } from "./network.ts";
+import { Progress } from "./progress.ts";
 import type { PortSpec } from "./publish.ts";
 import type { Sandbox } from "./sandbox.ts";
+import type { ServiceOfTask } from "./service/index.ts";
 
 /** What `docker run` takes, as far as networks are concerned. */
 export interface RunOptions {
 	/** Drawn unless said: two words. */
 	readonly name?: string;
-	/** Shown by inspect; nothing is run of it. */
+	/** What runs in it: the program that `images` has of that name; nothing when it has none. */
 	readonly image?: string;
 	/** A network's name or id, `bridge` unless said; `host`, `none`, `container:NAME`. */
 	readonly network?: string | Network;
@@ -50,6 +54,8 @@ export interface RunOptions {
 	/** Set in the container's namespace: `{ "net.ipv4.ip_forward": 0 }`. */
 	readonly sysctls?: Readonly<Record<string, number>>;
 	readonly labels?: Readonly<Record<string, string>>;
+	/** It is asked how it is (`container.probe`); never unless said. */
+	readonly healthcheck?: HealthOptions;
 }
 
 /** What `docker network connect` takes. */
@@ -63,9 +69,8 @@ export interface ConnectOptions {
 	readonly driverOptions?: DriverOptions;
 }
 
-/** One network of a container: what was asked for, and the endpoint while it runs. */
-export interface Attachment {
-	readonly network: Network;
+/** What a container asks of a network. */
+export interface AttachmentRequest {
 	readonly ip: Ip4 | undefined;
 	readonly macAddress: string | undefined;
 	readonly aliases: readonly string[];
@@ -73,6 +78,21 @@ export interface Attachment {
 	readonly driverOptions: DriverOptions | null;
 	/** `docker network connect` made it: inspect shows empty objects where `run` leaves null. */
 	readonly connected: boolean;
+	/** What the container is there, as a service's task. */
+	readonly service?: ServiceOfTask;
+}
+
+/** A network of the cluster's that a container is on while it runs: the cluster gives a place each time it starts. */
+export interface ClusterRequest extends AttachmentRequest {
+	/** Its name or id, as the user said it. */
+	readonly target: string;
+}
+
+/** One network of a container: what was asked for, and the endpoint while it runs. */
+export interface Attachment extends AttachmentRequest {
+	readonly network: Network;
+	/** Of a network of the cluster's: what it was asked for. Such an attachment is there while the container runs. */
+	readonly target?: string;
 	endpoint: Endpoint | undefined;
 }
 
@@ -94,11 +114,30 @@ export class Container<N extends IpNamespace = IpNamespace> {
 	readonly networkMode: string;
 	/** By the network's id, in the order in which they were connected. */
 	readonly attachments: Map<string, Attachment> = new Map();
+	/** Networks of the cluster's, by what they are asked for. */
+	readonly clusterRequests: Map<string, ClusterRequest> = new Map();
 	status: ContainerStatus = "created";
 	sandbox: Sandbox | undefined;
 	/** Its name server, on networks that have names. */
 	dns: EmbeddedDns | undefined;
+	/** `State.ExitCode`: 0 while it runs. */
+	exitCode = 0;
+	/**
+	 * What a health check asks: whether the container is well; its program sets it. One that nobody set says yes.
+	 */
+	probe: () => boolean = () => true;
+	/** Asks it, while it runs and was run with a health check. */
+	monitor: HealthMonitor | undefined;
+	readonly #exitListeners = new Set<(code: number) => void>();
+	readonly #healthListeners = new Set<(status: HealthStatus) => void>();
+	#end: ((code: number) => void) | undefined;
+	readonly #clock: Driver;
 	#netns: N | undefined;
+	#progress: Progress<Container<N>> | undefined;
+	/** Gives up what is under way. */
+	#cancel: (() => void) | undefined;
+	/** What is to be done when that is done. */
+	readonly #afterwards: (() => void)[] = [];
 
 	constructor(
 		id: string,
@@ -107,7 +146,9 @@ export class Container<N extends IpNamespace = IpNamespace> {
 		created: string,
 		ports: readonly PortSpec[],
 		networkMode: string,
+		clock: Driver,
 	) {
+		this.#clock = clock;
 		this.id = id;
 		this.name = name;
 		this.options = options;
@@ -133,9 +174,92 @@ export class Container<N extends IpNamespace = IpNamespace> {
 		throw conflict(`Container ${this.id} is not running`, { context: { container: this.name } });
 	}
 
-	/** The engine starts and stops it. */
-	runIn(ns: N | undefined): void {
+	/**
+	 * When it is where it was to be: at once on networks of the host, and when the cluster gave it its places on networks of
+	 * the cluster's. Rejects with `DockerError` when that failed.
+	 */
+	get ready(): Operation<Container<N>> {
+		return (this.#progress ?? Progress.done<Container<N>>(this.#clock, this)).operation;
+	}
+
+	/** Whether the cluster was asked for a place and has not answered. */
+	get busy(): boolean {
+		return this.#progress?.pending === true;
+	}
+
+	/** The engine begins what takes time; `cancel` gives it up. */
+	begin(progress: Progress<Container<N>>, cancel: () => void): void {
+		this.#progress = progress;
+		this.#cancel = cancel;
+	}
+
+	/** What it takes time for, to be awaited; it begins by `begin`. */
+	progress(what: string): Progress<Container<N>> {
+		return new Progress<Container<N>>(this.#clock, what);
+	}
+
+	/** Does it now, or when what is under way is done. */
+	whenFree(work: () => void): void {
+		if (this.busy) this.#afterwards.push(work);
+		else work();
+	}
+
+	/** What was under way is done, or failed. */
+	end(error?: NetError): void {
+		if (error === undefined) this.#progress?.resolve(this);
+		else this.#progress?.reject(error);
+		this.#cancel = undefined;
+		while (!this.busy) {
+			const work = this.#afterwards.shift();
+			if (work === undefined) return;
+			work();
+		}
+	}
+
+	/** Gives up what is under way, and all that waits for it. */
+	cancel(error: NetError): void {
+		if (!this.busy) return;
+		this.#cancel?.();
+		this.#afterwards.length = 0;
+		this.end(error);
+	}
+
+	/** The engine starts and stops it; `end` is what its program ends it by. */
+	runIn(ns: N | undefined, end?: (code: number) => void): void {
 		this.#netns = ns;
+		this.#end = end;
+	}
+
+	/** Its program ends by itself: the container has exited with this code. Nothing when it does not run. */
+	exit(code = 0): void {
+		this.#end?.(code);
+	}
+
+	/** Calls back whenever it stops running, by itself or not; returns what ends it. */
+	onExit(listener: (code: number) => void): () => void {
+		this.#exitListeners.add(listener);
+		return () => this.#exitListeners.delete(listener);
+	}
+
+	/** Calls back when a health check finds it in another state; returns what ends it. */
+	onHealth(listener: (status: HealthStatus) => void): () => void {
+		this.#healthListeners.add(listener);
+		return () => this.#healthListeners.delete(listener);
+	}
+
+	/** `State.Health.Status`; undefined without a health check, or while it does not run. */
+	get health(): HealthStatus | undefined {
+		return this.monitor?.status;
+	}
+
+	/** The engine says that it has stopped. */
+	exited(): void {
+		for (const listener of [...this.#exitListeners]) listener(this.exitCode);
+	}
+
+	/** The engine says how it is. */
+	healthChanged(status: HealthStatus): void {
+		for (const listener of [...this.#healthListeners]) listener(status);
 	}
 
 	/** Its address on its first network, or on the one of a name; "" for none, or while it does not run. */

@@ -43,6 +43,10 @@ export const conflict = (text: string, details?: NetErrorDetails): DockerError =
 export const failed = (text: string, details?: NetErrorDetails): DockerError =>
 	new DockerError(500, text, details);
 
+/** The API's 503: there is no swarm, or this node cannot speak for it. */
+export const unavailable = (text: string, details?: NetErrorDetails): DockerError =>
+	new DockerError(503, text, details);
+
 /** What the docker CLI refuses by itself, before the daemon hears of it. */
 export const cliRefuses = (text: string, details?: NetErrorDetails): NetError =>
 	new NetError("EINVAL", text, details);

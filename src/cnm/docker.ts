@@ -1,8 +1,9 @@
 import { type Ip4, type Prefix4, toIp4, toPrefix4 } from "../addr/index.ts";
 import type { IpNamespace } from "../stack/index.ts";
-import type { ConnectOptions, Container, ContainerStatus, RunOptions } from "./container.ts";
+import type { Container, ContainerStatus, RunOptions } from "./container.ts";
 import { type ContainerJson, containerJson, portsJson } from "./container-json.ts";
 import { ContainerStore } from "./containers.ts";
+import { Controller } from "./controller.ts";
 import { notFound } from "./docker-error.ts";
 import type { DnsDefaults } from "./dns/naming.ts";
 import type { NetworkDriver } from "./driver.ts";
@@ -17,23 +18,20 @@ import {
 	type StartProxy,
 } from "./drivers/bridge/index.ts";
 import { ChildDriver } from "./drivers/children.ts";
+import { OverlayDriver } from "./drivers/overlay/index.ts";
 import { SimpleDriver } from "./drivers/simple.ts";
 import { Ids } from "./ids.ts";
 import { type AddressPoolOptions, cutPools, Ipam, localPools } from "./ipam/index.ts";
 import type { Machine } from "./machine.ts";
-import type { Network } from "./network.ts";
-import {
-	type NetworkCreateOptions,
-	type NetworkJson,
-	networkJson,
-	type NetworkLine,
-	networkLines,
-	NetworkStore,
-} from "./networks.ts";
+import { DockerNetworks } from "./docker-networks.ts";
+import { ManagedNetworks } from "./managed-networks.ts";
+import { type NetworkCreateOptions, NetworkStore } from "./networks.ts";
+import type { Program } from "./program.ts";
+import { ServiceAgent } from "./service/index.ts";
 import { timestamp } from "./timestamp.ts";
 
 /** `daemon.json`, as far as networks are concerned. */
-export interface DaemonOptions extends DnsDefaults {
+export interface DaemonOptions<N extends IpNamespace = IpNamespace> extends DnsDefaults {
 	/** `userland-proxy`; true unless said. Without it bridge ports are in hairpin mode. */
 	readonly userlandProxy?: boolean;
 	/** `default-address-pools`. */
@@ -50,6 +48,8 @@ export interface DaemonOptions extends DnsDefaults {
 	readonly ip?: Ip4 | string;
 	/** Drivers beside those that Docker brings. */
 	readonly drivers?: readonly NetworkDriver[];
+	/** What runs in containers, by image: containers of others run nothing. Looked at when one starts. */
+	readonly images?: ReadonlyMap<string, Program<N>>;
 	/** What answers at a published port on the host itself; docker-proxy unless said, or what only holds the port without it. */
 	readonly portProxy?: StartProxy;
 }
@@ -73,9 +73,13 @@ export class Docker<N extends IpNamespace = IpNamespace> {
 	readonly networks: DockerNetworks<N>;
 	/** `docker container …`. */
 	readonly containers: DockerContainers<N>;
+	/** What clusters ask of the engine; users need it not. */
+	readonly controller: Controller<N>;
+	/** This node's part in the services of its cluster. */
+	readonly services: ServiceAgent;
 	readonly #containers: ContainerStore<N>;
 
-	constructor(machine: Machine<N>, options: DaemonOptions = {}) {
+	constructor(machine: Machine<N>, options: DaemonOptions<N> = {}) {
 		const { netns, rng } = machine;
 		const ids = new Ids(rng);
 		const userlandProxy = options.userlandProxy ?? true;
@@ -85,34 +89,66 @@ export class Docker<N extends IpNamespace = IpNamespace> {
 		const ports = new PortMapper(firewall, allocator, options.portProxy ?? proxy, userlandProxy);
 		const pools =
 			options.defaultAddressPools === undefined ? localPools() : cutPools(options.defaultAddressPools);
-		const drivers = new Map<string, NetworkDriver>();
-		for (const driver of [
+		const drivers = [
 			new BridgeDriver({ ns: netns, ids, firewall, ports, userlandProxy }),
 			new ChildDriver("macvlan", netns, ids),
 			new ChildDriver("ipvlan", netns, ids),
+			new OverlayDriver({ machine, ids }),
 			new SimpleDriver("host"),
 			new SimpleDriver("null"),
 			...(options.drivers ?? []),
-		])
-			drivers.set(driver.type, driver);
+		] satisfies NetworkDriver[];
 		const now = (): string => timestamp(netns.kernel);
-		const store = new NetworkStore(drivers, new Ipam(pools, () => onLink(netns)), ids, now, () => {
-			firewall.arrange();
+		const store = new NetworkStore({
+			drivers: new Map(drivers.map((driver) => [driver.type, driver])),
+			ipam: new Ipam(pools, () => onLink(netns)),
+			ids,
+			clock: netns.kernel.driver,
+			now,
+			arrange: () => {
+				firewall.arrange();
+			},
 		});
 		firewall.start();
 		store.predefine("none", { driver: "null" });
 		store.predefine("host", { driver: "host" });
 		store.predefine("bridge", docker0(options));
-		this.#containers = new ContainerStore(machine, store, ids, now, options);
-		this.networks = new DockerNetworks(store, this.#containers);
+		const managed = new ManagedNetworks(store);
+		const containers = new ContainerStore<N>({
+			machine,
+			networks: store,
+			managed,
+			ids,
+			now,
+			dns: options,
+			images: options.images ?? new Map<string, Program<N>>(),
+		});
+		this.#containers = containers;
+		this.controller = new Controller({ machine, networks: store, managed, containers, drivers, ids });
+		this.services = new ServiceAgent({
+			ns: netns,
+			rng: rng.fork("services"),
+			sandboxes: this.controller,
+			arrange: () => {
+				firewall.arrange();
+			},
+		});
+		this.controller.listeners.add(this.services);
+		this.controller.services = (network) => this.services.inspect(network);
+		this.networks = new DockerNetworks(store, this.controller, containers);
 		this.containers = new DockerContainers(this.#containers);
 	}
 
-	/** `docker run -d …`: create and start. Throws `DockerError`, `NetError`; then no container is left. */
+	/**
+	 * `docker run -d …`: create and start. On networks of a cluster's the container runs when it got its places there: await
+	 * `container.ready`. Throws `DockerError`, `NetError`; then no container is left, nor when `ready` rejects.
+	 */
 	run(options: RunOptions = {}): Container<N> {
 		const container = this.#containers.create(options);
 		try {
-			this.#containers.start(container);
+			this.#containers.start(container, () => {
+				this.#containers.remove(container, true);
+			});
 		} catch (error) {
 			this.#containers.remove(container, true);
 			throw error;
@@ -125,7 +161,7 @@ export class Docker<N extends IpNamespace = IpNamespace> {
 		return this.#containers.create(options);
 	}
 
-	/** `docker start`. Throws `DockerError`. */
+	/** `docker start`; see `container.ready` where a cluster has a say. Throws `DockerError`. */
 	start(container: string | Container<N>): void {
 		this.#containers.start(this.#containers.find(container));
 	}
@@ -165,7 +201,9 @@ export class Docker<N extends IpNamespace = IpNamespace> {
 }
 
 /** docker0's network. */
-function docker0(options: DaemonOptions): NetworkCreateOptions & { readonly hideGateway: boolean } {
+function docker0(
+	options: Pick<DaemonOptions, "bip" | "fixedCidr" | "icc" | "ip" | "mtu">,
+): NetworkCreateOptions & { readonly hideGateway: boolean } {
 	const { bip, fixedCidr } = options;
 	const ip = options.ip === undefined ? "0.0.0.0" : toIpText(options.ip);
 	const address = bip === undefined ? undefined : toPrefix4(bip, "bip");
@@ -181,61 +219,6 @@ function docker0(options: DaemonOptions): NetworkCreateOptions & { readonly hide
 			[LABELS.mtu]: String(options.mtu ?? 1500),
 		},
 	};
-}
-
-/** `docker network …` of one engine; networks are named by name, id or the first digits of it. */
-export class DockerNetworks<N extends IpNamespace = IpNamespace> {
-	readonly #store: NetworkStore;
-	readonly #containers: ContainerStore<N>;
-
-	constructor(store: NetworkStore, containers: ContainerStore<N>) {
-		this.#store = store;
-		this.#containers = containers;
-	}
-
-	/** `docker network create`. Throws `DockerError`, `NetError` where the CLI refuses. */
-	create(name: string, options: NetworkCreateOptions = {}): Network {
-		return this.#store.create(name, options);
-	}
-
-	/** `docker network ls`. */
-	ls(): NetworkLine[] {
-		return networkLines(this.#store.all);
-	}
-
-	/** `docker network inspect`. Throws `DockerError` 404. */
-	inspect(network: string | Network): NetworkJson {
-		return networkJson(this.#find(network), (id) => this.#containers.ofEndpoint(id));
-	}
-
-	/** `docker network connect`. Throws `DockerError`. */
-	connect(network: string | Network, container: string | Container<N>, options: ConnectOptions = {}): void {
-		this.#containers.connect(this.#find(network), this.#containers.find(container), options);
-	}
-
-	/** `docker network disconnect`. Throws `DockerError`. */
-	disconnect(network: string | Network, container: string | Container<N>): void {
-		this.#containers.disconnect(this.#find(network), this.#containers.find(container));
-	}
-
-	/** `docker network rm`. Throws `DockerError` 403, 404. */
-	rm(network: string | Network): void {
-		this.#store.remove(this.#find(network));
-	}
-
-	/** `docker network prune -f`: the users' networks without containers go; returns their names. */
-	prune(): string[] {
-		const used = new Set(this.#containers.all.flatMap(({ attachments }) => [...attachments.keys()]));
-		const unused = this.#store.all.filter(
-			({ id, about, endpoints }) => !about.predefined && endpoints.length === 0 && !used.has(id),
-		);
-		for (const network of unused) this.#store.remove(network);
-		return unused.map(({ name }) => name);
-	}
-
-	#find(network: string | Network): Network {
-		return this.#store.find(typeof network === "string" ? network : network.id);
-	}
 }
 
 /** `docker container …` of one engine; containers are named by name, id or the first digits of it. */

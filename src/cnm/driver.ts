@@ -1,6 +1,7 @@
 import type { Ip4, Prefix4 } from "../addr/index.ts";
 import type { Device } from "../link/index.ts";
 import type { IpNamespace } from "../stack/index.ts";
+import type { TableChange } from "./network-tables.ts";
 
 /** Options as `docker network create -o KEY=VALUE` gives them. */
 export type DriverOptions = Readonly<Record<string, string>>;
@@ -61,6 +62,14 @@ export interface StaticRoute {
 	readonly nextHop?: Ip4;
 }
 
+/** What a driver wants the other nodes of a network to know of an endpoint (`AddTableEntry`). */
+export interface EndpointEntry {
+	/** One of the driver's `tables`. */
+	readonly table: string;
+	readonly key: string;
+	readonly value: Uint8Array;
+}
+
 /** What a driver says when an endpoint joins a sandbox (`JoinInfo`). */
 export interface JoinInfo {
 	/** The device in the host's namespace that becomes the sandbox's; none for `host` and `none`. */
@@ -75,6 +84,8 @@ export interface JoinInfo {
 	readonly routes?: readonly StaticRoute[];
 	/** The sandbox needs no other way out (`DisableGatewayService`). */
 	readonly disableGatewayService?: boolean;
+	/** Told to the network's other nodes while the endpoint is in its sandbox. */
+	readonly tableEntries?: readonly EndpointEntry[];
 }
 
 /**
@@ -89,6 +100,10 @@ export interface NetworkDriver {
 	readonly type: string;
 	/** Whether its networks have subnets. */
 	readonly addresses: boolean;
+	/** `global` when its networks are the cluster's and cannot be made on one host (`DataScope`); `local` unless said. */
+	readonly dataScope?: "local" | "global";
+	/** Tables of the gossip that its networks share among nodes (`TableEventRegister`). */
+	readonly tables?: readonly string[];
 	/** Makes what the network needs on the host: a bridge, a parent. Throws `NetError` with the daemon's words. */
 	createNetwork(network: NetworkInfo): void;
 	/** Takes away what `createNetwork` made; called when no endpoint is left. */
@@ -111,4 +126,28 @@ export interface NetworkDriver {
 	): readonly PortMapping[];
 	/** Takes back what `programExternalConnectivity` did. */
 	revokeExternalConnectivity?(networkId: string, endpointId: string): void;
+	/** An entry of another node's changed, or is there when this node begins to take part. What it cannot read it ignores. */
+	eventNotify?(change: TableChange): void;
+	/** The node takes part in a cluster, by these addresses (`NodeDiscovery`). */
+	nodeJoined?(node: ClusterNode): void;
+	/** The keys of the cluster, again when one was replaced (`EncryptionKeysConfig`, `EncryptionKeysUpdate`). */
+	setKeys?(keys: readonly DriverKey[]): void;
+}
+
+/** How other nodes reach this one. */
+export interface ClusterNode {
+	/** Where they send a network's packets: `--data-path-addr`, or the address the node is told of by. */
+	readonly dataPathAddress: string;
+	/** Where this node sends them from. */
+	readonly bindAddress: string;
+	/** `--data-path-port`. */
+	readonly dataPathPort: number;
+}
+
+/** A key for what nodes send each other on encrypted networks. */
+export interface DriverKey {
+	/** 16 octets. */
+	readonly value: Uint8Array;
+	/** Tells it from others: the low 32 bits of its Lamport time. */
+	readonly tag: number;
 }

@@ -1,21 +1,24 @@
 export {
 	type Attachment,
+	type AttachmentRequest,
+	type ClusterRequest,
 	type ConnectOptions,
 	Container,
 	type ContainerStatus,
 	type RunOptions,
 } from "./container.ts";
 export type { ContainerJson, EndpointSettingsJson, NetworkSettingsJson } from "./container-json.ts";
-export {
-	type ContainerLine,
-	type DaemonOptions,
-	Docker,
-	DockerContainers,
-	DockerNetworks,
-} from "./docker.ts";
-export { DockerError } from "./docker-error.ts";
+export type { ClusterAttachment, ClusterNetwork, ClusterProvider } from "./cluster.ts";
+export type { ManagedEndpoint } from "./containers.ts";
+export { type AgentOptions, type ClusterKey, Controller, type NewSandboxOptions } from "./controller.ts";
+export { type ContainerLine, type DaemonOptions, Docker, DockerContainers } from "./docker.ts";
+export { DockerNetworks } from "./docker-networks.ts";
+export { cliRefuses, DockerError } from "./docker-error.ts";
 export type {
+	ClusterNode,
+	DriverKey,
 	DriverOptions,
+	EndpointEntry,
 	EndpointInfo,
 	IpamData,
 	JoinInfo,
@@ -34,9 +37,30 @@ export {
 	type Wake,
 } from "./drivers/bridge/index.ts";
 export { Endpoint } from "./endpoint.ts";
-export { type AddressPool, type AddressPoolOptions, Ipam } from "./ipam/index.ts";
+export { AddressPool, type AddressPoolOptions, Ipam, overlap } from "./ipam/index.ts";
+export { ipamConfigs } from "./ipam-config.ts";
+export type { NetworkNames } from "./dns/names.ts";
 export type { Machine } from "./machine.ts";
-export { type IpamConfig, Network } from "./network.ts";
-export type { NetworkContainerJson, NetworkCreateOptions, NetworkJson, NetworkLine } from "./networks.ts";
-export type { HostPort, PortSpec } from "./publish.ts";
+export { type IpamConfig, Network, type NetworkListener } from "./network.ts";
+export type {
+	NetworkContainerJson,
+	NetworkJson,
+	NetworkLine,
+	NetworkPeerJson,
+	NetworkServiceJson,
+} from "./network-json.ts";
+export type { NetworkPeer, NetworkTables, TableChange, TableEntry } from "./network-tables.ts";
+export type { NetworkCreateOptions } from "./networks.ts";
+export { HealthMonitor, type HealthOptions, type HealthStatus } from "./health.ts";
+export type { Program } from "./program.ts";
+export { type HostPort, type PortSpec, readPublish } from "./publish.ts";
 export { Sandbox } from "./sandbox.ts";
+export { timestamp } from "./timestamp.ts";
+export {
+	type IngressPort,
+	type IngressProtocol,
+	type SandboxMaker,
+	ServiceAgent,
+	type ServiceAgentOptions,
+	type ServiceOfTask,
+} from "./service/index.ts";

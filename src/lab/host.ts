@@ -1,9 +1,10 @@
 import type { Ip4, Mac, Prefix4 } from "../addr/index.ts";
-import { type DaemonOptions, Docker, type Machine } from "../cnm/index.ts";
+import type { Machine, Program } from "../cnm/index.ts";
 import { NetError } from "../errors.ts";
 import type { Nic, PhysicalSwitch, SwitchPort, SwitchPortOptions } from "../link/index.ts";
 import type { Duration, Rng } from "../sim/index.ts";
 import type { Kernel } from "../stack/index.ts";
+import { Engine, type EngineOptions, type Swarm } from "../swarm/index.ts";
 import { type LabCableOptions, plugIn } from "./cabling.ts";
 import { losePower } from "./power-cycle.ts";
 import { Netns } from "./netns.ts";
@@ -29,7 +30,16 @@ export interface HostOptions {
 	/** How long it has been up when the lab begins; drawn unless said. Its timers follow its ticks. */
 	readonly uptime?: Duration;
 	/** A Docker engine runs on it from the beginning, with these options. */
-	readonly docker?: DaemonOptions;
+	readonly docker?: EngineOptions<Netns>;
+}
+
+/** What a machine needs of its lab. */
+export interface HostLab {
+	/** A namespace of the machine's is there, or gone. */
+	readonly register: (ns: Netns) => void;
+	readonly forget: (ns: Netns) => void;
+	/** What runs in containers, by image. */
+	readonly images: ReadonlyMap<string, Program<Netns>>;
 }
 
 /** A machine: a kernel of its own, the namespace it boots with, and those added to it. */
@@ -41,18 +51,25 @@ export class Host implements Machine<Netns> {
 	readonly #namespaces = new Map<string, Netns>();
 	readonly #register: (ns: Netns) => void;
 	readonly #forget: (ns: Netns) => void;
-	#docker: Docker<Netns> | undefined;
+	#docker: Engine<Netns> | undefined;
+	/** As it was started last. */
+	#daemon: EngineOptions<Netns> = {};
+	/** The machine's place in a swarm, once its engine ran. */
+	#swarm: Swarm<Netns> | undefined;
 	#running = true;
 	/** What its system does at boot: cards up, gateways. */
 	readonly #boot: (() => void)[] = [];
 
-	constructor(name: string, kernel: Kernel, register: (ns: Netns) => void, forget: (ns: Netns) => void) {
+	readonly #images: ReadonlyMap<string, Program<Netns>>;
+
+	constructor(name: string, kernel: Kernel, lab: HostLab) {
 		this.name = name;
 		this.kernel = kernel;
-		this.#register = register;
-		this.#forget = forget;
+		this.#register = lab.register;
+		this.#forget = lab.forget;
+		this.#images = lab.images;
 		this.netns = new Netns(kernel, name);
-		register(this.netns);
+		this.#register(this.netns);
 	}
 
 	/** Adds a network card, plugs it in, gives it its addresses and sets it up. Throws `NetError`. */
@@ -116,18 +133,19 @@ export class Host implements Machine<Netns> {
 	}
 
 	/** The Docker engine on this machine; it starts when it is first asked for, unless `docker` was among the options. */
-	get docker(): Docker<Netns> {
+	get docker(): Engine<Netns> {
 		return (this.#docker ??= this.startDocker());
 	}
 
 	/** Starts the Docker engine with options. Throws `NetError` EBUSY when it runs. */
-	startDocker(options: DaemonOptions = {}): Docker<Netns> {
+	startDocker(options: EngineOptions<Netns> = {}): Engine<Netns> {
 		if (this.#docker !== undefined) {
 			throw new NetError("EBUSY", "failed to start daemon: pid file found, ensure docker is not running", {
 				context: { host: this.name },
 			});
 		}
-		return (this.#docker = new Docker<Netns>(this, options));
+		this.#daemon = options;
+		return (this.#docker = new Engine<Netns>(this, { images: this.#images, ...options }, this.#swarm));
 	}
 
 	/** False from `crash` to `restart`. */
@@ -143,6 +161,10 @@ export class Host implements Machine<Netns> {
 		if (!this.#running) return;
 		this.#running = false;
 		this.kernel.power.resume(this.kernel.world.scheduler);
+		if (this.#docker !== undefined) {
+			this.#swarm = this.#docker.swarm;
+			this.#swarm.crash();
+		}
 		const others = [...this.#namespaces.values()];
 		losePower(this.netns, others);
 		for (const ns of others) this.#forget(ns);
@@ -150,11 +172,15 @@ export class Host implements Machine<Netns> {
 		this.#docker = undefined;
 	}
 
-	/** It boots: its cards come up with their addresses and gateways, and its engine starts when it is asked for. */
+	/**
+	 * It boots: its cards come up with their addresses and gateways, and its engine starts when it is asked for, or with it
+	 * when it is a node of a swarm.
+	 */
 	restart(): void {
 		if (this.#running) this.crash();
 		this.#running = true;
 		for (const boot of this.#boot) boot();
+		if (this.#swarm !== undefined) this.startDocker(this.#daemon);
 	}
 
 	/**

@@ -1,4 +1,5 @@
 import { formatIp4, type Ip4 } from "../addr/index.ts";
+import type { Program } from "../cnm/index.ts";
 import { NetError } from "../errors.ts";
 import {
 	type Cable,
@@ -90,6 +91,7 @@ export class Lab implements CaptureHost {
 	readonly #namespaces = new Map<string, Netns>();
 	readonly #hosts = new Map<string, Host>();
 	readonly #switches = new Map<string, PhysicalSwitch>();
+	readonly #images = new Map<string, Program<Netns>>();
 	readonly #captures: Capture[] = [];
 	readonly #drops: Drop[] = [];
 	#closed = false;
@@ -126,16 +128,15 @@ export class Lab implements CaptureHost {
 	host(name: string, options: HostOptions = {}): Host {
 		this.#checkName(name);
 		const kernel = this.#boot(name, options.uptime);
-		const host = new Host(
-			name,
-			kernel,
-			(ns) => {
+		const host = new Host(name, kernel, {
+			register: (ns) => {
 				this.#register(ns);
 			},
-			(ns) => {
+			forget: (ns) => {
 				this.#namespaces.delete(ns.name);
 			},
-		);
+			images: this.#images,
+		});
 		this.#hosts.set(name, host);
 		try {
 			for (const [nic, about] of Object.entries(options.nics ?? {})) host.addNic(nic, about);
@@ -151,6 +152,11 @@ export class Lab implements CaptureHost {
 	#boot(name: string, uptime: Duration | undefined): Kernel {
 		const up = uptime === undefined ? undefined : parseDuration(uptime, "uptime");
 		return new Kernel(name, this.world, this.#driver, this.epoch, up);
+	}
+
+	/** Says what runs in containers of an image, on all hosts; containers that run already go on as they are. */
+	image(name: string, program: Program<Netns>): void {
+		this.#images.set(name, program);
 	}
 
 	/** A physical learning switch, unmanaged until a port is configured. Throws `NetError` EEXIST, RangeError. */

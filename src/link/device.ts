@@ -1,8 +1,8 @@
 import type { Ip4, Mac, Prefix4 } from "../addr/index.ts";
-import { formatMac, toMac } from "../addr/index.ts";
+import { BROADCAST_MAC, formatMac, toMac } from "../addr/index.ts";
 import type { DropReason } from "../drop.ts";
 import { NetError } from "../errors.ts";
-import type { Jiffies } from "../sim/index.ts";
+import type { Jiffies, Sink } from "../sim/index.ts";
 import type { Frame } from "../wire/index.ts";
 import { ethernet, vlan } from "../wire/index.ts";
 import type { BridgeFilter } from "./bridge/filter.ts";
@@ -17,12 +17,13 @@ import type { World } from "./world.ts";
 
 /** `ip -s link`: frames and octets seen, refused and spoilt at one device. */
 export class DeviceCounters {
+	// What every frame counts comes first, in one line of cache.
 	rxPackets = 0;
 	rxBytes = 0;
-	rxDropped = 0;
-	rxErrors = 0;
 	txPackets = 0;
 	txBytes = 0;
+	rxDropped = 0;
+	rxErrors = 0;
 	txDropped = 0;
 	txErrors = 0;
 }
@@ -37,10 +38,12 @@ export interface DeviceInput {
 	/** A frame that no bridge, VLAN or other upper device took. Takes the frame. */
 	receive(frame: Frame): void;
 	/**
-	 * An IPv4 packet that another namespace's stack found to be for this device (ipvlan l3s); the frame starts at
-	 * its IPv4 header. True when it was for this namespace and was taken; else it stays the caller's.
+	 * Whether an IPv4 packet in another namespace's stack is for this device's (ipvlan l3s); the frame starts at its
+	 * IPv4 header and stays the caller's.
 	 */
-	receivePacket(frame: Frame): boolean;
+	claimsPacket(frame: Frame): boolean;
+	/** A whole packet that was claimed and passed the other stack's INPUT, to its protocol. Takes the frame. */
+	receivePacket(frame: Frame): void;
 }
 
 /** What a device needs of the network namespace it lives in. Declared here, implemented by `stack`. */
@@ -87,6 +90,8 @@ export interface Upper {
 	lowerGone(device: Device): void;
 	/** The device that `ip link show` names as `master`; null above a macvlan or ipvlan parent, which has none. */
 	readonly master: Device | null;
+	/** The devices it takes frames for: the bridge, the children. */
+	readonly above: readonly Device[];
 	/** Stays on its lower device when that moves to another namespace, as macvlan and ipvlan do. */
 	readonly staysOnMove?: boolean;
 }
@@ -109,7 +114,10 @@ const NOWHERE: DeviceInput = {
 	receive: (frame) => {
 		frame.release();
 	},
-	receivePacket: () => false,
+	claimsPacket: () => false,
+	receivePacket: (frame) => {
+		frame.release();
+	},
 };
 
 /** Longest device name Linux keeps (`IFNAMSIZ` less the final zero). */
@@ -149,6 +157,8 @@ export abstract class Device {
 	/** All taps as one, or none: one test on the path of a frame. */
 	protected tap: Tap | null = null;
 	#mtu: number;
+	/** The other end of the wire, of a device with a wire of its own to just one other (veth). */
+	protected farEnd: (Device & Sink<Frame>) | null = null;
 	readonly world: World;
 	readonly counters: DeviceCounters = new DeviceCounters();
 	/** What takes frames here before the namespace does. */
@@ -248,19 +258,36 @@ export abstract class Device {
 		return operState(this);
 	}
 
-	/** How many want all frames (`promiscuity` of `ip -d link`). */
-	get promiscuity(): number {
-		return this.#promiscuity;
-	}
-
 	/** True while somebody wants all frames, also those for other MACs (`IFF_PROMISC`). */
 	get promiscuous(): boolean {
 		return this.#promiscuity > 0;
 	}
 
+	/** How many want all frames (`promiscuity` in `ip -d link`). */
+	get promiscuity(): number {
+		return this.#promiscuity;
+	}
+
 	/** The device that `ip link` names behind the `@`: a veth's peer, what a VLAN is on; `null` for none. */
 	get link(): Device | null {
 		return null;
+	}
+
+	/** The namespace of what it lies on: its own, unless a pair or a tunnel was taken apart (`get_link_net`). */
+	get home(): { readonly name: string } {
+		return this.link?.owner ?? this.owner;
+	}
+
+	/** The devices this one lies on (`adj_list.lower`): of a bridge its ports. */
+	get lowers(): readonly Device[] {
+		return this.lower === null ? [] : [this.lower];
+	}
+
+	/** The devices that lie on this one (`adj_list.upper`): VLANs, macvlans and ipvlans, its bridge, tunnels that leave by it. */
+	get uppers(): readonly Device[] {
+		return [...(this.vlans?.values() ?? []), ...(this.upper?.above ?? []), ...(this.dependents ?? [])].filter(
+			(each) => each instanceof Device,
+		);
 	}
 
 	/**
@@ -311,9 +338,17 @@ export abstract class Device {
 		return true;
 	}
 
-	/** True for a destination that means this device, broadcast and multicast aside (`PACKET_HOST`). */
-	isOwnAddress(mac: Mac): boolean {
-		return mac === this.#mac;
+	/** True for a group that somebody here listens to; everybody does to broadcasts. */
+	listensTo(group: Mac): boolean {
+		return group === BROADCAST_MAC || this.promiscuous || this.multicast.accepts(group);
+	}
+
+	/**
+	 * True for a destination that means this device, broadcast and multicast aside (`PACKET_HOST`), in the two parts in
+	 * which it stands in headers.
+	 */
+	isOwnAddress(high: number, low: number): boolean {
+		return high === this.macHigh && low === this.macLow;
 	}
 
 	/** Ends a frame that came in. Takes the frame. */
@@ -491,7 +526,8 @@ function checkName(name: string): void {
 	}
 }
 
-function checkMac(mac: Mac): void {
+/** Throws `NetError` EADDRNOTAVAIL for an address that no device may be given (`is_valid_ether_addr`). */
+export function checkMac(mac: Mac): void {
 	const multicast = Math.floor(mac / 0x100_0000_0000) % 2 === 1;
 	if (mac === 0 || multicast) {
 		throw new NetError("EADDRNOTAVAIL", "RTNETLINK answers: Cannot assign requested address", {

@@ -181,7 +181,9 @@ export class Fdb<Port extends FdbPort> {
 	useAt(slot: number): void {
 		const at = slot * WORDS + PORT;
 		this.#tick();
-		this.#words[at] = (this.#words[at]! & PORT_BITS) | this.#usedNow;
+		const word = this.#words[at]!;
+		// Once a second: a table that is only read stays in the processor's caches.
+		if ((word & ~PORT_BITS) !== this.#usedNow) this.#words[at] = (word & PORT_BITS) | this.#usedNow;
 	}
 
 	/**
@@ -297,7 +299,7 @@ export class Fdb<Port extends FdbPort> {
 
 	#insert(low: number, high: number, kind: number, port: number): void {
 		if (this.#size >= this.#sweepAt) this.#sweep();
-		if (this.#size * 4 > this.#mask * 3) this.#grow();
+		if (this.#size * 8 > this.#mask * 7) this.#grow();
 		const words = this.#words;
 		let slot = spread(low, high) & this.#mask;
 		while (words[slot * WORDS + HIGH] !== 0) slot = (slot + 1) & this.#mask;

@@ -6,99 +6,197 @@ import type { Device } from "./device.ts";
 import { IpvlanDevice } from "./ipvlan/ipvlan.ts";
 import { MacvlanDevice } from "./macvlan/macvlan.ts";
 import { VlanDevice } from "./vlan/vlan.ts";
+import { VxlanDevice } from "./vxlan/vxlan.ts";
 
-/** What of a device's lines `ip -d link show` adds: to its second line, and below it. */
+/** Words that a device prints, each with its value. */
+type Words = readonly (readonly [word: string, value: string | number | boolean])[];
+
+/** What one packet may hold that a card cuts up (`GSO_MAX_SIZE`), and what software devices take (`TSO_MAX_SIZE`). */
+const GSO_MAX_SIZE = 65_536;
+const TSO_MAX_SIZE = 524_280;
+/** Devices without limits of their own to what they carry. */
+const ANY_MTU: ReadonlySet<string> = new Set(["loopback", "dummy"]);
+
+/**
+ * What `ip -d link show` prints behind the addresses of a device, in iproute2 6.1's order: what its kind has, what it is
+ * as a bridge port, and what its queues take (ip/ipaddress.c, ip/iplink_*.c).
+ */
 export function linkDetails(device: Device): string {
-	const loopback = device.kind === "loopback";
 	const port = device.upper instanceof BridgePort ? device.upper : undefined;
-	const least = loopback || device.kind === "vlan" ? 0 : 68;
-	const about =
-		` promiscuity ${String(device.promiscuity)}  allmulti ${port === undefined ? "0" : "1"}` +
-		` minmtu ${String(least)} maxmtu ${loopback ? "0" : "65535"} `;
-	const kind = kindOf(device);
+	const lines = [kindText(device), port === undefined ? undefined : `bridge_slave ${print(portWords(port))}`];
+	const least = ANY_MTU.has(device.kind) || device.kind === "vlan" ? 0 : 68;
+	const queues = device.kind === "veth" ? 2 : 1;
 	return (
-		about +
-		(kind === undefined ? "" : `\n    ${kind}`) +
-		(port === undefined ? "" : `\n    ${slave(port)}`) +
-		queues(device)
+		` promiscuity ${String(device.promiscuity)}  allmulti ${String(device.multicast.allMulti)} ` +
+		`minmtu ${String(least)} maxmtu ${ANY_MTU.has(device.kind) ? "0" : "65535"} ` +
+		lines.map((line) => (line === undefined ? "" : `\n    ${line}`)).join("") +
+		print([
+			["addrgenmode", "eui64"],
+			["numtxqueues", queues],
+			["numrxqueues", queues],
+			["gso_max_size", GSO_MAX_SIZE],
+			["gso_max_segs", 65_535],
+			["tso_max_size", tsoMaxSize(device)],
+			["tso_max_segs", 65_535],
+			["gro_max_size", GSO_MAX_SIZE],
+		])
 	);
 }
 
-/** Queues and segmentation limits, as the kernel sets them for each kind (a veth has one pair for each of two processors). */
-function queues({ kind }: Device): string {
-	const count = kind === "veth" ? "2" : "1";
-	const tso =
-		kind === "loopback" || kind === "veth" || kind === "bridge" || kind === "dummy" ? "524280" : "65536";
-	return (
-		`numtxqueues ${count} numrxqueues ${count} gso_max_size 65536 gso_max_segs 65535` +
-		` tso_max_size ${tso} tso_max_segs 65535 gro_max_size 65536 `
-	);
+const print = (words: Words): string =>
+	words
+		.map(([word, value]) => `${word} ${typeof value === "boolean" ? (value ? "on" : "off") : String(value)} `)
+		.join("");
+
+/** A card cuts up what fits one IPv4 packet; what lies on others takes what those do. */
+function tsoMaxSize(device: Device): number {
+	if (device.kind === "nic") return GSO_MAX_SIZE;
+	if (device.kind === "vxlan" && device.lowers.length === 0) return GSO_MAX_SIZE;
+	return Math.min(TSO_MAX_SIZE, ...device.lowers.map(tsoMaxSize));
 }
 
-function kindOf(device: Device): string | undefined {
-	if (device instanceof Bridge) return bridge(device);
-	if (device instanceof VlanDevice) {
-		return `vlan protocol ${device.protocol} id ${String(device.id)} <${device.reorderHeader ? "REORDER_HDR" : ""}> `;
-	}
-	if (device instanceof MacvlanDevice)
-		return `macvlan mode ${device.mode} bcqueuelen 1000 usedbcqueuelen 1000 `;
+/** The line that begins with the device's kind; none for loopback and cards. */
+function kindText(device: Device): string | undefined {
+	if (device instanceof Bridge) return `bridge ${print(bridgeWords(device))}`;
+	if (device instanceof VxlanDevice) return device.text;
+	if (device instanceof VlanDevice) return vlanText(device);
+	if (device instanceof MacvlanDevice) return macvlanText(device);
 	if (device instanceof IpvlanDevice) return `ipvlan  mode ${device.mode} ${device.flag} `;
-	return device.kind === "veth" ? "veth " : device.kind === "dummy" ? "dummy " : undefined;
+	return device.kind === "nic" || device.kind === "loopback" ? undefined : `${device.kind} `;
 }
 
-const flag = (on: boolean): string => (on ? "1" : "0");
-const word = (on: boolean): string => (on ? "on" : "off");
-/** Seconds with hundredths, in seven columns. */
-const time = (seconds: number): string => seconds.toFixed(2).padStart(7);
-/** `8000.2:42:ce:b5:aa:1e`: octets without leading zeros. */
-const bridgeId = ({ priority, mac }: stp.BridgeId): string =>
+function vlanText(device: VlanDevice): string {
+	const flags = [
+		...(device.reorderHeader ? ["REORDER_HDR"] : []),
+		...(device.looseBinding ? ["LOOSE_BINDING"] : []),
+	];
+	const map = (name: string, entries: Readonly<Record<number, number>>): string => {
+		const pairs = Object.entries(entries).map(([from, to]) => `${from}:${String(to)} `);
+		return pairs.length === 0 ? "" : `\n      ${name} { ${pairs.join("")}} `;
+	};
+	return (
+		`vlan protocol ${device.protocol} id ${String(device.id)} <${flags.join(",")}> ` +
+		map("ingress-qos-map", device.ingressQosMap) +
+		map("egress-qos-map", device.egressQosMap)
+	);
+}
+
+function macvlanText({ mode, promiscParent, nodst, sources }: MacvlanDevice): string {
+	const listens = mode === "source" ? `remotes (${String(sources.length)}) ` : "";
+	return (
+		`macvlan mode ${mode} ${promiscParent ? "" : "nopromisc "}${nodst ? "nodst " : ""}` +
+		`bcqueuelen 1000 usedbcqueuelen 1000 ${listens}` +
+		(mode === "source" ? sources.map((mac) => `${formatMac(mac)} `).join("") : "")
+	);
+}
+
+const bit = (on: boolean): number => (on ? 1 : 0);
+/** `8000.2:42:4b:d0:5f:73`: priority, and the address without leading zeros. */
+const id = ({ priority, mac }: stp.BridgeId): string =>
 	`${priority.toString(16).padStart(4, "0")}.${formatMac(mac)
 		.split(":")
-		.map((octet) => Number.parseInt(octet, 16).toString(16))
+		.map((octet) => octet.replace(/^0/, ""))
 		.join(":")}`;
+/** Seconds with hundredths, as timers are shown. */
+const timer = (nanoseconds: number): string => {
+	const hundredths = Math.floor(nanoseconds / 1e7 + 1e-6);
+	return `${String(Math.floor(hundredths / 100)).padStart(4)}.${String(hundredths % 100).padStart(2, "0")}`;
+};
+/** What the kernel has of snooping as it comes: nobody asks, and nobody is asked. */
+const SNOOPING: Words = [
+	["mcast_router", 1],
+	["mcast_query_use_ifaddr", 0],
+	["mcast_querier", 0],
+	["mcast_hash_elasticity", 16],
+	["mcast_hash_max", 4096],
+	["mcast_last_member_count", 2],
+	["mcast_startup_query_count", 2],
+	["mcast_last_member_interval", 100],
+	["mcast_membership_interval", 26_000],
+	["mcast_querier_interval", 25_500],
+	["mcast_query_interval", 12_500],
+	["mcast_query_response_interval", 1000],
+	["mcast_startup_query_interval", 3124],
+	["mcast_stats_enabled", 0],
+	["mcast_igmp_version", 2],
+	["mcast_mld_version", 1],
+];
 
-function bridge(device: Bridge): string {
-	const tree = device.stp;
-	const { jiffies } = device.owner;
-	const hundredths = (ticks: number): string => String(Math.round(jiffies.nanoseconds(ticks) / 1e7));
-	const left = (ticks: number): string => time(jiffies.nanoseconds(ticks) / 1e9);
-	const mask = device.groupFwdMask;
-	return (
-		`bridge forward_delay ${hundredths(tree.bridgeForwardDelay)} hello_time ${hundredths(tree.bridgeHelloTime)}` +
-		` max_age ${hundredths(tree.bridgeMaxAge)} ageing_time ${String(Math.round(device.ageing / 1e7))}` +
-		` stp_state ${flag(tree.enabled)} priority ${String(tree.id.priority)}` +
-		` vlan_filtering ${flag(device.vlanFiltering)} vlan_protocol ${device.vlanTpid === 0x88a8 ? "802.1ad" : "802.1Q"}` +
-		` bridge_id ${bridgeId(tree.id)} designated_root ${bridgeId(tree.designatedRoot)}` +
-		` root_port ${String(tree.rootPort)} root_path_cost ${String(tree.rootCost)}` +
-		` topology_change ${flag(tree.topologyChange)} topology_change_detected ${flag(tree.topologyChangeDetected)}` +
-		` hello_timer ${left(tree.helloTimer.left)} tcn_timer ${left(tree.tcnTimer.left)}` +
-		` topology_change_timer ${left(tree.topologyChangeTimer.left)} gc_timer ${time(device.gcLeft / 1e9)}` +
-		` vlan_default_pvid ${String(device.vlan.defaultPvid)} vlan_stats_enabled 0 vlan_stats_per_port 0` +
-		` group_fwd_mask ${mask === 0 ? "0" : `0x${mask.toString(16)}`} group_address 01:80:c2:00:00:00` +
-		` mcast_snooping ${flag(device.mcastSnooping)} no_linklocal_learn ${flag(device.noLinklocalLearn)}` +
-		" mcast_vlan_snooping 0 mcast_router 1 mcast_query_use_ifaddr 0 mcast_querier 0 mcast_hash_elasticity 16" +
-		" mcast_hash_max 4096 mcast_last_member_count 2 mcast_startup_query_count 2 mcast_last_member_interval 100" +
-		" mcast_membership_interval 26000 mcast_querier_interval 25500 mcast_query_interval 12500" +
-		" mcast_query_response_interval 1000 mcast_startup_query_interval 3124 mcast_stats_enabled 0" +
-		" mcast_igmp_version 2 mcast_mld_version 1" +
-		` nf_call_iptables ${flag(device.nfCallIptables)} nf_call_ip6tables 0 nf_call_arptables 0 `
-	);
+function bridgeWords(bridge: Bridge): Words {
+	const { stp: tree, owner } = bridge;
+	const nanoseconds = (ticks: number): number => owner.jiffies.nanoseconds(ticks);
+	const hundredths = (ticks: number): number => Math.round(nanoseconds(ticks) / 1e7);
+	return [
+		["forward_delay", hundredths(tree.forwardDelay)],
+		["hello_time", hundredths(tree.helloTime)],
+		["max_age", hundredths(tree.maxAge)],
+		["ageing_time", Math.round(bridge.ageing / 1e7)],
+		["stp_state", bit(tree.enabled)],
+		["priority", tree.id.priority],
+		["vlan_filtering", bit(bridge.vlanFiltering)],
+		["vlan_protocol", bridge.vlanProtocol],
+		["bridge_id", id(tree.id)],
+		["designated_root", id(tree.designatedRoot)],
+		["root_port", tree.rootPort],
+		["root_path_cost", tree.rootCost],
+		["topology_change", bit(tree.topologyChange)],
+		["topology_change_detected", bit(tree.topologyChangeDetected)],
+		["hello_timer", timer(nanoseconds(tree.helloTimer.left))],
+		["tcn_timer", timer(nanoseconds(tree.tcnTimer.left))],
+		["topology_change_timer", timer(nanoseconds(tree.topologyChangeTimer.left))],
+		["gc_timer", timer(bridge.gcLeft)],
+		["vlan_default_pvid", bridge.vlan.defaultPvid],
+		["vlan_stats_enabled", 0],
+		["vlan_stats_per_port", 0],
+		["group_fwd_mask", mask(bridge.groups.mask)],
+		["group_address", formatMac(bridge.groups.address)],
+		["mcast_snooping", bit(bridge.snoops)],
+		["no_linklocal_learn", bit(bridge.noLinklocalLearn)],
+		["mcast_vlan_snooping", 0],
+		...SNOOPING,
+		["nf_call_iptables", 0],
+		["nf_call_ip6tables", 0],
+		["nf_call_arptables", 0],
+	];
 }
 
-function slave({ state, stp: tree, flags, bridge: master }: BridgePort): string {
-	const left = (ticks: number): string => time(master.owner.jiffies.nanoseconds(ticks) / 1e9);
-	return (
-		`bridge_slave state ${state} priority ${String(tree.id >> 10)} cost ${String(tree.cost)}` +
-		` hairpin ${word(flags.hairpin)} guard ${word(flags.guard)} root_block ${word(flags.rootBlock)} fastleave off` +
-		` learning ${word(flags.learning)} flood ${word(flags.flood)} port_id 0x${tree.id.toString(16)}` +
-		` port_no 0x${tree.number.toString(16)} designated_port ${String(tree.designatedPort)}` +
-		` designated_cost ${String(tree.designatedCost)} designated_bridge ${bridgeId(tree.designatedBridge)}` +
-		` designated_root ${bridgeId(tree.designatedRoot)} hold_timer ${left(tree.holdTimer.left)}` +
-		` message_age_timer ${left(tree.messageAgeTimer.left)} forward_delay_timer ${left(tree.forwardDelayTimer.left)}` +
-		` topology_change_ack ${flag(tree.topologyChangeAck)} config_pending ${flag(tree.configPending)}` +
-		` proxy_arp ${word(flags.proxyArp)} proxy_arp_wifi ${word(flags.proxyArpWifi)} mcast_router 1` +
-		` mcast_fast_leave off mcast_flood ${word(flags.mcastFlood)} bcast_flood ${word(flags.bcastFlood)}` +
-		` mcast_to_unicast off neigh_suppress ${word(flags.neighSuppress)} group_fwd_mask 0 group_fwd_mask_str 0x0` +
-		` vlan_tunnel off isolated ${word(flags.isolated)} locked ${word(flags.locked)} `
-	);
+const mask = (bits: number): string => (bits === 0 ? "0" : `0x${bits.toString(16)}`);
+
+function portWords({ bridge, state, stp: port, flags, groupFwdMask }: BridgePort): Words {
+	const left = (ticks: number): string => timer(bridge.owner.jiffies.nanoseconds(ticks));
+	return [
+		["state", state],
+		["priority", port.priority],
+		["cost", port.cost],
+		["hairpin", flags.hairpin],
+		["guard", flags.guard],
+		["root_block", flags.rootBlock],
+		["fastleave", false],
+		["learning", flags.learning],
+		["flood", flags.flood],
+		["port_id", `0x${port.id.toString(16)}`],
+		["port_no", `0x${port.number.toString(16)}`],
+		["designated_port", port.designatedPort],
+		["designated_cost", port.designatedCost],
+		["designated_bridge", id(port.designatedBridge)],
+		["designated_root", id(port.designatedRoot)],
+		["hold_timer", left(port.holdTimer.left)],
+		["message_age_timer", left(port.messageAgeTimer.left)],
+		["forward_delay_timer", left(port.forwardDelayTimer.left)],
+		["topology_change_ack", bit(port.topologyChangeAck)],
+		["config_pending", bit(port.configPending)],
+		["proxy_arp", flags.proxyArp],
+		["proxy_arp_wifi", flags.proxyArpWifi],
+		["mcast_router", 1],
+		["mcast_fast_leave", false],
+		["mcast_flood", flags.mcastFlood],
+		["bcast_flood", flags.bcastFlood],
+		["mcast_to_unicast", false],
+		["neigh_suppress", flags.neighSuppress],
+		["group_fwd_mask", groupFwdMask],
+		["group_fwd_mask_str", `0x${groupFwdMask.toString(16)}`],
+		["vlan_tunnel", false],
+		["isolated", flags.isolated],
+		["locked", flags.locked],
+	];
 }

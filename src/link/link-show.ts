@@ -31,14 +31,15 @@ export interface LinkJson {
 }
 
 /** A device as `ip -j link show` has it. `netns` names the namespace of the device behind the `@`. */
-export function linkJson(device: Device, netns: (of: Device) => NetnsRef): LinkJson {
+export function linkJson(device: Device, netns: (of: { readonly name: string }) => NetnsRef): LinkJson {
 	const { link } = device;
 	const master = device.upper?.master;
 	const loopback = device.kind === "loopback";
-	const far = link !== null && link.owner !== device.owner ? netns(link) : undefined;
+	const far = device.home === device.owner ? undefined : netns(device.home);
 	return {
 		ifindex: device.index,
-		...(link !== null && far !== undefined ? { link_index: link.index } : {}),
+		// A tunnel that was moved away from its underlay lies on itself, so to speak (`nla_put_iflink`).
+		...(far === undefined ? {} : { link_index: (link ?? device).index }),
 		...(link !== null && far === undefined ? { link: link.name } : {}),
 		ifname: device.name,
 		flags: linkFlags(device),
@@ -59,7 +60,7 @@ export function linkJson(device: Device, netns: (of: Device) => NetnsRef): LinkJ
 }
 
 /** The two lines of `ip link show`, without a newline behind the second. */
-export function linkText(device: Device, netns: (of: Device) => NetnsRef): string {
+export function linkText(device: Device, netns: (of: { readonly name: string }) => NetnsRef): string {
 	const link = linkJson(device, netns);
 	const below =
 		link.link_index === undefined
@@ -69,7 +70,7 @@ export function linkText(device: Device, netns: (of: Device) => NetnsRef): strin
 			: `@if${String(link.link_index)}`;
 	const master = link.master === undefined ? "" : `master ${link.master} `;
 	const qlen = link.txqlen === undefined ? "" : `qlen ${String(link.txqlen)}`;
-	const name = device.link === null || link.link_netnsid === undefined ? undefined : netns(device.link).name;
+	const name = link.link_netnsid === undefined ? undefined : netns(device.home).name;
 	const far =
 		link.link_netnsid === undefined
 			? ""

@@ -46,6 +46,11 @@ export class MulticastList {
 		return [...this.#macs];
 	}
 
+	/** How many want all groups (`allmulti` in `ip -d link`). */
+	get allMulti(): number {
+		return this.#all;
+	}
+
 	/** All groups are wanted (`ip link set … allmulticast on`); returns what takes it back. */
 	acceptAll(): () => void {
 		this.#all++;

@@ -1,4 +1,4 @@
-import { BROADCAST_MAC, type Mac } from "../addr/index.ts";
+import type { Mac } from "../addr/index.ts";
 import { ethernet, type Frame } from "../wire/index.ts";
 import type { Cable, CableEnd, Plug } from "./cable.ts";
 import { Device, type DeviceOwner } from "./device.ts";
@@ -52,9 +52,7 @@ export class Nic extends Device implements Plug {
 
 	/** Broadcasts, and the groups somebody here joined. */
 	#listens(frame: Frame): boolean {
-		if (frame.end - frame.start < ethernet.OCTETS) return true;
-		const mac = ethernet.dst(frame.view, frame.start);
-		return mac === BROADCAST_MAC || this.multicast.accepts(mac);
+		return frame.end - frame.start < ethernet.OCTETS || this.listensTo(ethernet.dst(frame.view, frame.start));
 	}
 
 	#accepts(frame: Frame): boolean {

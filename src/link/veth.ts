@@ -1,5 +1,5 @@
 import type { Mac } from "../addr/index.ts";
-import type { Lane, Sink } from "../sim/index.ts";
+import type { Sink } from "../sim/index.ts";
 import type { Frame } from "../wire/index.ts";
 import { Device, type DeviceOwner, FORWARDABLE_EXTRA, isForwardable } from "./device.ts";
 import type { World } from "./world.ts";
@@ -17,18 +17,15 @@ const ETH_DATA_LEN = 1500;
  */
 export class Veth extends Device implements Sink<Frame> {
 	override readonly kind = "veth";
-	readonly #lane: Lane;
-	#peer: Veth | null = null;
 
 	constructor(world: World, owner: DeviceOwner, name: string, mac: Mac) {
 		super(world, owner, name, mac, ETH_DATA_LEN);
-		this.#lane = world.scheduler.lane(world.latency.veth);
 		this.carrier = false;
 	}
 
 	/** The other end; `null` only once the pair is deleted. */
 	get peer(): Veth | null {
-		return this.#peer;
+		return this.farEnd instanceof Veth ? this.farEnd : null;
 	}
 
 	override get speed(): number {
@@ -36,17 +33,17 @@ export class Veth extends Device implements Sink<Frame> {
 	}
 
 	override get link(): Veth | null {
-		return this.#peer;
+		return this.peer;
 	}
 
 	/** Ties two ends together. Done once, by the namespace that creates them. */
 	static pair(a: Veth, b: Veth): void {
-		a.#peer = b;
-		b.#peer = a;
+		a.farEnd = b;
+		b.farEnd = a;
 	}
 
 	protected override send(frame: Frame): void {
-		const peer = this.#peer;
+		const peer = this.farEnd;
 		if (peer === null) return this.dropOut(frame, "no-carrier");
 		const octets = frame.end - frame.start;
 		if (octets > peer.mtu + FORWARDABLE_EXTRA && !isForwardable(frame, peer)) {
@@ -59,7 +56,7 @@ export class Veth extends Device implements Sink<Frame> {
 		// What another machine's kernel would not know does not cross with the frame.
 		frame.mark = 0;
 		frame.forgetFlow();
-		this.#lane.push(peer, frame);
+		this.world.softirq.push(peer, frame);
 	}
 
 	/** The far end of the queue. */
@@ -78,7 +75,7 @@ export class Veth extends Device implements Sink<Frame> {
 	}
 
 	#tellPeer(): void {
-		const peer = this.#peer;
+		const { peer } = this;
 		if (peer === null || peer.carrier === this.isUp) return;
 		peer.carrier = this.isUp;
 		peer.changed();
@@ -87,9 +84,9 @@ export class Veth extends Device implements Sink<Frame> {
 	/** Deletes both ends. */
 	override delete(): void {
 		if (this.gone) return;
-		const peer = this.#peer;
+		const { peer } = this;
 		super.delete();
-		this.#peer = null;
+		this.farEnd = null;
 		peer?.delete();
 	}
 }

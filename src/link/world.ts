@@ -2,7 +2,7 @@ import type { Ip4, Vni } from "../addr/index.ts";
 import type { DropReason } from "../drop.ts";
 import { DROPS } from "../drop.ts";
 import { NetError } from "../errors.ts";
-import type { Nanoseconds, Rng, Scheduler } from "../sim/index.ts";
+import type { Lane, Nanoseconds, Rng, Scheduler } from "../sim/index.ts";
 import type { Partition } from "./partition.ts";
 import { FramePool, type Frame } from "../wire/index.ts";
 
@@ -46,6 +46,8 @@ export class World {
 	readonly frames: FramePool = new FramePool();
 	readonly rng: Rng;
 	readonly latency: Latencies;
+	/** Where frames wait that one device hands to another: the softirq that picks them up. */
+	readonly softirq: Lane;
 	/** Packets ended so far, by reason. */
 	readonly dropped: Map<DropReason, number> = new Map();
 	/** Called for each drop, before the frame is released. Listeners may read the frame and must not keep it. */
@@ -65,6 +67,7 @@ export class World {
 		this.scheduler = scheduler;
 		this.rng = rng;
 		this.latency = latency;
+		this.softirq = scheduler.lane(latency.veth);
 	}
 
 	/** Ends a frame: counts it, tells the listeners, releases it. Takes the frame. */

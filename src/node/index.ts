@@ -1,3 +1,4 @@
 export { fileSink, type FileSink, saveCapture } from "./capture-files.ts";
 export { forwardTcp, forwardUdp, type PortForward, type PortForwardOptions } from "./port-forward.ts";
 export { createConnection, serve, TcpDuplex } from "./tcp-duplex.ts";
+export { EmulatedAgent } from "./emulated-agent.ts";

@@ -8,7 +8,8 @@ const CHUNK = 65_536;
 
 /**
  * An emulated TCP connection as a Node stream, for code written against `net.Socket`: Node's `http` client and server
- * run over it unchanged. While it is open it drives the lab's clock, so nobody has to await anything of the lab.
+ * run over it unchanged. While it is open it drives the lab's clock, so nobody has to await anything of the lab; a
+ * server's connections leave that to who talks to it, and so does a client's that an agent keeps for later (`unref`).
  *
  * Timeouts of Node's own (`setTimeout` of a socket or a server) are of real time and do nothing here.
  */
@@ -21,9 +22,16 @@ export class TcpDuplex extends Duplex {
 	#connecting: boolean;
 	#settleDrive: (() => void) | undefined;
 
-	/** Takes a connection over, under way (`connecting`) or there. */
-	constructor(connection: TcpSocket, driver: Driver) {
+	#manner: "patient" | "idle";
+
+	/** Takes a connection over, under way (`connecting`) or there; a server's with manner "idle". */
+	constructor(
+		connection: TcpSocket,
+		driver: Driver,
+		{ manner = "patient" }: { readonly manner?: "patient" | "idle" } = {},
+	) {
 		super({ allowHalfOpen: true, autoDestroy: true });
+		this.#manner = manner;
 		this.connection = connection;
 		this.#driver = driver;
 		this.#connecting = connection.state === "syn-sent";
@@ -64,7 +72,7 @@ export class TcpDuplex extends Duplex {
 					settle.resolve(undefined);
 				};
 			},
-			{ what: `the connection to port ${String(connection.remotePort)}`, manner: "patient" },
+			{ what: `the connection to port ${String(connection.remotePort)}`, manner: this.#manner },
 		);
 		void open.then(() => undefined);
 	}
@@ -171,13 +179,17 @@ export class TcpDuplex extends Duplex {
 		return this;
 	}
 
-	/** Has no effect: an emulated connection keeps no process alive. */
+	/** It drives the clock again: an agent has a request for it. */
 	ref(): this {
+		this.#manner = "patient";
+		this.#drive();
 		return this;
 	}
 
-	/** Has no effect. */
+	/** It is kept for later, and time does not go on for its sake. */
 	unref(): this {
+		this.#manner = "idle";
+		this.#drive();
 		return this;
 	}
 }
@@ -210,7 +222,7 @@ export function serve(
 ): TcpListener {
 	const listener = ns.tcp.listen({ port });
 	listener.onConnection = (socket) => {
-		server.emit("connection", new TcpDuplex(socket, ns.kernel.driver));
+		server.emit("connection", new TcpDuplex(socket, ns.kernel.driver, { manner: "idle" }));
 	};
 	return listener;
 }

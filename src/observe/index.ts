@@ -2,6 +2,7 @@ export * from "./capture-file.ts";
 export { openCapture, packetsOf, readCapture } from "./capture-file-read.ts";
 export { CaptureLog, type Sighting } from "./capture-log.ts";
 export { Capture, type CaptureHost, type CaptureSelection, type CaptureSink } from "./capture.ts";
+export { type EspHolder, espSa } from "./esp-sa.ts";
 export {
 	isPcap,
 	openPcap,

@@ -103,12 +103,16 @@ export interface InterfaceAddress {
 /** What takes the frames of a device: the namespace. */
 export interface FrameTaker {
 	receive(frame: Frame, inDevice: InDevice): void;
-	/** True when the packet was taken; else it stays the caller's. */
-	receivePacket(frame: Frame, inDevice: InDevice): boolean;
+	/** See `DeviceInput`. */
+	claimsPacket(frame: Frame, inDevice: InDevice): boolean;
+	/** See `DeviceInput`. */
+	receivePacket(frame: Frame, inDevice: InDevice): void;
 }
 
 /** What a namespace keeps of IPv4 at one of its devices (`struct in_device`), and where its frames come in. */
 export class InDevice implements DeviceInput {
+	// What every frame reads comes first.
+	readonly #taker: FrameTaker;
 	readonly device: Device;
 	readonly addresses: InterfaceAddress[] = [];
 	readonly conf: DeviceConf;
@@ -118,7 +122,6 @@ export class InDevice implements DeviceInput {
 
 	/** The neighbours on this device's link, made when first needed. */
 	neighbours: NeighbourTable | null = null;
-	readonly #taker: FrameTaker;
 
 	constructor(taker: FrameTaker, device: Device, conf: Readonly<DeviceConf>, neigh: Readonly<NeighbourConf>) {
 		this.#taker = taker;
@@ -131,8 +134,12 @@ export class InDevice implements DeviceInput {
 		this.#taker.receive(frame, this);
 	}
 
-	receivePacket(frame: Frame): boolean {
-		return this.#taker.receivePacket(frame, this);
+	claimsPacket(frame: Frame): boolean {
+		return this.#taker.claimsPacket(frame, this);
+	}
+
+	receivePacket(frame: Frame): void {
+		this.#taker.receivePacket(frame, this);
 	}
 
 	/** The address to speak to `destination` with: one of its subnet if there is one, else the first (`inet_select_addr`). */

@@ -68,14 +68,19 @@ export {
 	XfrmStateCommands,
 } from "./xfrm/index.ts";
 export { type ConntrackFilter, ConntrackTool } from "./tools/conntrack.ts";
-export { Sysctl, type SysctlName } from "./sysctl.ts";
+export { Sysctl, type SysctlLists, type SysctlName } from "./sysctl.ts";
 export { type QdiscHandle, TcCommands } from "./tc.ts";
 export { LinkCommands } from "./links.ts";
+export type { SocketProgram } from "./socket-program.ts";
 export {
 	type ConnectOptions as TcpConnectOptions,
+	type CoreConf,
+	type KeepAlive,
 	type ListenOptions as TcpListenOptions,
 	Tcp,
 	type TcpAddresses,
+	type TcpChoices,
+	type TcpConf,
 	type TcpInfo,
 	TcpListener,
 	TcpServer,

@@ -34,6 +34,7 @@ import { Brctl } from "./tools/brctl.ts";
 import { BridgeTool } from "./tools/bridge.ts";
 import { TcCommands } from "./tc.ts";
 import { ConntrackTool } from "./tools/conntrack.ts";
+import { ss } from "./tools/ss.ts";
 import { type ConnectOptions, type ListenOptions, TcpServer, TcpStream } from "./tcp/index.ts";
 import type { UdpOptions, UdpSocket } from "./udp-socket.ts";
 import { XfrmCommands } from "./xfrm/commands.ts";
@@ -230,6 +231,11 @@ export class IpNamespace extends Namespace {
 	 */
 	ipvsadm(line: string, input = ""): string {
 		return ipvsadm(this.ipvs, line, input);
+	}
+
+	/** `ss ARGUMENTS`: what it prints of this namespace's TCP and UDP sockets. Throws `NetError` for unknown options. */
+	ss(line = ""): string {
+		return ss(this, line);
 	}
 
 	/** Opens a UDP socket. Throws `NetError` EADDRINUSE, EADDRNOTAVAIL. */

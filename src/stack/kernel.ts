@@ -25,6 +25,13 @@ const WAKE_UP = microseconds(100);
 /** How long a machine may have been up when the lab begins: where its timer wheel stands. */
 const LONGEST_UPTIME = seconds(3600);
 
+/** How many neighbours there may be: kept whatever their age, kept for a while, kept at all. */
+export interface NeighbourGc {
+	gc_thresh1: number;
+	gc_thresh2: number;
+	gc_thresh3: number;
+}
+
 /**
  * What all namespaces of one machine share: the secrets drawn at boot, the generator of IP identifications,
  * the tick, and the limit of ICMP errors for the whole machine.
@@ -45,6 +52,8 @@ export class Kernel {
 	readonly log: KernelLog;
 	/** Whether the machine runs. */
 	readonly power: Power = new Power();
+	/** `net.ipv4.neigh.default.gc_thresh*`, one for the machine: seen and set in the namespace it boots with. */
+	readonly neighbourGc: NeighbourGc = { gc_thresh1: 128, gc_thresh2: 512, gc_thresh3: 1024 };
 	/** ESP is there since the first state that wants it was added anywhere on the machine (`modprobe esp4`). */
 	hasEsp = false;
 	/** br_netfilter is loaded: IPv4 frames on bridges of all namespaces meet iptables, unless a sysctl says otherwise. */

@@ -12,8 +12,8 @@ export class LinkCommands {
 	}
 
 	/**
-	 * `ip link show`, or of one device `ip link show dev DEVICE`: two lines for each; with `details` all that `ip -d` knows.
-	 * Throws `NetError` ENODEV.
+	 * `ip link show`, or of one device `ip link show dev DEVICE`: two lines for each, with `details` (`ip -d`) what its kind
+	 * has to say, too. Throws `NetError` ENODEV.
 	 */
 	show(device?: Device | string, { details = false }: { readonly details?: boolean } = {}): string {
 		return this.#which(device)
@@ -31,7 +31,12 @@ export class LinkCommands {
 		return [typeof device === "string" ? this.#ns.device(device) : device];
 	}
 
-	readonly #netns = ({ owner }: Device): NetnsRef => {
+	/** The number of another namespace here, given when it is first needed; undefined for this one. */
+	netnsid(owner: { readonly name: string }): number | undefined {
+		return owner === this.#ns ? undefined : this.#netns(owner).id;
+	}
+
+	readonly #netns = (owner: { readonly name: string }): NetnsRef => {
 		let id = this.#numbers.get(owner);
 		if (id === undefined) this.#numbers.set(owner, (id = this.#numbers.size));
 		// The namespace a machine boots with has no name in /var/run/netns; `machine/name` is `name` there.

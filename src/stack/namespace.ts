@@ -102,7 +102,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	/** `net.ipv4.igmp_*`. */
 	readonly igmpConf: IgmpConf = { ...IGMP_CONF };
 	/** `net.ipv4.ip_local_port_range`, the end excluded as flow hashing has it. */
-	readonly localPortRange: readonly [number, number] = [32_768, 60_999];
+	localPortRange: readonly [number, number] = [32_768, 60_999];
 
 	readonly vxlans: Set<VxlanDevice> = new Set();
 	/** `ip rule` and tables beside `main` and `local`; null while nobody made any, and only those two are asked. */
@@ -328,7 +328,9 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 
 	#forget(device: Device): void {
 		const inDevice = this.#inDevices.get(device);
-		for (const address of [...(inDevice?.addresses ?? [])]) this.#addresses.remove(device, address.prefix);
+		// A primary address takes its secondaries with it.
+		for (let first = inDevice?.addresses[0]; first !== undefined; first = inDevice?.addresses[0])
+			this.#addresses.remove(device, first.prefix);
 		for (const fib of this.tables.filter((each) => each !== this.localFib))
 			for (const route of fib.routes()) if (route.device === device) fib.remove(route);
 		inDevice?.neighbours?.clear();
@@ -535,10 +537,11 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		const { device } = inDevice;
 		if (this.#packets !== undefined) this.#packets.see(frame, device);
 		const high = ethernet.dstHigh(view, start);
+		const low = ethernet.dstLow(view, start);
 		const forUs =
 			(high & 0x0100) !== 0 ||
-			(high === device.macHigh && ethernet.dstLow(view, start) === device.macLow) ||
-			device.isOwnAddress(ethernet.dst(view, start)) ||
+			(high === device.macHigh && low === device.macLow) ||
+			device.isOwnAddress(high, low) ||
 			(frame.bridging & BRIDGING.forHost) !== 0;
 		if (!forUs) return device.dropIn(frame, "otherhost");
 		this.#handle(frame, inDevice, ethernet.type(view, start));
@@ -561,9 +564,17 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		}
 	}
 
-	/** A packet for a device here reached another namespace's stack; true when it was taken (ipvlan l3s). */
-	receivePacket(frame: Frame, inDevice: InDevice): boolean {
-		return this.ipv4.receivePacket(frame, inDevice);
+	/** Whether a packet that reached another namespace's stack is for a device here (ipvlan l3s). */
+	claimsPacket(frame: Frame, inDevice: InDevice): boolean {
+		return this.ipv4.claimsPacket(frame, inDevice);
+	}
+
+	/** A packet claimed before passed the other namespace's INPUT; none of the hooks here see it. Takes the frame. */
+	receivePacket(frame: Frame, inDevice: InDevice): void {
+		const { counters } = inDevice.device;
+		counters.rxPackets++;
+		counters.rxBytes += frame.length + ethernet.OCTETS;
+		this.deliver(frame, inDevice, ipv4.protocol(frame.view, frame.start));
 	}
 
 	/** A whole packet for this host, to whoever handles its protocol. Takes the frame. */

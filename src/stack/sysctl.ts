@@ -3,9 +3,11 @@ import type { DeviceConf, NeighbourConf } from "./in-device.ts";
 import type { IgmpConf } from "./ipv4/igmp.ts";
 import type { IpvsSettings } from "./ipvs/index.ts";
 import type { Ipv4Conf } from "./ipv4/conf.ts";
+import type { NeighbourGc } from "./kernel.ts";
 import type { Namespace } from "./namespace.ts";
 import type { BridgeNetfilterConf } from "./netfilter/bridge-netfilter.ts";
 import type { ConntrackConf } from "./netfilter/conntrack/conf.ts";
+import type { CoreConf, TcpChoices, TcpConf } from "./tcp/index.ts";
 
 /** The names this stack knows, as `sysctl` writes them; `<device>` may be `all` or `default` where Linux has it. */
 export type SysctlName =
@@ -15,8 +17,20 @@ export type SysctlName =
 	| `net.netfilter.${keyof ConntrackConf}`
 	| `net.ipv4.vs.${keyof IpvsSettings}`
 	| `net.ipv4.${keyof Ipv4Conf}`
+	| `net.ipv4.neigh.default.${keyof NeighbourGc}`
+	| `net.ipv4.${keyof TcpConf}`
+	| `net.core.${keyof CoreConf}`
 	| `net.ipv4.conf.${string}.${keyof DeviceConf}`
 	| `net.ipv4.neigh.${string}.${keyof NeighbourConf}`;
+
+/** Settings that are lists or words. */
+export interface SysctlLists {
+	/** Ports that the kernel chooses for programs. */
+	"net.ipv4.ip_local_port_range": readonly [low: number, high: number];
+	"net.ipv4.tcp_rmem": TcpChoices["tcp_rmem"];
+	"net.ipv4.tcp_wmem": TcpChoices["tcp_wmem"];
+	"net.ipv4.tcp_congestion_control": TcpChoices["tcp_congestion_control"];
+}
 
 /**
  * `sysctl` of one namespace. Reference: Documentation/networking/ip-sysctl.rst.
@@ -26,7 +40,7 @@ export type SysctlName =
 export class Sysctl {
 	readonly #ns: Namespace;
 	/** Where the names that begin alike are kept; asked for when one is named, since most namespaces never need them. */
-	readonly #families: readonly (readonly [prefix: string, settings: () => object])[];
+	readonly #families: readonly (readonly [prefix: string, settings: () => object, begin?: string])[];
 
 	/** `conntrack` gives the values below `net.netfilter`, `ipvs` those below `net.ipv4.vs`. */
 	constructor(
@@ -38,23 +52,48 @@ export class Sysctl {
 			["net.netfilter.", conntrack],
 			["net.bridge.", () => ns.bridgeFilter?.conf ?? {}],
 			["net.ipv4.vs.", ipvs],
+			// One for the machine, and shown where it boots.
+			["net.ipv4.neigh.default.", () => (ns.name === ns.kernel.name ? ns.kernel.neighbourGc : {})],
 			["net.ipv4.", () => ns.igmpConf],
 			["net.ipv4.", () => ns.ipv4.conf],
+			["net.ipv4.", () => ns.tcp.conf, "tcp_"],
+			["net.core.", () => ns.tcp.coreConf],
 		];
 	}
 
 	/** Reads a value. Throws `NetError` ENOENT for a name or device that is not there. */
-	get(name: SysctlName): number {
+	get<N extends SysctlName | keyof SysctlLists>(
+		name: N,
+	): N extends keyof SysctlLists ? SysctlLists[N] : number;
+	get(name: SysctlName | keyof SysctlLists): SysctlLists[keyof SysctlLists] | number {
 		if (name === "net.ipv4.ip_forward") return this.#ns.confAll.forwarding;
+		if (isList(name)) return this.#list(name);
 		const value = this.#place(name);
 		return value.table[value.key] ?? 0;
 	}
 
-	/** `sysctl -w name=value`. Throws `NetError` ENOENT, EINVAL. */
-	set(name: SysctlName, value: number): void {
-		if (!Number.isInteger(value)) {
-			throw new NetError("EINVAL", `sysctl: setting key "${name}": Invalid argument`, { context: { value } });
+	#list(name: keyof SysctlLists): SysctlLists[keyof SysctlLists] {
+		const ns = this.#ns;
+		switch (name) {
+			case "net.ipv4.ip_local_port_range":
+				return ns.localPortRange;
+			case "net.ipv4.tcp_rmem":
+				return ns.tcp.conf.tcp_rmem;
+			case "net.ipv4.tcp_wmem":
+				return ns.tcp.conf.tcp_wmem;
+			case "net.ipv4.tcp_congestion_control":
+				return ns.tcp.conf.tcp_congestion_control;
 		}
+	}
+
+	/** `sysctl -w name=value`. Throws `NetError` ENOENT, EINVAL. */
+	set<N extends SysctlName | keyof SysctlLists>(
+		name: N,
+		value: N extends keyof SysctlLists ? SysctlLists[N] : number,
+	): void;
+	set(name: SysctlName | keyof SysctlLists, value: SysctlLists[keyof SysctlLists] | number): void {
+		if (isList(name)) return this.#setList(name, value);
+		if (typeof value !== "number" || !Number.isInteger(value)) throw invalid(name, value);
 		if (name === "net.ipv4.ip_forward" || name === "net.ipv4.conf.all.forwarding") {
 			this.#ns.confAll.forwarding = value;
 			this.#ns.confDefault.forwarding = value;
@@ -68,10 +107,29 @@ export class Sysctl {
 		this.#ns.settingsChanged();
 	}
 
+	#setList(name: keyof SysctlLists, value: SysctlLists[keyof SysctlLists] | number): void {
+		const ns = this.#ns;
+		if (name === "net.ipv4.tcp_congestion_control") {
+			if (value !== "cubic" && value !== "reno")
+				throw invalid(name, value, "ENOENT", "No such file or directory");
+			ns.tcp.conf.tcp_congestion_control = value;
+			return;
+		}
+		if (typeof value !== "object" || !value.every(Number.isInteger)) throw invalid(name, value);
+		const [first, second, third] = value;
+		if (name === "net.ipv4.ip_local_port_range") {
+			if (value.length !== 2 || first < 1 || second > 65_535 || first > second) throw invalid(name, value);
+			ns.localPortRange = [first, second];
+			return;
+		}
+		if (third === undefined || value.some((each) => each < 1)) throw invalid(name, value);
+		ns.tcp.conf[name === "net.ipv4.tcp_rmem" ? "tcp_rmem" : "tcp_wmem"] = [first, second, third];
+	}
+
 	#place(name: string): { readonly table: Record<string, number>; readonly key: string } {
-		for (const [prefix, settings] of this.#families) {
+		for (const [prefix, settings, begin = ""] of this.#families) {
 			const own = name.slice(prefix.length);
-			if (!name.startsWith(prefix)) continue;
+			if (!name.startsWith(prefix) || !own.startsWith(begin)) continue;
 			const table = shared(settings());
 			if (Object.hasOwn(table, own)) return { table, key: own };
 		}
@@ -101,6 +159,18 @@ export class Sysctl {
 		return shared(kind === "conf" ? inDevice.conf : inDevice.neigh);
 	}
 }
+
+const LISTS: readonly string[] = [
+	"net.ipv4.ip_local_port_range",
+	"net.ipv4.tcp_rmem",
+	"net.ipv4.tcp_wmem",
+	"net.ipv4.tcp_congestion_control",
+] satisfies readonly (keyof SysctlLists)[];
+
+const isList = (name: string): name is keyof SysctlLists => LISTS.includes(name);
+
+const invalid = (name: string, value: unknown, code = "EINVAL", text = "Invalid argument"): NetError =>
+	new NetError(code, `sysctl: setting key "${name}": ${text}`, { context: { value } });
 
 /** The same object, its keys open: the tables hold numbers only. */
 const shared = <T extends { [K in keyof T]: number }>(table: T): Record<string, number> => table;

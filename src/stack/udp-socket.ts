@@ -9,6 +9,7 @@ import { Memberships } from "./memberships.ts";
 import type { Namespace } from "./namespace.ts";
 import type { Route } from "./route.ts";
 import { errorOf } from "./socket-error.ts";
+import type { SocketProgram } from "./socket-program.ts";
 import type { Udp } from "./udp.ts";
 
 const PROTOCOL = 17;
@@ -52,6 +53,8 @@ export interface UdpOptions {
 	readonly multicastLoop?: boolean;
 	/** The mark of the packets sent (`SO_MARK`), which a VXLAN device with `gbp` sends along. */
 	readonly mark?: number;
+	/** The program that has it, for `ss -p`. */
+	readonly program?: SocketProgram;
 }
 
 /** Called with each datagram in place of the queue: payload at `at`, valid only during the call. */
@@ -73,6 +76,8 @@ export class UdpSocket implements IpSocket {
 
 	/** Shares its port (`SO_REUSEADDR`). */
 	readonly reuseAddress: boolean;
+	/** Who has it. */
+	readonly program: SocketProgram | undefined;
 
 	readonly #ns: Namespace;
 	readonly #udp: Udp;
@@ -102,12 +107,13 @@ export class UdpSocket implements IpSocket {
 		this.address = address;
 		this.#source = isMulticastIp4(address) || ns.isBroadcast(address) ? ANY_IP4 : address;
 		this.port = port;
-		this.ttl = options.ttl ?? 64;
+		this.ttl = options.ttl ?? ns.ipv4.conf.ip_default_ttl;
 		this.tos = options.tos ?? 0;
 		this.mtuDiscovery = options.mtuDiscovery ?? "want";
 		this.mark = options.mark ?? 0;
 		this.#broadcast = options.broadcast ?? false;
 		this.reuseAddress = options.reuseAddress ?? false;
+		this.program = options.program;
 		this.#multicastDevice = options.multicastDevice;
 		this.#multicastLoop = options.multicastLoop ?? true;
 		this.#toGroups = {
@@ -129,6 +135,16 @@ export class UdpSocket implements IpSocket {
 	/** Leaves a group (`IP_DROP_MEMBERSHIP`). Throws `NetError` EADDRNOTAVAIL when the socket is not in it. */
 	leave(group: Ip4 | string, device?: Device): void {
 		(this.#memberships ??= new Memberships(this.#ns)).leave(group, device);
+	}
+
+	/** Where it is connected to, if it is. */
+	get peer(): { readonly address: Ip4; readonly port: number } | undefined {
+		return this.#peerPort === 0 ? undefined : { address: this.#peer, port: this.#peerPort };
+	}
+
+	/** Octets of memory that waiting datagrams take (Recv-Q of `ss`). */
+	get waiting(): number {
+		return this.#charged;
 	}
 
 	/** How well a packet to `address` from `peer` fits this socket; negative when it does not. */

@@ -52,6 +52,16 @@ export class Udp {
 		return socket;
 	}
 
+	/** All sockets (`ss -ua`), and ports of tunnels, which no program has. */
+	*sockets(): Generator<UdpSocket> {
+		for (const sockets of this.#sockets.values()) yield* sockets;
+	}
+
+	/** Ports of tunnels. */
+	get tunnels(): readonly number[] {
+		return [...this.#claimed];
+	}
+
 	/** Takes a socket out; called by its `close`. */
 	remove(socket: UdpSocket): void {
 		const left = (this.#sockets.get(socket.port) ?? []).filter((each) => each !== socket);

@@ -36,6 +36,7 @@ export interface TaskController {
 
 /** What an agent needs of the engine on its node. Declared here, implemented by `swarm/engine`. */
 export interface Executor {
+	/** What the node says of itself to managers. */
 	describe(): NodeDescription;
 	/** The node's own object changed: its load balancers' networks come and go. */
 	configure(node: NodeObject, networks: readonly NetworkObject[]): void;

@@ -1,3 +1,24 @@
+export { Engine, type EngineOptions, type JoinOptions, Swarm, type SwarmMachine } from "./engine/index.ts";
+export * from "./api/index.ts";
+export {
+	Gossip,
+	type GossipMember,
+	type GossipOptions,
+	type MemberChange,
+	type MemberState,
+	primaryFirst,
+	type SwarmKey,
+} from "./gossip/index.ts";
 export type { Executor, TaskController, TaskExit } from "./executor.ts";
+export * from "./manager/index.ts";
 export type * from "./objects.ts";
-export { Store, type StoreAction, type StoreEvent, type Proposer, type Transaction } from "./store/store.ts";
+export { TASK_STATES } from "./objects.ts";
+export { type Proposer, Store, type StoreEvent, type StoreSnapshot } from "./store/store.ts";
+export type { Reader } from "./store/tables.ts";
+export type { StoreAction, Transaction } from "./store/transaction.ts";
+export type { RemoteManager } from "./agent/index.ts";
+export { RpcError } from "./control/index.ts";
+export type { NodeChange } from "./dispatcher/index.ts";
+export type { LeaderLogicFactory } from "./leader-logic.ts";
+export type { SwarmInfo, SwarmInitOptions, SwarmJoinOptions, SwarmNodeOptions } from "./membership.ts";
+export { SwarmNode } from "./node.ts";

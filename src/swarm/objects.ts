@@ -11,8 +11,11 @@ export interface Meta {
 	readonly updatedAt: string;
 }
 
+/** What a node is to be. */
 export type NodeRole = "worker" | "manager";
+/** What the managers know of a node: `down` after its heartbeats were missed. */
 export type NodeState = "unknown" | "down" | "ready" | "disconnected";
+/** Whether a node gets tasks: `pause` keeps those it has, `drain` loses them. */
 export type NodeAvailability = "active" | "pause" | "drain";
 
 /** What a node says of itself. */
@@ -21,6 +24,8 @@ export interface NodeDescription {
 	readonly platform: { readonly architecture: string; readonly os: string };
 	readonly engineVersion: string;
 	readonly engineLabels: Readonly<Record<string, string>>;
+	/** Drivers that its engine has; those of Docker 20.10 itself unless said. */
+	readonly plugins?: readonly { readonly type: "Log" | "Network" | "Volume"; readonly name: string }[];
 }
 
 /** An address on a network: a task's, or a node's for its load balancer there. */
@@ -32,6 +37,7 @@ export interface NetworkAttachment {
 	readonly driverOptions?: Readonly<Record<string, string>>;
 }
 
+/** A node of the cluster. */
 export interface NodeObject {
 	readonly kind: "node";
 	readonly id: string;
@@ -41,6 +47,8 @@ export interface NodeObject {
 		readonly availability: NodeAvailability;
 		readonly labels: Readonly<Record<string, string>>;
 	};
+	/** What its certificate says; `spec.role` is what it is to become. Undefined until a certificate was issued. */
+	readonly role?: NodeRole;
 	readonly description: NodeDescription | undefined;
 	readonly status: { readonly state: NodeState; readonly message: string; readonly addr: string };
 	/** Where the node's gossip is told to be found by others. */
@@ -65,6 +73,7 @@ export interface NetworkIpamConfig {
 	readonly reserved?: Readonly<Record<string, string>>;
 }
 
+/** A network of the cluster's, as asked for. */
 export interface NetworkSpec {
 	readonly name: string;
 	readonly labels: Readonly<Record<string, string>>;
@@ -79,6 +88,7 @@ export interface NetworkSpec {
 	};
 }
 
+/** A network of the cluster's. */
 export interface NetworkObject {
 	readonly kind: "network";
 	readonly id: string;
@@ -96,8 +106,10 @@ export interface NetworkObject {
 	readonly predefined: boolean;
 }
 
+/** Protocols whose ports are published. */
 export type PortProtocol = "tcp" | "udp" | "sctp";
 
+/** A published port: by the load balancers of all nodes (`ingress`), or by the task's node alone (`host`). */
 export interface ServicePort {
 	readonly name: string;
 	readonly protocol: PortProtocol;
@@ -107,6 +119,7 @@ export interface ServicePort {
 	readonly publishMode: "ingress" | "host";
 }
 
+/** How tasks are replaced by those of a new spec, or of the previous one. */
 export interface UpdateConfig {
 	/** Tasks replaced at once; 0 for all. */
 	readonly parallelism: number;
@@ -118,6 +131,7 @@ export interface UpdateConfig {
 	readonly order: "stop-first" | "start-first";
 }
 
+/** When a task that ended has a successor. */
 export interface RestartPolicy {
 	readonly condition: "any" | "on-failure" | "none";
 	readonly delay: number;
@@ -132,6 +146,7 @@ export interface ContainerSpec {
 	readonly args: readonly string[];
 	readonly hostname?: string;
 	readonly labels: Readonly<Record<string, string>>;
+	/** Lines of the hosts file: `10.0.0.1 db`. */
 	readonly hosts?: readonly string[];
 	readonly dns?: readonly string[];
 	readonly dnsSearch?: readonly string[];
@@ -147,6 +162,7 @@ export interface ContainerSpec {
 	};
 }
 
+/** What a task is to be. */
 export interface TaskSpec {
 	/** A service's container, or a standalone container's place on an attachable network. */
 	readonly runtime: "container" | "attachment";
@@ -162,15 +178,36 @@ export interface TaskSpec {
 	readonly placement: {
 		readonly constraints: readonly string[];
 		readonly preferences: readonly { readonly spread: string }[];
+		/** Tasks of the service on one node at most; 0 for no limit. */
 		readonly maxReplicas: number;
+		/** What the image was built for; anything unless said. */
+		readonly platforms?: readonly { readonly architecture: string; readonly os: string }[];
 	};
 	readonly restart: RestartPolicy;
 	readonly forceUpdate: number;
 }
 
+/** How many tasks a service has: so many, or one on each node. */
 export type ServiceMode =
 	{ readonly kind: "replicated"; readonly replicas: number } | { readonly kind: "global" };
 
+/** How a service is reached. */
+export interface EndpointSpec {
+	readonly mode: "vip" | "dnsrr";
+	readonly ports: readonly ServicePort[];
+}
+
+/** How a service is reached, as allocated. */
+export interface ServiceEndpoint {
+	/** What it was allocated for. */
+	readonly spec: EndpointSpec;
+	readonly mode: "vip" | "dnsrr";
+	readonly ports: readonly ServicePort[];
+	/** `10.0.0.5/24`, ingress first. */
+	readonly virtualIps: readonly { readonly networkId: string; readonly addr: string }[];
+}
+
+/** A service, as asked for. */
 export interface ServiceSpec {
 	readonly name: string;
 	readonly labels: Readonly<Record<string, string>>;
@@ -178,9 +215,10 @@ export interface ServiceSpec {
 	readonly mode: ServiceMode;
 	readonly update: UpdateConfig;
 	readonly rollback: UpdateConfig;
-	readonly endpoint: { readonly mode: "vip" | "dnsrr"; readonly ports: readonly ServicePort[] };
+	readonly endpoint: EndpointSpec;
 }
 
+/** How far an update or a rollback is. */
 export interface UpdateStatus {
 	readonly state:
 		"updating" | "paused" | "completed" | "rollback_started" | "rollback_paused" | "rollback_completed";
@@ -189,23 +227,18 @@ export interface UpdateStatus {
 	readonly message: string;
 }
 
+/** A service. */
 export interface ServiceObject {
 	readonly kind: "service";
 	readonly id: string;
 	readonly meta: Meta;
 	readonly spec: ServiceSpec;
-	/** The version of the write that changed the spec last: tasks of an older one are to be replaced. */
+	/** Another one with each change of the spec: tasks of another one are looked at, and replaced if they differ. */
 	readonly specVersion: number;
 	readonly previousSpec: ServiceSpec | undefined;
 	readonly previousSpecVersion: number | undefined;
-	/** Undefined until allocated. */
-	readonly endpoint:
-		| {
-				readonly mode: "vip" | "dnsrr";
-				readonly ports: readonly ServicePort[];
-				readonly virtualIps: readonly { readonly networkId: string; readonly addr: string }[];
-		  }
-		| undefined;
+	/** Undefined until allocated, and for a service that has no networks and no ports. */
+	readonly endpoint: ServiceEndpoint | undefined;
 	readonly updateStatus: UpdateStatus | undefined;
 }
 
@@ -227,8 +260,10 @@ export const TASK_STATES = [
 	"orphaned",
 ] as const;
 
+/** Where a task is on its way. */
 export type TaskState = (typeof TASK_STATES)[number];
 
+/** What is known of a task; once it is assigned, what its node says. */
 export interface TaskStatus {
 	readonly state: TaskState;
 	readonly timestamp: string;
@@ -240,6 +275,7 @@ export interface TaskStatus {
 	readonly ports?: readonly ServicePort[];
 }
 
+/** One container of a service on one node, or the attachment of a standalone one to a network. */
 export interface TaskObject {
 	readonly kind: "task";
 	readonly id: string;
@@ -256,8 +292,8 @@ export interface TaskObject {
 	readonly status: TaskStatus;
 	readonly desiredState: TaskState;
 	readonly networks: readonly NetworkAttachment[];
-	/** The service's endpoint when the task was made. */
-	readonly endpoint: ServiceObject["endpoint"];
+	/** The service's endpoint when the task got its addresses. */
+	readonly endpoint: ServiceEndpoint | undefined;
 }
 
 /** A key of the gossip's or the encrypted networks', as managers make and tell them. */
@@ -269,6 +305,7 @@ export interface EncryptionKey {
 	readonly lamportTime: number;
 }
 
+/** What belongs to the cluster as a whole; there is one. */
 export interface ClusterObject {
 	readonly kind: "cluster";
 	readonly id: string;
@@ -283,8 +320,13 @@ export interface ClusterObject {
 	readonly taskHistoryLimit: number;
 	readonly keys: readonly EncryptionKey[];
 	readonly keyLamportTime: number;
+	/** Nodes that were removed: their certificates are no longer good. */
+	readonly removedNodes?: readonly string[];
 }
 
+/** All that managers keep. */
 export type StoreObject = NodeObject | NetworkObject | ServiceObject | TaskObject | ClusterObject;
+/** Kinds of objects. */
 export type ObjectKind = StoreObject["kind"];
+/** The object of a kind. */
 export type ObjectOf<K extends ObjectKind> = Extract<StoreObject, { readonly kind: K }>;

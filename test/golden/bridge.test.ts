@@ -137,8 +137,16 @@ async function replay(seed: number) {
 				},
 			],
 			[1795454847.37556, () => ping(h1, "10.8.10.3")],
+			[
+				1795454849.5,
+				() => {
+					br0.vlan.del(h1.port, 10);
+					br0.vlan.add(h1.port, 10);
+				},
+			],
+			[1795454851.2, () => ping(h1, "10.8.10.3")],
 		],
-		1795454850,
+		1795454854,
 	);
 	return { capture, dumps };
 }
@@ -212,6 +220,26 @@ describe("a bridge does what Linux's does", () => {
 			(dumps[name] ?? "").split("\n").filter((line) => line.includes("d0:01"));
 		expect(moved("H, moved")).toEqual(["02:00:00:00:d0:01 dev p3 master br0 "]);
 		expect(moved("H, moved back")).toEqual(["02:00:00:00:d0:01 dev p1 master br0 "]);
+	});
+
+	// The files of these cases are not kept; the recorded listing has their octets.
+	test.each<[string, from: number, to: number, octets: readonly number[]]>([
+		["H: an address that speaks from two ports", 1795454824.5, 1795454828.5, [426, 484, 198]],
+		[
+			"I3: without a PVID untagged frames stay out, tagged ones still come",
+			1795454851,
+			1795454854,
+			[262, 148, 140],
+		],
+	])("%s: as many octets on each port as were recorded", async (_, from, to, octets) => {
+		const { capture } = await run;
+		const seen = octets.map((__, i) =>
+			emulated(capture, `sw:p${String(i + 1)}`, from - START, to - START).reduce(
+				(sum, frame) => sum + 16 + frame.data.length,
+				24,
+			),
+		);
+		expect(seen).toEqual(octets);
 	});
 
 	test.each(Object.entries(WINDOWS))("%s: %j", async (name, [from, to]) => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { arping } from "../../src/apps/index.ts";
 import { Lab, type Netns } from "../../src/index.ts";
+import type { Capture } from "../../src/observe/index.ts";
 import type { TcpSocket } from "../../src/stack/index.ts";
 import { dissect } from "../../src/wire/index.ts";
 import { Comparison, has, keep, recording, type TimedFrame, value } from "../support/golden.ts";
@@ -62,7 +63,7 @@ function topology(seed: number) {
 	bEth.addAddress("10.6.3.10/24");
 	b.routes.add("default", { via: "10.6.3.1" });
 	for (const router of [r1, r2, c]) router.sysctl.set("net.ipv4.ip_forward", 1);
-	return { lab, a, b, aEth, r1Eth1, r2Eth0 };
+	return { lab, a, b, c, r1, r2, aEth, r1Eth1, r2Eth0 };
 }
 
 async function replay() {
@@ -233,5 +234,134 @@ describe("routers and hosts say and send what Linux's do", () => {
 			return comparison.differences(`${name}-${place}`, recorded, ours, START);
 		});
 		expect(differences).toEqual([]);
+	});
+});
+
+/** One line for each frame of an interface: what it is, its length, and when, in tenths of a second. */
+function told(capture: Capture, place: string): string[] {
+	return capture.sightings(place).map(({ time, data }) => {
+		const layers = dissect(data);
+		const text = (name: string): string => String(value(layers, name));
+		const what = has(layers, "arp")
+			? `arp ${text("arp.operation")}`
+			: has(layers, "icmp")
+				? `icmp ${text("icmp.type")}/${text("icmp.code")} ttl ${text("ipv4.ttl")}`
+				: "fragment";
+		return `${(Math.round(time / 1e8) / 10).toFixed(1)} ${what} ${String(data.length)}`;
+	});
+}
+
+describe("flows of k6 of which the notes tell", () => {
+	test("redirect: told before the packet goes on, for each ping of a host that does not listen", async () => {
+		const { lab, a, c, r1 } = topology(1);
+		r1.routes.add("10.66.0.0/24", { via: "10.6.1.20" });
+		c.loopback.addAddress("10.66.0.1/24");
+		// That machine's namespaces began with its forwarding, and routers believe no redirects.
+		a.sysctl.set("net.ipv4.conf.all.accept_redirects", 0);
+		a.sysctl.set("net.ipv4.conf.eth0.accept_redirects", 0);
+		await a.ping("10.6.1.1", { count: 1 });
+		const capture = lab.capture();
+		const pings = await a.ping("10.66.0.1", { count: 3, interval: "500ms" });
+		expect(pings.text()).toContain("From 10.6.1.1: icmp_seq=1 Redirect Host(New nexthop: 10.6.1.20)");
+		const each = (at: string): string[] => [
+			`${at} icmp 8/0 ttl 64 98`,
+			`${at} icmp 5/1 ttl 64 126`,
+			`${at} icmp 0/0 ttl 64 98`,
+		];
+		const ofA = told(capture, "a:eth0");
+		// r1 asks everybody for c, c asks a.
+		expect(ofA.filter((line) => line.includes("arp"))).toEqual([
+			"0.0 arp 1 42",
+			"0.0 arp 1 42",
+			"0.0 arp 2 42",
+		]);
+		expect(ofA.filter((line) => line.includes("icmp"))).toEqual(["0.0", "0.5", "1.0"].flatMap(each));
+		const [, redirect] = capture.sightings("a:eth0").filter(({ data }) => has(dissect(data), "icmp"));
+		const quoted = dissect(redirect?.data ?? new Uint8Array()).filter((layer) => layer.quoted);
+		expect([value(quoted, "ipv4.ttl"), redirect?.data[15]]).toEqual([63, 0xc0]);
+		expect(told(capture, "c:eth0").filter((line) => line.includes("icmp"))).toEqual(
+			["0.0", "0.5", "1.0"].flatMap((at) => [`${at} icmp 8/0 ttl 63 98`, `${at} icmp 0/0 ttl 64 98`]),
+		);
+		expect(told(capture, "r1:eth1")).toEqual([]);
+		await expectCleanInWireshark(capture.toPcapng());
+	});
+
+	test("fragments that never come: time exceeded in reassembly after 30 s, quoting the first", async () => {
+		const { lab, a, r1Eth1, r2, r2Eth0 } = topology(1);
+		r1Eth1.setMtu(1450);
+		r2Eth0.setMtu(1450);
+		await a.ping("10.6.3.10", { count: 1 });
+		r2.iptables("-A FORWARD -f -j DROP");
+		const began = lab.now;
+		const capture = lab.capture();
+		await a.ping("10.6.3.10", { count: 1, size: 3000, mtuDiscovery: "dont", timeout: "1s" });
+		await lab.advance("40s");
+		const at = (seconds: number): string => (Math.round(began / 1e8 + seconds * 10) / 10).toFixed(1);
+		const ip = (place: string): string[] => told(capture, place).filter((line) => !line.includes("arp"));
+		expect(ip("a:eth0")).toEqual([
+			`${at(0)} icmp 8/0 ttl 64 1514`,
+			`${at(0)} fragment 1514`,
+			`${at(0)} fragment 82`,
+			expect.stringMatching(/icmp 11\/1 ttl 62 590$/) as string,
+		]);
+		expect(ip("r1:eth1")).toEqual([
+			`${at(0)} icmp 8/0 ttl 63 1458`,
+			`${at(0)} fragment 90`,
+			`${at(0)} fragment 1458`,
+			`${at(0)} fragment 90`,
+			`${at(0)} fragment 82`,
+			expect.stringMatching(/icmp 11\/1 ttl 63 590$/) as string,
+		]);
+		expect(ip("b:eth0")).toEqual([
+			`${at(0)} icmp 8/0 ttl 62 1458`,
+			expect.stringMatching(/icmp 11\/1 ttl 64 590$/) as string,
+		]);
+		const [, error] = capture.sightings("b:eth0").filter(({ data }) => !has(dissect(data), "arp"));
+		// The kernel's timer wheel is half a second late there.
+		const after = ((error?.time ?? 0) - began) / 1e9;
+		expect(after >= 30 && after < 31).toBe(true);
+	});
+
+	test("neighbours grow stale: the first use sends at once and asks by unicast five seconds later, as does the other side", async () => {
+		const { lab, a } = topology(1);
+		const capture = lab.capture("a:eth0");
+		await a.ping("10.6.1.1", { count: 1 });
+		await lab.advance("46s");
+		const used = lab.now;
+		await a.ping("10.6.1.1", { count: 1 });
+		await lab.advance("8s");
+		const frames = capture.sightings("a:eth0").map(({ time, data }) => ({
+			after: (time - used) / 1e9,
+			arp: has(dissect(data), "arp"),
+			data,
+		}));
+		const late = frames.filter(({ after }) => after >= 0);
+		expect(late.slice(0, 2).map(({ arp }) => arp)).toEqual([false, false]);
+		const probe = late.find(({ arp }) => arp);
+		expect(probe?.after).toBeCloseTo(5.06, 0);
+		// By unicast: to the address that is known.
+		expect([...(probe?.data.subarray(0, 6) ?? [])]).not.toContain(0xff);
+		// r1 learned a from its request, and asked back five seconds later.
+		const back = frames.find(
+			({ arp, data }) => arp && data[21] === 1 && data[11] === 0x02 && data[5] !== 0xff,
+		);
+		expect((back?.after ?? 0) + used / 1e9).toBeCloseTo(5.06, 0);
+	});
+
+	test("what was silent on the other links stays so", async () => {
+		const capture = await replay();
+		for (const [name, place] of [
+			["arp-fail-local-b", "b"],
+			["arp-fail-local-r1-eth1", "r1-eth1"],
+			["unreach-routes-b", "b"],
+			["unreach-routes-r1-eth1", "r1-eth1"],
+			["garp-b", "b"],
+			["garp-r1-eth1", "r1-eth1"],
+		] as const) {
+			const during = recording(`k6-ip-forwarding/${name.slice(0, -place.length - 1)}-a`);
+			const [first, last] = [during[0]?.time ?? 0, during.at(-1)?.time ?? 0];
+			expect(recording(`k6-ip-forwarding/${name}`)).toEqual([]);
+			expect(emulated(capture, PLACES[place], first - START, last - START)).toEqual([]);
+		}
 	});
 });

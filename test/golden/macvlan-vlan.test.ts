@@ -2,9 +2,10 @@ import { describe, expect, test } from "vitest";
 import { Lab } from "../../src/index.ts";
 import type { Device, IpvlanMode, MacvlanMode, VlanOptions } from "../../src/link/index.ts";
 import type { Capture } from "../../src/observe/index.ts";
-import { Comparison, recording } from "../support/golden.ts";
+import { dissect } from "../../src/wire/index.ts";
+import { Comparison, has, recording } from "../support/golden.ts";
 import { atInstants, emulated } from "../support/scenario.ts";
-import { expectCleanInWireshark } from "../support/wireshark.ts";
+import { dissectColumns, expectCleanInWireshark } from "../support/wireshark.ts";
 
 // k5-macvlan-vlan: m:eth0 10.7.0.1 and x:eth0 10.7.0.2 on the bridge of sw; a 10.7.0.11 and b 10.7.0.12 are
 // children of m:eth0, one kind of child after the other.
@@ -221,6 +222,15 @@ describe("VLANs, stacked VLANs and a macvlan on one tag as Linux does", () => {
 			),
 		);
 		expect(differences).toEqual([]);
-		await expectCleanInWireshark(capture.toPcapng());
+		const file = capture.toPcapng();
+		await expectCleanInWireshark(file);
+		// The trunk is seen on m:eth0, sw:p1, sw:br0, sw:p2 and x:eth0; ARP, echo request and reply by VLAN.
+		const counted = async (filter: string): Promise<number> => (await dissectColumns(file, filter)).length;
+		const trunk = (filter: string): number =>
+			capture.sightings("m:eth0").filter(({ data }) => has(dissect(data), filter)).length;
+		expect(await counted("vlan.id == 100")).toBeGreaterThan(0);
+		expect(await counted("vlan.id == 200 && vlan.priority == 5 && icmp.type == 8")).toBe(5);
+		expect(await counted("ieee8021ad.id == 300 && vlan.id == 30 && icmp")).toBe(5 * 4);
+		expect(await counted('(vlan || ieee8021ad) && frame.interface_name == "m:eth0"')).toBe(trunk("vlan"));
 	});
 });

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { Lab } from "../../src/index.ts";
 import { Comparison, recording } from "../support/golden.ts";
 import { atInstants, emulated } from "../support/scenario.ts";
-import { expectCleanInWireshark } from "../support/wireshark.ts";
+import { dissectColumns, expectCleanInWireshark } from "../support/wireshark.ts";
 
 // k3-bridge J: s1, s2 and s3 in a ring, all with STP, s1 the root; after 37 seconds its link to s2 is cut.
 const START = 1795454860;
@@ -66,7 +66,13 @@ describe("three bridges in a ring break it as Linux does", () => {
 	const run = replay();
 
 	test("Wireshark finds nothing wrong in the whole capture, and reads BPDUs as such", async () => {
-		await expectCleanInWireshark((await run).capture.toPcapng());
+		const { capture } = await run;
+		const file = capture.toPcapng();
+		await expectCleanInWireshark(file);
+		const bpdus = await dissectColumns(file, "stp");
+		expect(bpdus).toHaveLength(capture.log.size);
+		const kinds = new Set(bpdus.map(({ info }) => info.replace(/ +(Root|Cost) = .*/, "")));
+		expect(kinds).toEqual(new Set(["Conf.", "Conf. TC +", "Topology Change Notification"]));
 	});
 
 	test.each([

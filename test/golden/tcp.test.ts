@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { report } from "../support/recording.ts";
-import { replayTcp, type TcpRecording } from "../support/tcp-replay.ts";
+import { replayTcp, type TcpRecording, type Who } from "../support/tcp-replay.ts";
 import { expectCleanInWireshark } from "../support/wireshark.ts";
 
 // k8-tcp and k8b-tcp: a 10.5.0.1 -- b 10.5.0.2, one veth. The programs' calls are made at the instants of the frames
@@ -29,6 +29,20 @@ function nthFull(which: (n: number) => boolean): (segment: { readonly octets: nu
 	let n = 0;
 	return ({ octets }) => octets >= 1000 && which(n++);
 }
+
+/** `wget`, of one page of twelve octets after a header of 208: the FIN rides on the body. */
+const wget = (
+	n: string,
+	at: Readonly<Record<"connect" | "request" | "answer", number>>,
+): TcpRecording["deeds"] => [
+	[at.connect, `client${n}` as Who, "connect"],
+	[at.connect, `client${n}` as Who, "fetch"],
+	[at.request, `client${n}` as Who, "write", 71],
+	[at.answer, `server${n}` as Who, "read", 71],
+	[at.answer, `server${n}` as Who, "write", 208],
+	[at.answer, `server${n}` as Who, "write", 12],
+	[at.answer, `server${n}` as Who, "close"],
+];
 
 /** By what they are about; `says` is for whoever reads a failure. */
 const CASES: Readonly<Record<string, TcpRecording & { readonly says: string }>> = {
@@ -72,6 +86,60 @@ const CASES: Readonly<Record<string, TcpRecording & { readonly says: string }>> 
 			[4, "client", "write", 17],
 			[6, "server", "close"],
 		],
+	},
+	"zerowin, the first": {
+		says: "a receiver of 2048 octets: the same, the first acknowledgment between the two segments of a write",
+		capture: "k8-tcp/zerowin-a",
+		// The delayed acknowledgment of frame 7 waited 100 ms for a program that held the socket; all that follows with it.
+		tolerance: 165,
+		port: 9000,
+		server: { receiveBuffer: 2048 },
+		deeds: [
+			[1, "client", "connect"],
+			// The real machine's acknowledgment came between the two segments of one write.
+			[4, "client", "write-more", 724],
+			[6, "client", "write", 19_276],
+		],
+	},
+	"get-big": {
+		says: "90 KB, the first flight: an acknowledgment for each segment while the window shrinks, PSH ends a burst of five",
+		capture: "k8-tcp/get-big-a",
+		deeds: [
+			[1, "client", "connect"],
+			[4, "client", "write", 74],
+			[6, "server", "read", 74],
+			[6, "server", "write", 191],
+			[6, "client", "read-at", 191 + 1448, 191],
+			[8, "server", "write", 90_000],
+		],
+		apart: true,
+		last: 27,
+	},
+	"reorder-big": {
+		says: "90 KB, 40 ms away: the first flight in bursts of two, an acknowledgment each",
+		capture: "k8-tcp/reorder-big-a",
+		delay: 20,
+		deeds: [
+			[1, "client", "connect"],
+			[4, "client", "write", 74],
+			[6, "server", "read", 74],
+			[6, "server", "write", 191],
+			[7, "server", "write", 90_000],
+		],
+		last: 17,
+	},
+	"loss-big": {
+		says: "90 KB, 40 ms away: the header's acknowledgment lets two more go",
+		capture: "k8-tcp/loss-big-a",
+		delay: 20,
+		deeds: [
+			[1, "client", "connect"],
+			[4, "client", "write", 74],
+			[6, "server", "read", 74],
+			[6, "server", "write", 191],
+			[8, "server", "write", 90_000],
+		],
+		last: 18,
 	},
 	rstlinger: {
 		says: "SO_LINGER of 0 resets on close",
@@ -165,6 +233,66 @@ const CASES: Readonly<Record<string, TcpRecording & { readonly says: string }>> 
 			[26, "client", "read-at", 2400, 2000],
 		],
 		last: 80,
+	},
+	"loss-get": {
+		says: "five pages, 5 % of frames lost: body, header, FIN, request and acknowledgment come again after RTO or SACK",
+		capture: "k8-tcp/loss-get-a",
+		also: { "k8-tcp/loss-get-b": "b" },
+		delay: 20,
+		netem: {
+			a: [
+				[2, 6],
+				[3, 3],
+				[3, 5],
+			],
+			b: [
+				[1, 4],
+				[2, 3],
+			],
+		},
+		deeds: [
+			...wget("", { connect: 1, request: 4, answer: 6 }),
+			...wget("2", { connect: 10, request: 14, answer: 16 }),
+			// The slow machine had something else to do before it wrote the request, which was lost.
+			...wget("3", { connect: 20, request: 22.25, answer: 27 }),
+			...wget("4", { connect: 30, request: 34, answer: 36 }),
+			...wget("5", { connect: 40, request: 44, answer: 46 }),
+		],
+	},
+	"loss-get, eight": {
+		says: "eight pages: lost SYNs and SYN,ACKs; the timestamp of the first SYN makes a long RTO; D-SACK behind a FIN",
+		capture: "k8b-tcp/loss-get-a",
+		// Two timeouts in a row, each late by what the slow machine took for a round trip.
+		tolerance: 80,
+		also: { "k8b-tcp/loss-get-b": "b" },
+		delay: 20,
+		netem: {
+			a: [
+				[1, 3],
+				[2, 5],
+				[4, 1],
+				[4, 7],
+			],
+			b: [
+				// The slow machine measured 60 ms, and its probe would have come behind the client's FIN.
+				[2, 5],
+				[3, 3],
+				[4, 1],
+				[4, 2],
+				[8, 4],
+				[8, 6],
+			],
+		},
+		deeds: [
+			...wget("", { connect: 1, request: 3, answer: 6 }),
+			...wget("2", { connect: 11, request: 14, answer: 16 }),
+			...wget("3", { connect: 19, request: 22, answer: 24 }),
+			...wget("4", { connect: 29, request: 36, answer: 38 }),
+			...wget("5", { connect: 41, request: 44, answer: 46 }),
+			...wget("6", { connect: 50, request: 54, answer: 56 }),
+			...wget("7", { connect: 61, request: 66, answer: 68 }),
+			...wget("8", { connect: 72, request: 76, answer: 78 }),
+		],
 	},
 	"drop-syn": {
 		says: "the first SYN was dropped: the second comes a second later",

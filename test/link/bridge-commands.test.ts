@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Lab, NetError } from "../../src/index.ts";
+import { type Bridge, Lab, NetError } from "../../src/index.ts";
 
 /** A bridge br0 with ports p0, p1, p2, each with a host behind it. */
 function bridged(options: Parameters<ReturnType<Lab["netns"]>["addBridge"]>[1] = {}) {
@@ -361,7 +361,10 @@ describe("bridge link set", () => {
 		],
 		[
 			"forward delay 1 s with STP",
-			({ br0 }) => br0.set({ stp: true, forwardDelay: "1s" }),
+			({ br0 }) => {
+				br0.set({ stp: true });
+				br0.set({ forwardDelay: "1s" });
+			},
 			"ERANGE RTNETLINK answers: Numerical result out of range",
 		],
 		[
@@ -371,6 +374,95 @@ describe("bridge link set", () => {
 		],
 	])("refuses %s", (_, command, text) => {
 		expect(refusal(() => command(bridged()))).toBe(text);
+	});
+});
+
+describe("ip link set … master", () => {
+	const busy = "EBUSY RTNETLINK answers: Device or resource busy";
+	test.each<[string, (of: ReturnType<typeof bridged>) => unknown, string]>([
+		["a VLAN of the bridge itself", ({ sw, br0 }) => br0.attach(sw.addVlan(br0, 10)), busy],
+		["a macvlan on the bridge itself", ({ sw, br0 }) => br0.attach(sw.addMacvlan(br0, "mv0")), busy],
+		[
+			"a tunnel that leaves by the bridge",
+			({ sw, br0 }) => br0.attach(sw.addVxlan("vx0", { vni: 1, dev: br0, remote: "10.0.0.1" })),
+			busy,
+		],
+		[
+			"what lies on it by way of another bridge",
+			({ sw, br0 }) => {
+				const br1 = sw.addBridge("br1");
+				br1.attach(sw.addVlan(br0, 10));
+				br0.attach(sw.addVlan(br1, 20));
+			},
+			busy,
+		],
+		[
+			"more than eight devices on top of each other",
+			({ sw, br0 }) => {
+				let top = br0;
+				for (let i = 1; i < 5; i++) {
+					const next = sw.addBridge(`br${String(i)}`);
+					next.attach(sw.addVlan(top, i));
+					top = next;
+				}
+			},
+			"EMLINK RTNETLINK answers: Too many links",
+		],
+	])("refuses %s", (_, command, text) => {
+		expect(refusal(() => command(bridged()))).toBe(text);
+	});
+});
+
+describe("STP set while the bridge runs", () => {
+	/** Two bridges with two links between them, which STP finds already looped. */
+	function looped() {
+		const lab = new Lab({ seed: 1 });
+		const [a, b] = ["a", "b"].map((name) => lab.netns(name).addBridge("br0")) as [Bridge, Bridge];
+		for (const name of ["x", "y"]) {
+			const ends = lab.veth({ ns: lab.namespaces.get("a")!, name }, { ns: lab.namespaces.get("b")!, name });
+			a.attach(ends[0]);
+			b.attach(ends[1]);
+			for (const end of ends) end.up();
+		}
+		for (const bridge of [a, b]) bridge.up();
+		return { lab, a, b, states: () => [a, b].flatMap(({ ports }) => ports.map(({ state }) => state)) };
+	}
+
+	test("begins to say hello a hello time later, and a port that closes a loop blocks then", async () => {
+		const { lab, a, b, states } = looped();
+		await lab.advance("1s");
+		const capture = lab.capture("a:x");
+		for (const bridge of [a, b]) bridge.set({ stp: true });
+		await lab.advance("1.9s");
+		expect([capture.sightings().length, states()]).toEqual([0, new Array(4).fill("forwarding")]);
+		await lab.advance("1s");
+		expect(states().filter((state) => state === "blocking")).toHaveLength(1);
+		await lab.advance("10s");
+		expect(capture.sightings().length).toBeGreaterThanOrEqual(6);
+	});
+
+	test("switched off, blocked ports stay so until what they heard is too old; then the loop is closed", async () => {
+		const { lab, a, b, states } = looped();
+		for (const bridge of [a, b]) bridge.set({ stp: true });
+		await lab.advance("40s");
+		for (const bridge of [a, b]) bridge.set({ stp: false });
+		await lab.advance("15s");
+		expect(states().filter((state) => state === "blocking")).toHaveLength(1);
+		await lab.advance("10s");
+		expect(states()).toEqual(new Array(4).fill("forwarding"));
+	});
+
+	test("a forward delay out of range is kept while STP is off, and bent to the nearest when it starts", () => {
+		const { a } = looped();
+		const delay = (): number => a.owner.jiffies.nanoseconds(a.stp.forwardDelay) / 1e9;
+		a.set({ forwardDelay: "0s" });
+		expect(delay()).toBe(0);
+		a.set({ stp: true });
+		expect(delay()).toBe(2);
+		a.set({ stp: false, forwardDelay: "30s" });
+		a.set({ forwardDelay: "40s" });
+		a.set({ stp: true });
+		expect(delay()).toBe(30);
 	});
 });
 
@@ -394,6 +486,28 @@ describe("a bridge as a device", () => {
 		const { br0, ports } = bridged();
 		for (const port of ports) br0.detach(port);
 		expect([br0.macText, br0.mtu]).toEqual(["00:00:00:00:00:00", 1500]);
+	});
+
+	test("what is on it loses its address with it, and cannot be a port then", () => {
+		const { sw, br0, ports } = bridged();
+		const children = [sw.addVlan(br0, 10), sw.addIpvlan(br0, "iv0", { mode: "l2" })];
+		for (const child of children) child.up();
+		for (const port of ports) br0.detach(port);
+		expect(children.map(({ macText }) => macText)).toEqual(["00:00:00:00:00:00", "00:00:00:00:00:00"]);
+		const br1 = sw.addBridge("br1");
+		expect(refusal(() => br1.attach(children[0]!))).toBe("EINVAL RTNETLINK answers: Invalid argument");
+		br0.attach(ports[2]!);
+		expect(children.map(({ macText }) => macText)).toEqual(["0a:00:00:00:00:02", "0a:00:00:00:00:02"]);
+	});
+
+	test("of several addresses moves to another namespace without any, routes and all", () => {
+		const { lab, sw, hosts } = bridged();
+		const [{ ns, eth0 }] = hosts as [(typeof hosts)[0]];
+		for (const address of ["10.0.0.7/24", "10.0.0.8/24", "192.0.2.1/32"]) eth0.addAddress(address);
+		const elsewhere = lab.netns("elsewhere");
+		ns.move(eth0, elsewhere);
+		expect([eth0.owner.name, ns.routes.show(), elsewhere.routes.show()]).toEqual(["elsewhere", "", ""]);
+		expect(sw.device("p0").carrier).toBe(false);
 	});
 
 	test("brctl show lists bridges and ports by name", () => {

@@ -116,6 +116,50 @@ describe("a bridge", () => {
 		expect(await say(0, group)).toEqual(reached);
 	});
 
+	test("lets a group pass that came in by a port whose own mask names it, STP's too, pause never", async () => {
+		const { br0, hosts, say } = bridged(3);
+		br0.set({ stp: true, forwardDelay: "2s" });
+		hosts[0]!.port.set({ groupFwdMask: 0x4001 });
+		expect(await say(0, "01:80:c2:00:00:0e")).toEqual([1, 2]);
+		expect(await say(1, "01:80:c2:00:00:0e")).toEqual([]);
+		expect(await say(0, "01:80:c2:00:00:00")).toEqual([1, 2]);
+		expect(() => {
+			hosts[0]!.port.set({ groupFwdMask: 2 });
+		}).toThrow("RTNETLINK answers: Invalid argument");
+	});
+
+	test("of a provider says its BPDUs to 08 and lets those of customers' bridges pass", async () => {
+		const { lab, br0, hosts, say } = bridged(3);
+		br0.set({ stp: true, vlanFiltering: true, vlanProtocol: "802.1ad", forwardDelay: "2s" });
+		const capture = lab.capture("h1:eth0");
+		await lab.advance("6s");
+		expect(capture.sightings().length).toBeGreaterThan(1);
+		for (const { data } of capture.sightings())
+			expect([...data.subarray(0, 6)]).toEqual([1, 0x80, 0xc2, 0, 0, 8]);
+		for (const [group, reached] of [
+			["00", [1, 2]],
+			["08", []],
+			["0b", [1, 2]],
+			["0e", []],
+			["0f", [1, 2]],
+		] as const)
+			expect([group, await say(0, `01:80:c2:00:00:${group}`)]).toEqual([group, reached]);
+		br0.set({ groupAddress: "01:80:c2:00:00:0e" });
+		expect(br0.groups.address).toBe(0x0180_c200_000e);
+		expect(hosts[0]!.port.state).toBe("forwarding");
+	});
+
+	test.each(["01:80:c2:00:00:01", "01:80:c2:00:00:03", "01:80:c2:00:00:10", "02:00:00:00:00:00"])(
+		"does not say its BPDUs to %s",
+		(groupAddress) => {
+			const { br0 } = bridged(1);
+			expect(() => {
+				br0.set({ groupAddress });
+			}).toThrow("RTNETLINK answers: Invalid argument");
+			expect(br0.groups.address).toBe(0x0180_c200_0000);
+		},
+	);
+
 	test("takes lowest MAC and smallest MTU of its ports until they are set by hand", () => {
 		const { br0, hosts } = bridged(2);
 		expect([br0.macText, br0.mtu]).toEqual(["0a:00:00:00:00:00", 1500]);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { type Mac } from "../../src/addr/index.ts";
 import { Lab, type Netns } from "../../src/index.ts";
 import type { IpvlanFlag, IpvlanMode } from "../../src/link/index.ts";
 import { describe as tell, dissect } from "../../src/wire/index.ts";
@@ -56,6 +57,35 @@ describe("an ipvlan", () => {
 		expect(await reaches(m, "10.7.0.11")).toBe(false);
 	});
 
+	test("in l2 mode hears the groups it listens to", async () => {
+		const { lab, x, a, b, eth0 } = ipvlans("l2");
+		const heard: string[] = [];
+		for (const ns of [a, b])
+			ns.packetSocket({ device: eth0(ns), type: 0x88b5 }).onFrame = () => heard.push(ns.name);
+		eth0(b).multicast.add(0x0100_5e01_0203 as Mac);
+		for (const group of [
+			[1, 0, 0x5e, 1, 2, 3],
+			[255, 255, 255, 255, 255, 255],
+		]) {
+			const bytes = Uint8Array.from([
+				...group,
+				2,
+				0,
+				0,
+				0,
+				0,
+				9,
+				0x88,
+				0xb5,
+				...new Array<number>(46).fill(0),
+			]);
+			x.packetSocket().send(bytes, eth0(x));
+			await lab.advance("1ms");
+			heard.push("then");
+		}
+		expect(heard).toEqual(["b", "then", "a", "b", "then"]);
+	});
+
 	test("in l3 mode uses no ARP and says nothing to groups", async () => {
 		const { lab, a, reaches, eth0 } = ipvlans("l3");
 		const capture = lab.capture("a:eth0");
@@ -108,6 +138,16 @@ describe("an ipvlan", () => {
 		expect(await reaches(a, "10.7.0.12")).toBe(false);
 		expect(reasons).toContain("ipvlan-private");
 		expect(await reaches(a, "10.7.0.2")).toBe(true);
+	});
+
+	test("in l3s mode is guarded by the parent's INPUT, not by its own; fragments are put together there", async () => {
+		const { m, x, a, reaches } = ipvlans("l3s");
+		a.iptables("-A INPUT -j DROP");
+		expect(await reaches(x, "10.7.0.11")).toBe(true);
+		expect((await x.ping("10.7.0.11", { count: 1, size: 4000 })).received).toBe(1);
+		m.iptables("-A INPUT -i eth0 -d 10.7.0.11 -p icmp -j DROP");
+		expect(await reaches(x, "10.7.0.11")).toBe(false);
+		expect(await reaches(x, "10.7.0.12")).toBe(true);
 	});
 
 	test("vepa in l2 mode reaches siblings only by way of a switch that sends back", async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { type Mac } from "../../src/addr/index.ts";
 import { Lab, type Netns } from "../../src/index.ts";
 import type { Device, MacvlanDevice, MacvlanMode } from "../../src/link/index.ts";
 import { macvlans } from "../support/macvlan.ts";
@@ -72,6 +73,24 @@ describe("the other modes", () => {
 	test("source with nodst: the parent gets nothing of it", async () => {
 		const { say, mac } = macvlans(["source"], { source: { nodst: true, sources: ["02:00:00:00:00:99"] } });
 		expect(await say("out", mac("parent"))).toEqual(["c0"]);
+	});
+
+	test("takes the groups it joined, all of them while somebody captures, and the card takes them for it", async () => {
+		const net = macvlans(["bridge", "bridge", "private", "vepa"]);
+		const group = "01:00:5e:01:02:03";
+		const mac = 0x0100_5e01_0203 as Mac;
+		const [, second, third] = net.children as [MacvlanDevice, MacvlanDevice, MacvlanDevice];
+		expect(await net.say("out", group)).toEqual(["parent"]);
+		for (const child of [second, third]) child.multicast.add(mac);
+		expect(await net.say("out", group)).toEqual(["c1", "c2", "parent"]);
+		expect(await net.say("c0", group)).toEqual(["c1", "out"]);
+		expect(net.parent.multicast.accepts(mac)).toBe(true);
+		second.multicast.delete(mac);
+		const capture = net.lab.capture("c3:*");
+		expect(await net.say("out", group)).toEqual(["c2", "c3", "parent"]);
+		expect(capture.sightings()).toHaveLength(1);
+		third.down();
+		expect(net.parent.multicast.accepts(mac)).toBe(false);
 	});
 
 	test("a mode can be changed, but for passthru; leaving source mode forgets the senders", () => {
@@ -204,6 +223,14 @@ describe("what Linux refuses, in its words", () => {
 				ns.addMacvlan("eth0", "mv0");
 			},
 		],
+		[
+			"a macvlan on a passthru macvlan",
+			inval,
+			(ns) => {
+				ns.addMacvlan(ns.addMacvlan("eth0", "mv0", { mode: "passthru" }), "mv1");
+			},
+		],
+		["an ipvlan as parent", inval, (ns) => ns.addMacvlan(ns.addIpvlan(ns.addDummy("d0"), "iv0"), "mv0")],
 		["loopback as parent", inval, (ns) => ns.addMacvlan("lo", "mv0")],
 		["no such parent", 'Cannot find device "eth9"', (ns) => ns.addMacvlan("eth9", "mv0")],
 		["more than the parent's MTU", inval, (ns) => ns.addMacvlan("eth0", "mv0", { mtu: 1501 })],

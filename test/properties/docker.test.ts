@@ -121,11 +121,11 @@ function check({ docker, netns, rules, isFree }: Engine, model: Model): void {
 	for (const network of networks) {
 		const { Containers, IPAM } = docker.networks.inspect(network);
 		expect(
-			Object.values(Containers)
+			Object.values(Containers ?? {})
 				.map(({ Name }) => Name)
 				.sort(),
 		).toEqual(on(network).sort());
-		const addresses = Object.values(Containers).map(({ IPv4Address }) => IPv4Address);
+		const addresses = Object.values(Containers ?? {}).map(({ IPv4Address }) => IPv4Address);
 		expect(new Set(addresses).size).toBe(addresses.length);
 		expect(addresses).not.toContain(`${IPAM.Config[0]?.Gateway ?? ""}/`);
 	}

@@ -3,41 +3,55 @@ import { describe, expect, test } from "vitest";
 import { type Bridge, Lab, type Netns } from "../../src/index.ts";
 import type { Veth } from "../../src/link/index.ts";
 
-/** Bridges, the links between them (two numbers each; several between the same two are fine), their priorities. */
+/**
+ * Bridges and what joins them. A link has two ends at bridges, the same one perhaps; a segment has any number of ends,
+ * joined by a bridge without STP, which passes BPDUs on as a hub does. Costs and priorities are those of ports.
+ */
 interface Shape {
 	readonly bridges: number;
-	readonly links: readonly (readonly [number, number])[];
+	readonly joints: readonly (readonly number[])[];
 	readonly priorities: readonly number[];
+	readonly costs: readonly number[];
+	readonly portPriorities: readonly number[];
 	readonly cut: number;
+	/** Pulled out at the segment, where the bridge behind it sees no carrier, or far away behind the segment. */
+	readonly cutEnd: number;
 }
 
-const shape: fc.Arbitrary<Shape> = fc.integer({ min: 2, max: 7 }).chain((bridges) =>
-	fc.record({
+const shape: fc.Arbitrary<Shape> = fc.integer({ min: 2, max: 7 }).chain((bridges) => {
+	const bridge = fc.nat({ max: bridges - 1 });
+	return fc.record({
 		bridges: fc.constant(bridges),
-		links: fc
+		joints: fc
 			.tuple(
 				// Everyone is reached by some link, and then there are more: loops.
 				fc.tuple(
 					...Array.from({ length: bridges - 1 }, (_, i) => fc.tuple(fc.nat({ max: i }), fc.constant(i + 1))),
 				),
-				fc.array(fc.tuple(fc.nat({ max: bridges - 1 }), fc.nat({ max: bridges - 1 })), { maxLength: 5 }),
+				fc.array(fc.tuple(bridge, bridge), { maxLength: 5 }),
+				fc.array(fc.array(bridge, { minLength: 3, maxLength: 4 }), { maxLength: 2 }),
 			)
-			.map(([tree, more]) => [...tree, ...more.filter(([a, b]) => a !== b)]),
+			.map((parts) => parts.flat()),
 		priorities: fc.array(
 			fc.nat({ max: 15 }).map((step) => step * 4096),
 			{ minLength: bridges, maxLength: bridges },
 		),
+		costs: fc.array(fc.integer({ min: 1, max: 65_535 }), { minLength: 5, maxLength: 5 }),
+		portPriorities: fc.array(fc.nat({ max: 63 }), { minLength: 5, maxLength: 5 }),
 		cut: fc.nat(),
-	}),
-);
+		cutEnd: fc.nat(),
+	});
+});
 
-interface Link {
-	readonly a: { readonly bridge: Bridge; readonly device: Veth };
-	readonly b: { readonly bridge: Bridge; readonly device: Veth };
+/** A port of a bridge with STP that leads to a joint, and what it is joined to there. */
+interface End {
+	readonly bridge: Bridge;
+	readonly device: Veth;
+	readonly far: Veth;
 }
 
 /** A bridge per namespace, all with STP, and a host at each. */
-function network({ bridges: count, links, priorities }: Shape) {
+function network({ bridges: count, joints, priorities, costs, portPriorities }: Shape) {
 	const lab = new Lab({ seed: 1 });
 	const bridges = Array.from({ length: count }, (_, i) => {
 		const br0 = lab.netns(`s${String(i)}`).addBridge("br0", { stp: true, priority: priorities[i]! });
@@ -45,35 +59,62 @@ function network({ bridges: count, links, priorities }: Shape) {
 		return br0;
 	});
 	const ns = (i: number): Netns => lab.namespaces.get(`s${String(i)}`)!;
-	const joined: Link[] = links.map(([a, b], i) => {
-		const [x, y] = lab.veth({ ns: ns(a), name: `a${String(i)}` }, { ns: ns(b), name: `b${String(i)}` });
-		bridges[a]!.attach(x);
-		bridges[b]!.attach(y);
-		for (const end of [x, y]) end.up();
-		return { a: { bridge: bridges[a]!, device: x }, b: { bridge: bridges[b]!, device: y } };
+	let made = 0;
+	const plug = (at: number, to: Netns): [Veth, Veth] => {
+		const name = String(made++);
+		const ends = lab.veth({ ns: ns(at), name: `a${name}` }, { ns: to, name: `b${name}` });
+		bridges[at]!.attach(ends[0]).set({
+			cost: costs[made % costs.length]!,
+			priority: portPriorities[made % portPriorities.length]!,
+		});
+		for (const end of ends) end.up();
+		return ends;
+	};
+	const segments = joints.map((members, i): End[] => {
+		const [first, second] = members;
+		if (members.length === 2) {
+			const [device, far] = plug(first!, ns(second!));
+			bridges[second!]!.attach(far);
+			return [
+				{ bridge: bridges[first!]!, device, far },
+				{ bridge: bridges[second!]!, device: far, far: device },
+			];
+		}
+		const hub = lab.netns(`hub${String(i)}`);
+		const middle = hub.addBridge("br0");
+		middle.up();
+		return members.map((member) => {
+			const [device, far] = plug(member, hub);
+			middle.attach(far);
+			return { bridge: bridges[member]!, device, far };
+		});
 	});
 	const hosts = bridges.map((bridge, i) => {
 		const host = lab.netns(`h${String(i)}`);
 		const [eth0, port] = lab.veth({ ns: host, name: "eth0" }, { ns: ns(i), name: "host" });
 		bridge.attach(port);
 		for (const end of [eth0, port]) end.up();
-		eth0.addAddress(`10.0.0.${String(i + 1)}/24`);
 		return host;
 	});
-	return { lab, bridges, links: joined, hosts };
+	return { lab, bridges, segments, hosts };
 }
 
-const forwards = ({ bridge, device }: Link["a"]): boolean => bridge.port(device)?.state === "forwarding";
+const forwards = ({ bridge, device }: End): boolean => bridge.port(device)?.state === "forwarding";
 
-/** The parts into which links divide the bridges; true of `loop` when some link closes one. */
-function parts(count: number, bridges: readonly Bridge[], links: readonly Link[]) {
-	const part = Array.from({ length: count }, (_, i) => i);
+/**
+ * The parts into which segments divide the bridges; true of `loop` when some end closes one: bridges and segments are
+ * the nodes, ends the edges.
+ */
+function parts(bridges: readonly Bridge[], segments: readonly (readonly End[])[]) {
+	const part = Array.from({ length: bridges.length + segments.length }, (_, i) => i);
 	const find = (i: number): number => (part[i] === i ? i : find(part[i]!));
 	let loop = false;
-	for (const { a, b } of links) {
-		const [x, y] = [find(bridges.indexOf(a.bridge)), find(bridges.indexOf(b.bridge))];
-		if (x === y) loop = true;
-		part[x] = y;
+	for (const [i, ends] of segments.entries()) {
+		for (const { bridge } of ends) {
+			const [x, y] = [find(bridges.indexOf(bridge)), find(bridges.length + i)];
+			if (x === y) loop = true;
+			part[x] = y;
+		}
 	}
 	return { of: (i: number) => find(i), loop };
 }
@@ -99,11 +140,15 @@ async function heard(lab: Lab, hosts: readonly Netns[]): Promise<number[][]> {
 	return counts;
 }
 
-async function expectTree(net: ReturnType<typeof network>, links: readonly Link[]): Promise<void> {
-	const { lab, bridges, hosts } = net;
-	const active = links.filter(({ a, b }) => forwards(a) && forwards(b));
-	const all = parts(bridges.length, bridges, links);
-	const tree = parts(bridges.length, bridges, active);
+async function expectTree(
+	{ lab, bridges, hosts }: ReturnType<typeof network>,
+	segments: readonly (readonly End[])[],
+): Promise<void> {
+	const all = parts(bridges, segments);
+	const tree = parts(
+		bridges,
+		segments.map((ends) => ends.filter(forwards)),
+	);
 	expect(tree.loop).toBe(false);
 	const together = (where: typeof all): boolean[][] =>
 		bridges.map((_, i) => bridges.map((__, j) => where.of(i) === where.of(j)));
@@ -121,17 +166,59 @@ describe("with STP on", () => {
 				const net = network(of);
 				// Twice the forward delay and what the timer wheel adds, after all know the root.
 				await net.lab.advance("60s");
-				await expectTree(net, net.links);
-				const cut = net.links[of.cut % net.links.length]!;
-				cut.a.device.down();
+				await expectTree(net, net.segments);
+				const segment = of.cut % net.segments.length;
+				const ends = net.segments[segment]!;
+				const end = ends[of.cutEnd % ends.length]!;
+				end.far.down();
 				// The information about the root ages out, then ports listen and learn.
 				await net.lab.advance("90s");
-				await expectTree(
-					net,
-					net.links.filter((link) => link !== cut),
-				);
+				// A link without one end is none; a segment still joins the others.
+				const left = (each: readonly End[]): readonly End[] =>
+					each !== ends ? each : ends.length === 2 ? [] : ends.filter((other) => other !== end);
+				await expectTree(net, net.segments.map(left));
 			}),
-			{ numRuns: 1000 },
+			{ numRuns: 500 },
 		);
-	}, 60_000);
+	}, 120_000);
+
+	test("whatever is unplugged, plugged in again, taken out, put back or set while it runs, a tree comes of it", async () => {
+		const change = fc.record({
+			what: fc.constantFrom("unplug", "plug", "detach", "attach", "priority", "cost", "down", "up"),
+			segment: fc.nat(),
+			end: fc.nat(),
+			value: fc.integer({ min: 1, max: 65_535 }),
+			pause: fc.constantFrom("0s", "300ms", "3s", "20s"),
+		});
+		await fc.assert(
+			fc.asyncProperty(shape, fc.array(change, { minLength: 1, maxLength: 10 }), async (of, changes) => {
+				const net = network(of);
+				await net.lab.advance("60s");
+				for (const { what, segment, end, value, pause } of changes) {
+					const ends = net.segments[segment % net.segments.length]!;
+					const { bridge, device, far } = ends[end % ends.length]!;
+					const port = bridge.port(device);
+					if (what === "unplug") far.down();
+					else if (what === "plug") far.up();
+					else if (what === "detach" && port !== undefined) bridge.detach(device);
+					else if (what === "attach" && port === undefined) bridge.attach(device);
+					else if (what === "priority") bridge.set({ priority: value & 0xf000 });
+					else if (what === "cost") port?.set({ cost: value });
+					else if (what === "down") bridge.down();
+					else if (what === "up") bridge.up();
+					await net.lab.advance(pause);
+				}
+				for (const bridge of net.bridges) bridge.up();
+				await net.lab.advance("120s");
+				const on = ({ bridge, device, far }: End): boolean =>
+					device.isUp && far.isUp && bridge.port(device) !== undefined;
+				const left = (ends: readonly End[]): readonly End[] => {
+					const working = ends.filter(on);
+					return ends.length === 2 && working.length < 2 ? [] : working;
+				};
+				await expectTree(net, net.segments.map(left));
+			}),
+			{ numRuns: 300 },
+		);
+	}, 120_000);
 });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { checksum, ethernet, ipv4, tcp } from "../../src/wire/index.ts";
+import { bombard } from "../support/hostile-tcp.ts";
 import { cabled, pattern } from "../support/tcp-cable.ts";
 
 const RUNS = { numRuns: 300 };
@@ -100,6 +101,15 @@ describe("hostile segments", () => {
 			),
 			RUNS,
 		);
+	}, 60_000);
+
+	// scripts/hostile.ts does a million.
+	test("20,000 mutated segments: nothing throws, nothing from outside of the window, no memory beyond the limit", async () => {
+		const { broken, fullest, taken } = await bombard(20_000, fc.sample(fc.nat(), 1)[0] ?? 0);
+		expect(broken).toEqual([]);
+		expect(fullest).toBeLessThanOrEqual(1);
+		// The mutants are near enough to the truth to be believed at times.
+		expect(taken).toBeGreaterThan(100);
 	}, 60_000);
 
 	test("data outside of the receive window is never taken, and a reset there ends nothing", async () => {

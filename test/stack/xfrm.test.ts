@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { toIp4 } from "../../src/addr/index.ts";
 import { Lab, type Netns } from "../../src/index.ts";
 import type { PolicyOptions, StateOptions } from "../../src/stack/index.ts";
-import { AesGcm } from "../../src/stack/xfrm/aes-gcm.ts";
+import { AesGcm } from "../../src/wire/index.ts";
 import { decapsulate, encapsulate } from "../../src/stack/xfrm/esp.ts";
 import { Replay } from "../../src/stack/xfrm/replay.ts";
 import { XfrmState } from "../../src/stack/xfrm/state.ts";

@@ -29,15 +29,18 @@ export const value = (layers: readonly Layer[], name: string): Field["value"] | 
 export class Comparison {
 	readonly #scenario: RecordedScenario;
 
+	/** `randomMacs`: addresses that the recorded machine drew, as text. */
 	constructor({
 		time,
 		exceptions = [],
+		randomMacs = [],
 	}: {
 		/** Seconds a frame may be off. */
 		readonly time: number;
 		readonly exceptions?: readonly Exception[];
+		readonly randomMacs?: readonly string[];
 	}) {
-		this.#scenario = new RecordedScenario({ tolerance: { absolute: time * 1000 }, exceptions });
+		this.#scenario = new RecordedScenario({ tolerance: { absolute: time * 1000 }, exceptions, randomMacs });
 	}
 
 	/**

@@ -1,4 +1,5 @@
 import { Lab, type Netns } from "../../src/index.ts";
+import { ethernet } from "../../src/wire/index.ts";
 import type { Device, MacvlanDevice, MacvlanMode, MacvlanOptions } from "../../src/link/index.ts";
 
 /** A parent with macvlan children in namespaces c0, c1 … on a switch, and a host outside. */
@@ -66,8 +67,9 @@ export function macvlans(
 	for (const who of ["parent", "out", ...modes.map((_, i) => `c${String(i)}`)]) {
 		const [ns, device] = place(who);
 		ns.packetSocket({ device, type: 0x88b5 }).onFrame = (bytes) => {
-			const to = bytes.subarray(0, 6).reduce((mac, octet) => mac * 256 + octet, 0);
-			if ((bytes[0]! & 1) === 1 || device.isOwnAddress(to as Device["mac"])) heard.push(who);
+			const view = new DataView(bytes.buffer, bytes.byteOffset);
+			const own = device.isOwnAddress(ethernet.dstHigh(view, 0), ethernet.dstLow(view, 0));
+			if ((bytes[0]! & 1) === 1 || own) heard.push(who);
 		};
 	}
 	return {

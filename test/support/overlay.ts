@@ -1,87 +1,145 @@
-import { type Host, Lab, type Netns } from "../../src/index.ts";
+import { readFileSync } from "node:fs";
+import {
+	type ClusterKey,
+	type Container,
+	type Duration,
+	type Host,
+	Lab,
+	type Netns,
+} from "../../src/index.ts";
+import { FakeCluster, sandboxOf } from "./cluster.ts";
 
 /** A node of the recorded swarm. */
 export interface OverlayNode {
 	readonly host: Host;
+	/** The network's namespace. */
 	readonly sandbox: Netns;
-	readonly container: Netns;
+	readonly container: Container<Netns>;
 }
 
-/** One container or load-balancer end point of the recorded network. */
-interface EndPoint {
-	readonly ip: string;
-	readonly node: number;
+/** One of the recorded networks with a container on each of two nodes. */
+export interface RecordedOverlay {
+	readonly network: string;
+	readonly id: string;
+	readonly subnet: string;
+	readonly vni: number;
+	readonly options?: Readonly<Record<string, string>>;
+	/** The containers on node1 and node2, whose addresses end in 6 and 8; the load balancers' end in 7 and 9. */
+	readonly containers: readonly [string, string];
+	readonly keys?: readonly ClusterKey[];
+	/** Of each cable, where packets crossed under way. */
+	readonly delay?: Duration;
 }
 
-const NETWORK = "m768rftdak";
-const CONTAINERS: readonly EndPoint[] = [
-	{ ip: "10.0.1.6", node: 0 },
-	{ ip: "10.0.1.8", node: 1 },
-];
-const BALANCERS: readonly EndPoint[] = [
-	{ ip: "10.0.1.7", node: 0 },
-	{ ip: "10.0.1.9", node: 1 },
-];
+export const UBER_NET: RecordedOverlay = {
+	network: "uber-net",
+	id: "m768rftdak85knqcox88cd9m1",
+	subnet: "10.0.1.0/24",
+	vni: 4097,
+	containers: ["c1", "c2"],
+};
 
-/** `02:42` and the address, as Docker makes it. */
-const macOf = (ip: string): string =>
-	["02", "42", ...ip.split(".").map((part) => Number(part).toString(16).padStart(2, "0"))].join(":");
-const vtepOf = (node: number): string => `172.31.1.${String(5 + node)}`;
+const ipsec = (key: string, lamportTime: number): ClusterKey => ({
+	subsystem: "networking:ipsec",
+	key,
+	lamportTime,
+});
 
-/**
- * The recorded overlay (05-overlay), built by the calls that dockerd makes: on each node a sandbox with br0,
- * vxlan0 and the load balancer's and the container's veth, permanent neighbour and forwarding entries for all
- * end points of the other node.
- */
-export function recordedOverlay(
+export const SEC_NET: RecordedOverlay = {
+	network: "sec-net",
+	id: "aw0ua8269h0000000000000000".slice(0, 25),
+	subnet: "10.7.7.0/24",
+	vni: 4098,
+	options: { encrypted: "" },
+	containers: ["e1", "e2"],
+	delay: "400us",
+	// The only Lamport times that the recorded SPIs come from.
+	keys: [
+		ipsec("12757cee70e1a18eaf2e6bfb15051357", 18_621),
+		ipsec("f08036e6bb20d66e817fc1006871389d", 18_622),
+		ipsec("f5702867302af6e9a4761cf63851a153", 18_623),
+	],
+};
+
+/** Three nodes of a swarm with ingress, as recorded: addresses, MACs and VNIs; an outside host that names come from. */
+export function recordedSwarm(
 	seed: number,
-	sandboxMac = "5e:f0:c6:c0:89:ec",
-): { readonly lab: Lab; readonly nodes: readonly [OverlayNode, OverlayNode] } {
-	const lab = new Lab({ seed, epoch: "2026-11-23T17:15:00Z" });
+	options: { readonly epoch: string; readonly keys?: readonly ClusterKey[]; readonly delay?: Duration },
+): {
+	readonly lab: Lab;
+	readonly hosts: readonly Host[];
+	readonly cluster: FakeCluster;
+	readonly outside: Host;
+} {
+	const lab = new Lab({ seed, epoch: options.epoch });
 	const lan = lab.switch("underlay");
-	const build = (node: number): OverlayNode => {
-		const mac = `52:54:00:00:0${String(node + 1)}:00`;
-		const host = lab.host(`node${String(node + 1)}`, {
-			nics: { eth0: { address: `${vtepOf(node)}/24`, mac, attach: lan } },
+	const cable = options.delay === undefined ? {} : { cable: { delay: options.delay } };
+	const outside = lab.host("outside", {
+		nics: { eth0: { address: "172.31.1.1/24", mac: "02:00:00:00:01:01", attach: lan } },
+	});
+	const cluster = new FakeCluster(lab, options.keys === undefined ? {} : { keys: options.keys });
+	const ingress = cluster.define("ingress", {
+		id: "4l2l929d98zw0000000000000",
+		subnets: ["10.0.0.0/24"],
+		ingress: true,
+		attachable: false,
+		options: { "com.docker.network.driver.overlay.vxlanid_list": "4096" },
+	});
+	const hosts = [1, 2, 3].map((number) => {
+		const ip = `172.31.1.${String(4 + number)}`;
+		const mac = `52:54:00:00:0${String(number)}:00`;
+		const host = lab.host(`node${String(number)}`, {
+			nics: {
+				eth0: { address: `${ip}/24`, gateway: "172.31.1.1", mac, attach: lan, ...cable },
+				eth1: { mac: `52:54:00:00:0${String(number)}:01` },
+			},
 		});
-		const sandbox = host.addNetns(`1-${NETWORK}`);
-		const bridge = sandbox.addBridge("br0");
-		bridge.addAddress("10.0.1.1/24");
-		// The bridge takes vxlan0's random address, the lowest of its ports'.
-		const vxlan = host.netns.addVxlan("vx-001001-m768r", {
-			vni: 4097,
-			proxy: true,
-			l2miss: true,
-			l3miss: true,
-			mtu: 1450,
-			mac: node === 0 ? sandboxMac : "06:11:22:33:44:55",
-		});
-		host.netns.move(vxlan, sandbox, "vxlan0");
-		bridge.attach(vxlan);
-		bridge.up();
-		vxlan.up();
-		const join = (name: string, inside: Netns, { ip }: EndPoint): void => {
-			const [outer, eth0] = lab.veth(
-				{ ns: sandbox, name, mac: `f${name.at(-1) ?? ""}:00:00:00:0${String(node)}:01` },
-				{ ns: inside, name: "eth0", mac: macOf(ip) },
-			);
-			for (const end of [outer, eth0]) end.setMtu(1450);
-			bridge.attach(outer);
-			eth0.addAddress(`${ip}/24`);
-			outer.up();
-			eth0.up();
-		};
-		const here = (points: readonly EndPoint[]): EndPoint =>
-			points.find((point) => point.node === node) ?? { ip: "", node };
-		join("veth0", host.addNetns("lb_m768rftda"), here(BALANCERS));
-		const container = host.addNetns(`c${String(node + 1)}`);
-		join("veth1", container, here(CONTAINERS));
-		for (const { ip, node: where } of [...CONTAINERS, ...BALANCERS]) {
-			if (where === node) continue;
-			sandbox.neigh.add(ip, { dev: vxlan, lladdr: macOf(ip) });
-			vxlan.addFdb(macOf(ip), { dst: vtepOf(where) });
-		}
-		return { host, sandbox, container };
-	};
-	return { lab, nodes: [build(0), build(1)] };
+		host.netns.files.set("/etc/resolv.conf", "search lab.example\nnameserver 172.31.1.1\n");
+		cluster.join(host, ip, ["85083ceca00e", "a29b42d75eb9", "0c1d2e3f4a5b"][number - 1]);
+		host.docker.controller.createManagedNetwork(ingress, "ingress");
+		return host;
+	});
+	return { lab, hosts, cluster, outside };
+}
+
+/** The recorded network with its two containers, by the recorded docker commands; a minute passes, as there. */
+export async function recordedOverlay(
+	seed: number,
+	{ network: name, id, subnet, vni, options, containers, keys, delay }: RecordedOverlay = UBER_NET,
+) {
+	const swarm = recordedSwarm(seed, {
+		epoch: "2026-11-23T17:14:00Z",
+		...(keys === undefined ? {} : { keys }),
+		...(delay === undefined ? {} : { delay }),
+	});
+	const { lab, hosts, cluster } = swarm;
+	const network = cluster.define(name, {
+		id,
+		subnets: [subnet],
+		options: { "com.docker.network.driver.overlay.vxlanid_list": String(vni), ...options },
+	});
+	cluster.next(network, 6, 7, 8, 9);
+	const nodes: OverlayNode[] = [];
+	for (const [i, container] of containers.entries()) {
+		const host = hosts[i];
+		if (host === undefined) throw new Error("there are two nodes");
+		const ready = host.docker.run({ name: container, hostname: container, network: name }).ready;
+		nodes.push({ host, container: await ready, sandbox: sandboxOf(host, `1-${id.slice(0, 10)}`) });
+	}
+	await lab.advance("60s");
+	const [first, second] = nodes;
+	if (first === undefined || second === undefined) throw new Error("there are two nodes");
+	return { ...swarm, network, nodes: [first, second] as const };
+}
+
+/** A section of a recorded dump: `##### sandbox …`, then `### bridge fdb show`. */
+export function recordedSection(file: string, title: string, command: string): string[] {
+	const text = readFileSync(new URL(`../golden/${file}`, import.meta.url), "utf8");
+	const section = text.split(/^##### /m).find((each) => each.startsWith(`${title}\n`)) ?? "";
+	const part = section.split(/^### /m).find((each) => each.startsWith(`${command}\n`));
+	if (part === undefined) throw new Error(`${file} has no ${command} of ${title}`);
+	return part
+		.split("\n")
+		.slice(1)
+		.filter((line) => line !== "");
 }

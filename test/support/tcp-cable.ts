@@ -66,7 +66,7 @@ export class Talker {
 	}
 }
 
-/** Lets two hosts talk until both are done, or for ten minutes of theirs. */
+/** Lets two hosts talk until both are done, or for a day of theirs. */
 export async function converse(
 	net: { lab: Lab; a: Netns; b: Netns },
 	said: { readonly a: Uint8Array; readonly b: Uint8Array },
@@ -75,6 +75,6 @@ export async function converse(
 	const talkers = { a: new Talker(said.a), b: new Talker(said.b) };
 	net.b.tcp.listen({ port: 80, ...tuning.b }).onConnection = (socket) => talkers.b.use(socket, true);
 	talkers.a.use(net.a.tcp.connect({ address: "10.0.0.2", port: 80, ...tuning.a }), false);
-	for (let i = 0; i < 60 && net.a.tcp.count + net.b.tcp.count > 0; i++) await net.lab.advance("60s");
+	for (let i = 0; i < 1440 && net.a.tcp.count + net.b.tcp.count > 0; i++) await net.lab.advance("60s");
 	return talkers;
 }

@@ -144,12 +144,17 @@ export interface EspKey {
 	readonly icvOctets: 8 | 12 | 16;
 }
 
-let espKeys: readonly EspKey[] = [];
+let espTable = "";
 
 /** Lets Wireshark open ESP and judge its tags (`esp.icv_good`). It reads the keys when it starts, so they come first. */
 export function openEspWith(keys: readonly EspKey[]): void {
+	openEspTable(keys.map((key) => `${espLine(key)}\n`).join(""));
+}
+
+/** The same by the text of the file `esp_sa`. */
+export function openEspTable(table: string): void {
 	if (instance !== undefined) throw new Error("Wireshark reads its keys when it starts: name them before");
-	espKeys = keys;
+	espTable = table;
 }
 
 /** A line of Wireshark's table of security associations. */
@@ -187,16 +192,16 @@ async function load(): Promise<Wireshark> {
 		printErr: quiet,
 		handleStatus: quiet,
 	});
-	if (espKeys.length > 0) {
+	if (espTable !== "") {
 		loaded.FS.mkdirTree("/wireshark");
-		loaded.FS.writeFile("/wireshark/esp_sa", espKeys.map((key) => `${espLine(key)}\n`).join(""));
+		loaded.FS.writeFile("/wireshark/esp_sa", espTable);
 	}
 	if (!loaded.init()) throw new Error("Wireshark does not start");
 	for (const protocol of ["ip", "udp", "tcp"]) {
 		const { code } = loaded.setPref(protocol, "check_checksum", "TRUE");
 		if (code !== 0) throw new Error(`Wireshark has no preference ${protocol}.check_checksum`);
 	}
-	if (espKeys.length > 0) {
+	if (espTable !== "") {
 		loaded.setPref("esp", "enable_encryption_decode", "TRUE");
 		loaded.setPref("esp", "enable_authentication_check", "TRUE");
 	}

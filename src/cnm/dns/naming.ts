@@ -1,5 +1,6 @@
 import type { IpNamespace } from "../../stack/index.ts";
 import type { Container } from "../container.ts";
+import { GWBRIDGE } from "../gateway.ts";
 import type { Machine } from "../machine.ts";
 import { EmbeddedDns } from "./embedded-dns.ts";
 import { hostsFile, resolvConf, type ResolvConfOptions, serversOf } from "./files.ts";
@@ -85,5 +86,9 @@ const extraHosts = ({ options }: Container): (readonly [string, string])[] =>
 
 function ownHosts({ sandbox, hostname, options }: Container): (readonly [string, string])[] {
 	const name = options.domainname === undefined ? hostname : `${hostname}.${options.domainname} ${hostname}`;
-	return (sandbox?.endpoints ?? []).flatMap(({ ip }) => (ip === "" ? [] : [[ip, name] as const]));
+	// What only leads in or out has no name (`sbJoin`).
+	const own = (sandbox?.endpoints ?? []).filter(
+		({ network }) => network.name !== GWBRIDGE && !network.about.ingress,
+	);
+	return own.flatMap(({ ip }) => (ip === "" ? [] : [[ip, name] as const]));
 }

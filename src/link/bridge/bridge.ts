@@ -4,10 +4,12 @@ import { type Lane, milliseconds, parseDuration, type Sink } from "../../sim/ind
 import { ethernet, type Frame, llc, pushTag, stp, vlan } from "../../wire/index.ts";
 import { Device, type DeviceOwner } from "../device.ts";
 import { keyHigh } from "../mac-table.ts";
+import { checkNesting } from "../nesting.ts";
 import { IN } from "../tap.ts";
 import type { World } from "../world.ts";
 import { proxyArp } from "./arp-proxy.ts";
 import { BridgeFdb } from "./fdb.ts";
+import { LinkLocalGroups } from "./link-local.ts";
 import { BRIDGING } from "./filter.ts";
 import { AGEING, type BridgeOptions, type BridgeSettings, checkSettings } from "./options.ts";
 import { BridgePort } from "./port.ts";
@@ -17,8 +19,6 @@ import { TAGGED, VID, VlanGroup } from "./vlan-group.ts";
 import { BridgeVlans } from "./vlans.ts";
 
 const ETH_DATA_LEN = 1500;
-/** 01:80:c2:00:00:00, the bridge group. */
-const GROUP = 0x0180_c200_0000 as Mac;
 /** Devices that cannot be ports: no Ethernet, or without a place for a bridge to take frames (`IFF_NO_RX_HANDLER`). */
 const NO_PORTS: ReadonlySet<string> = new Set(["loopback", "ipvlan"]);
 /** From up to the first look for aged addresses (`br_stp_enable_bridge`). */
@@ -47,6 +47,8 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	readonly vlan: BridgeVlans;
 	/** The VLANs that the bridge itself is in. */
 	readonly vlanGroup: VlanGroup = new VlanGroup();
+	/** Which link-local groups pass, and where BPDUs go. */
+	readonly groups: LinkLocalGroups = new LinkLocalGroups();
 	/** Which ports forward. */
 	readonly stp: SpanningTree<BridgePort>;
 	/** Frames handled, for the report of a storm. */
@@ -56,7 +58,6 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	/** What the spanning tree keeps of them, in the same order. */
 	readonly #stpPorts: StpPort<BridgePort>[] = [];
 	readonly #replies: Lane;
-	#groupFwdMask = 0;
 	#noLinklocalLearn = false;
 	#nfCallIptables = false;
 	#filtering = false;
@@ -95,6 +96,10 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		return this.#ports;
 	}
 
+	override get lowers(): readonly Device[] {
+		return this.#ports.map((port) => port.device);
+	}
+
 	get stpPorts(): readonly StpPort<BridgePort>[] {
 		return this.#stpPorts;
 	}
@@ -109,14 +114,14 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		return this.#vlanTpid;
 	}
 
-	/** `vlan_filtering`. */
-	get vlanFiltering(): boolean {
-		return this.#filtering;
+	/** `vlan_protocol`. */
+	get vlanProtocol(): "802.1Q" | "802.1ad" {
+		return this.#vlanTpid === vlan.TPID_CUSTOMER ? "802.1Q" : "802.1ad";
 	}
 
-	/** `group_fwd_mask`. */
-	get groupFwdMask(): number {
-		return this.#groupFwdMask;
+	/** `mcast_snooping`. */
+	get snoops(): boolean {
+		return this.#snoops.length > 0;
 	}
 
 	/** `no_linklocal_learn`. */
@@ -124,9 +129,9 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		return this.#noLinklocalLearn;
 	}
 
-	/** `mcast_snooping`. */
-	get mcastSnooping(): boolean {
-		return this.#snoops.length > 0;
+	/** `vlan_filtering`. */
+	get vlanFiltering(): boolean {
+		return this.#filtering;
 	}
 
 	/** `nf_call_iptables`: iptables see its IPv4 frames, whatever `net.bridge.bridge-nf-call-iptables` says. */
@@ -143,8 +148,10 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	get gcLeft(): number {
 		if (!this.isUp) return 0;
 		const { now } = this.world.scheduler;
-		const first = this.#upSince + GC_FIRST + this.#ageing;
-		if (first > now) return first - now;
+		// A tenth of a second after it came up, then when the first address could have aged.
+		const begins = this.#upSince + GC_FIRST;
+		if (begins > now) return begins - now;
+		if (begins + this.#ageing > now) return begins + this.#ageing - now;
 		const due = this.fdb.entries().filter((entry) => entry.ages);
 		return due.reduce((least, entry) => Math.min(least, this.fdb.ageing - entry.updated), this.fdb.ageing);
 	}
@@ -168,7 +175,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		const { ageing, groupFwdMask, priority, defaultPvid, vlanProtocol } = settings;
 		const ticks = (time: NonNullable<BridgeSettings["helloTime"]>): number =>
 			this.owner.jiffies.ticks(parseDuration(time, "time"));
-		if (groupFwdMask !== undefined) this.#groupFwdMask = groupFwdMask;
+		if (groupFwdMask !== undefined) this.groups.mask = groupFwdMask;
 		if (settings.mcastSnooping !== undefined) this.#snoop(settings.mcastSnooping);
 		if (settings.noLinklocalLearn !== undefined) this.#noLinklocalLearn = settings.noLinklocalLearn;
 		if (settings.nfCallIptables !== undefined) this.#nfCallIptables = settings.nfCallIptables;
@@ -176,6 +183,8 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 			this.#vlanTpid = vlanProtocol === "802.1Q" ? vlan.TPID_CUSTOMER : vlan.TPID_SERVICE;
 		if (defaultPvid !== undefined) this.vlan.setDefaultPvid(defaultPvid);
 		if (settings.vlanFiltering !== undefined) this.#filtering = settings.vlanFiltering;
+		if (settings.groupAddress !== undefined) this.groups.setAddress(settings.groupAddress);
+		this.groups.follow(this.#filtering && this.#vlanTpid === vlan.TPID_SERVICE);
 		if (settings.helloTime !== undefined) this.stp.setHelloTime(ticks(settings.helloTime));
 		if (settings.maxAge !== undefined) this.stp.setMaxAge(ticks(settings.maxAge));
 		if (settings.forwardDelay !== undefined) this.stp.setForwardDelay(ticks(settings.forwardDelay));
@@ -201,7 +210,8 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 
 	/**
 	 * `ip link set dev … master …`. Throws `NetError`: ELOOP for a bridge, EBUSY for a device that already
-	 * has a master, EINVAL for loopback or a device of another namespace, EXFULL beyond 1023 ports.
+	 * has a master or lies on the bridge, EINVAL for loopback or a device of another namespace, EMLINK, EXFULL beyond
+	 * 1023 ports.
 	 */
 	attach(device: Device): BridgePort {
 		this.#checkPort(device);
@@ -229,13 +239,15 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		if (device.kind === "bridge") {
 			throw new NetError("ELOOP", "Error: Can not enslave a bridge to a bridge.", { context });
 		}
-		if (NO_PORTS.has(device.kind) || device.gone || device.owner !== this.owner) {
+		const foreign = device.gone || device.owner !== this.owner;
+		// What is on a bridge without ports has no address either.
+		if (NO_PORTS.has(device.kind) || foreign || device.mac === ZERO_MAC) {
 			throw new NetError("EINVAL", "RTNETLINK answers: Invalid argument", {
-				remedy: "A port is an Ethernet device of the bridge's own namespace.",
+				remedy: "A port is an Ethernet device of the bridge's own namespace, with an address.",
 				context,
 			});
 		}
-		if (device.upper === null) return;
+		if (device.upper === null) return checkNesting(device, this);
 		// brctl addif has words of its own; `ip link set master` would move the port.
 		const text =
 			device.upper instanceof BridgePort
@@ -305,11 +317,6 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	}
 
 	// ── frames ───────────────────────────────────────────────────────────────────────────────────
-
-	/** Whether 01:80:c2:00:00:0X passes like other multicast. STP frames do while STP is off. */
-	forwardsLinkLocal(group: number): boolean {
-		return (group === 0 && !this.stp.enabled) || ((this.#groupFwdMask >> group) & 1) === 1;
-	}
 
 	/** Learns the source of a frame that stays at its port (`__br_handle_local_finish`). The frame stays the caller's. */
 	learnLocally(frame: Frame, port: BridgePort): void {
@@ -461,8 +468,10 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	}
 
 	/** Frames to a port's own address are the bridge's too. */
-	override isOwnAddress(mac: Mac): boolean {
-		return mac === this.mac || this.fdb.find(mac)?.isLocal === true;
+	override isOwnAddress(high: number, low: number): boolean {
+		if (super.isOwnAddress(high, low)) return true;
+		const slot = this.fdb.slot(low, keyHigh(high, 0));
+		return slot >= 0 && this.fdb.isLocalAt(slot);
 	}
 
 	// ── spanning tree ────────────────────────────────────────────────────────────────────────────
@@ -472,7 +481,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		const frame = this.world.frames.begin(ethernet.OCTETS + length);
 		const { view, start } = frame;
 		frame.end = start + ethernet.OCTETS + length;
-		ethernet.write(view, start, { dst: GROUP, src: port.device.mac, type: length });
+		ethernet.write(view, start, { dst: this.groups.address, src: port.device.mac, type: length });
 		llc.write(view, start + ethernet.OCTETS, { dsap: llc.SAP_STP, ssap: llc.SAP_STP, control: llc.UI });
 		stp.write(view, start + ethernet.OCTETS + llc.OCTETS, bpdu);
 		port.device.transmit(frame);

@@ -1,6 +1,7 @@
 import type { Mac } from "../../addr/index.ts";
 import { NetError } from "../../errors.ts";
 import { type Duration, type Nanoseconds, parseDuration, seconds } from "../../sim/index.ts";
+import { checkGroupAddress, checkGroupMask } from "./link-local.ts";
 
 /** What `ip link set … type bridge` changes. */
 export interface BridgeSettings {
@@ -8,6 +9,8 @@ export interface BridgeSettings {
 	readonly ageing?: Duration;
 	/** Bits of link-local groups 01:80:c2:00:00:0X to forward (`group_fwd_mask`); bits 0 to 2 are refused. */
 	readonly groupFwdMask?: number;
+	/** Where BPDUs go: one of 01:80:c2:00:00:0X but X = 1, 2, 3 (`group_address`); …:00, on an 802.1ad bridge …:08. */
+	readonly groupAddress?: Mac | string;
 	/** The spanning tree protocol runs (`stp_state`). */
 	readonly stp?: boolean;
 	/** 0 to 65535: the lowest becomes the root (`priority`, 32768). */
@@ -45,7 +48,6 @@ export interface BridgeOptions extends BridgeSettings {
 
 /** `ageing_time` unless said (net/bridge/br_device.c: `br_dev_setup`). */
 export const AGEING: Nanoseconds = seconds(300);
-const RESTRICTED_GROUPS = 0x0007; // BR_GROUPFWD_RESTRICTED: STP, pause, LACP
 
 /** The settings that are durations, with their limits (net/bridge/br_private_stp.h). */
 const LIMITS = { helloTime: [1, 10], maxAge: [6, 40], forwardDelay: [2, 30] } as const;
@@ -68,8 +70,8 @@ export function checkSettings(
 		const value = settings[what];
 		if (value === undefined) continue;
 		const time = parseDuration(value, what);
-		// The forward delay is free while STP is off: it decides nothing then.
-		if (what === "forwardDelay" && !(settings.stp ?? now.stp)) continue;
+		// The forward delay is free while STP is off: it decides nothing then, and STP takes the nearest it can when it starts.
+		if (what === "forwardDelay" && !now.stp) continue;
 		if (time < seconds(least) || time > seconds(most)) {
 			throw outOfRange(what, value, `Expected ${String(least)} to ${String(most)} seconds.`);
 		}
@@ -81,15 +83,8 @@ export function checkSettings(
 			context: { bridge: place, priority },
 		});
 	}
-	if (mask !== undefined) {
-		const whole = Number.isInteger(mask) && mask >= 0 && mask <= 0xffff;
-		if (!whole || (mask & RESTRICTED_GROUPS) !== 0) {
-			throw new NetError("EINVAL", "RTNETLINK answers: Invalid argument", {
-				remedy: "Bits 0 (STP), 1 (pause) and 2 (LACP) cannot be forwarded; the mask has 16 bits.",
-				context: { bridge: place, mask },
-			});
-		}
-	}
+	if (mask !== undefined) checkGroupMask(mask, "bridge", place);
+	if (settings.groupAddress !== undefined) checkGroupAddress(settings.groupAddress, place);
 	if (defaultPvid === undefined) return;
 	if (!Number.isInteger(defaultPvid) || defaultPvid < 0 || defaultPvid > 4094) {
 		throw new NetError("EINVAL", "RTNETLINK answers: Invalid argument", {

@@ -4,11 +4,14 @@ import { ethernet, type Frame, llc, stp } from "../../wire/index.ts";
 import { type Device, isForwardable, type Upper } from "../device.ts";
 import type { Bridge } from "./bridge.ts";
 import { PortFlags } from "./flags.ts";
+import { checkGroupMask } from "./link-local.ts";
 import { type PortState, StpPort } from "./stp-port.ts";
 import { VID, VlanGroup } from "./vlan-group.ts";
 
 /** What `bridge link set dev …` takes beside the flags. */
 export interface PortOptions extends Partial<Omit<PortFlags, "watchesArp">> {
+	/** Bits of link-local groups 01:80:c2:00:00:0X that pass when they come in here (`group_fwd_mask`); bit 1 is refused. */
+	readonly groupFwdMask?: number;
 	/** 0 to 63. */
 	readonly priority?: number;
 	/** 1 to 65535: of paths by this port. */
@@ -40,11 +43,13 @@ export class BridgePort implements Upper {
 	mac: Mac;
 	state: PortState = "disabled";
 	readonly flags: PortFlags;
+	/** `group_fwd_mask` of the port. */
+	groupFwdMask = 0;
 	/** What `bridge vlan` says of it. */
 	readonly vlanGroup: VlanGroup = new VlanGroup();
 	/** What the spanning tree keeps of it. */
 	readonly stp: StpPort<BridgePort>;
-	/** Ends the promiscuous mode a port puts its device into. */
+	/** Ends what a port puts its device into: promiscuous mode, and taking all groups. */
 	readonly #release: () => void;
 
 	constructor(bridge: Bridge, device: Device, number: number) {
@@ -59,11 +64,19 @@ export class BridgePort implements Upper {
 			jiffies: bridge.owner.jiffies,
 			tree: bridge.stp,
 		});
-		this.#release = device.promisc();
+		const [promisc, groups] = [device.promisc(), device.multicast.acceptAll()];
+		this.#release = () => {
+			promisc();
+			groups();
+		};
 	}
 
 	get master(): Bridge {
 		return this.bridge;
+	}
+
+	get above(): readonly Device[] {
+		return [this.bridge];
 	}
 
 	/** True when frames can pass: the device is up and has carrier (`netif_oper_up`). */
@@ -71,9 +84,9 @@ export class BridgePort implements Upper {
 		return this.device.isUp && this.device.carrier;
 	}
 
-	/** `bridge link set dev … …`. Throws `NetError`: ERANGE, EBUSY for a state while STP runs, ENETDOWN. */
+	/** `bridge link set dev … …`. Throws `NetError`: ERANGE, EINVAL, EBUSY for a state while STP runs, ENETDOWN. */
 	set(options: PortOptions): void {
-		const { priority, cost, state, ...flags } = options;
+		const { priority, cost, state, groupFwdMask, ...flags } = options;
 		for (const [value, least, most] of [
 			[priority, 0, MOST_PRIORITY],
 			[cost, 1, MOST_COST],
@@ -86,7 +99,9 @@ export class BridgePort implements Upper {
 			}
 		}
 		if (state !== undefined) this.#checkState(state);
+		if (groupFwdMask !== undefined) checkGroupMask(groupFwdMask, "port", this.device.place);
 		Object.assign(this.flags, flags);
+		if (groupFwdMask !== undefined) this.groupFwdMask = groupFwdMask;
 		if (priority !== undefined) this.bridge.stp.setPortPriority(this.stp, priority);
 		if (cost !== undefined) {
 			this.stp.costSet = true;
@@ -140,7 +155,8 @@ export class BridgePort implements Upper {
 	/** 01:80:c2:00:00:0X: forwarded only where the bridge says so, else left to the port's own stack. */
 	#linkLocal(frame: Frame, device: Device): void {
 		const group = ethernet.dstLow(frame.view, frame.start) & 0xff;
-		if (this.bridge.forwardsLinkLocal(group)) return this.#enter(frame);
+		if (this.bridge.groups.forwards(group, this.groupFwdMask, this.bridge.stp.enabled))
+			return this.#enter(frame);
 		// 802.3x pause frames end here; LLDP, 802.1X and the rest are for programs on this port.
 		if (group === 0x01) return device.dropIn(frame, "bridge-link-local");
 		this.bridge.learnLocally(frame, this);
@@ -152,7 +168,7 @@ export class BridgePort implements Upper {
 			llc.dsap(frame.view, at) === llc.SAP_STP &&
 			llc.ssap(frame.view, at) === llc.SAP_STP &&
 			llc.control(frame.view, at) === llc.UI;
-		if (!spanningTree || group !== 0) return device.input.receive(frame);
+		if (!spanningTree || group !== this.bridge.groups.group) return device.input.receive(frame);
 		this.#receiveBpdu(frame, at + llc.OCTETS, at + length);
 	}
 

@@ -116,13 +116,14 @@ export class SpanningTree<Port extends StatefulPort> implements PortTimers {
 
 	// ── the bridge goes up and down, ports come and go ───────────────────────────────────────────
 
-	/** `ip link set … type bridge stp_state …`. */
+	/** `ip link set … type bridge stp_state …` (`br_stp_start`, `br_stp_stop`). Ports that forward go on until they know better. */
 	setEnabled(enabled: boolean): void {
 		if (enabled === this.#enabled) return;
 		this.#enabled = enabled;
 		if (!enabled) return;
 		const [least, most] = [LEAST_FORWARD_DELAY, MOST_FORWARD_DELAY].map((each) => this.#jiffies.ticks(each));
 		this.setForwardDelay(Math.min(Math.max(this.bridgeForwardDelay, least!), most!));
+		if (this.#bridge.isUp) this.helloTimer.after(this.helloTime);
 		this.#selectStates();
 	}
 

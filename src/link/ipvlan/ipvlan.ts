@@ -143,7 +143,7 @@ export class IpvlanDevice extends Device implements AddressListener, Sink<Frame>
 
 	/** MAC and carrier follow the parent, and the MTU whenever the parent's changes. */
 	lowerChanged(lower: Device): void {
-		if (lower.mac !== this.mac) super.setMac(lower.mac);
+		this.changeMac(lower.mac);
 		if (lower.mtu !== this.#lowerMtu) {
 			this.#lowerMtu = lower.mtu;
 			this.setMtu(lower.mtu);

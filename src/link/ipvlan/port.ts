@@ -29,14 +29,11 @@ export class IpvlanPort implements Upper, Layer3Upper, Sink<Frame> {
 	flag: IpvlanFlag = "bridge";
 	/** The children that are up, by address. */
 	readonly #byAddress = new Map<Ip4, IpvlanDevice>();
-	/** Behind the softirq that delivers what one device hands to another (`netif_rx`). */
-	readonly #softirq: Lane;
 	/** Behind what happens now: the work queue for groups. */
 	readonly #work: Lane;
 
 	constructor(device: Device) {
 		this.device = device;
-		this.#softirq = device.world.scheduler.lane(device.world.latency.veth);
 		this.#work = device.world.scheduler.lane(0);
 	}
 
@@ -88,6 +85,10 @@ export class IpvlanPort implements Upper, Layer3Upper, Sink<Frame> {
 		return this.#byAddress.get(destination ? arp.targetIp(view, at) : arp.senderIp(view, at));
 	}
 
+	get above(): readonly Device[] {
+		return this.children;
+	}
+
 	// ── up from the parent ────────────────────────────────────────────────────────────────────────
 
 	receive(frame: Frame, device: Device): void {
@@ -110,11 +111,12 @@ export class IpvlanPort implements Upper, Layer3Upper, Sink<Frame> {
 		);
 	}
 
-	/** One copy for each child that is up, the sender aside. The frame stays the caller's. */
+	/** One copy for each child that is up and listens to the group, the sender aside. The frame stays the caller's. */
 	#flood(frame: Frame, from: IpvlanDevice | null, lane: Lane): void {
 		if (ethernet.type(frame.view, frame.start) === TYPE_PAUSE) return;
+		const group = ethernet.dst(frame.view, frame.start);
 		for (const child of this.children) {
-			if (child === from || !child.isUp) continue;
+			if (child === from || !child.isUp || !child.listensTo(group)) continue;
 			const copy = frame.clone();
 			copy.mark = 0;
 			this.#push(copy, child, child, lane);
@@ -133,10 +135,10 @@ export class IpvlanPort implements Upper, Layer3Upper, Sink<Frame> {
 			const child = this.#childOf(frame, true);
 			if (child !== undefined) return this.#toSibling(frame, from, child);
 			// For the parent's own stack: it comes up there.
-			return this.#push(frame, this.device, this, this.#softirq);
+			return this.#push(frame, this.device, this, this.device.world.softirq);
 		}
 		if ((high & 0x0100) !== 0) {
-			this.#flood(frame, from, this.#softirq);
+			this.#flood(frame, from, this.device.world.softirq);
 			frame.mark = 0;
 		}
 		if (this.device.owner !== from.owner) frame.routed = false;
@@ -161,7 +163,7 @@ export class IpvlanPort implements Upper, Layer3Upper, Sink<Frame> {
 
 	#toSibling(frame: Frame, from: IpvlanDevice, child: IpvlanDevice): void {
 		if (this.flag === "private") return from.dropOut(frame, "ipvlan-private", child.place);
-		this.#push(frame, child, child, this.#softirq);
+		this.#push(frame, child, child, this.device.world.softirq);
 	}
 
 	/** Hands a frame to another device (`dev_forward_skb`). Takes the frame. */

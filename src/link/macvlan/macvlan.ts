@@ -1,9 +1,9 @@
 import type { Mac } from "../../addr/index.ts";
-import { toMac } from "../../addr/index.ts";
+import { toMac, ZERO_MAC } from "../../addr/index.ts";
 import { NetError } from "../../errors.ts";
 import type { Sink } from "../../sim/index.ts";
 import { ethernet, type Frame } from "../../wire/index.ts";
-import { Device, type DeviceOwner } from "../device.ts";
+import { checkMac, Device, type DeviceOwner } from "../device.ts";
 import { LowerFilter } from "../lower-filter.ts";
 import { checkNesting } from "../nesting.ts";
 import { MacvlanPort } from "./port.ts";
@@ -121,9 +121,9 @@ export class MacvlanDevice extends Device implements Sink<Frame> {
 	}
 
 	/** A passthru child takes all unicast as its own, one in source mode what was meant for the parent. */
-	override isOwnAddress(mac: Mac): boolean {
-		if (mac === this.mac || this.#mode === "passthru") return true;
-		return this.#mode === "source" && this.lower.isOwnAddress(mac);
+	override isOwnAddress(high: number, low: number): boolean {
+		if (this.#mode === "passthru" || super.isOwnAddress(high, low)) return true;
+		return this.#mode === "source" && this.lower.isOwnAddress(high, low);
 	}
 
 	// ── source mode ───────────────────────────────────────────────────────────────────────────────
@@ -192,17 +192,15 @@ export class MacvlanDevice extends Device implements Sink<Frame> {
 			this.#port.ownMac = ownMac;
 			return;
 		}
+		checkMac(wanted);
 		if (this.#port.isBusy(wanted)) throw this.#taken(wanted);
 		this.#becomes(wanted);
 	}
 
 	#becomes(mac: Mac): void {
 		if (this.isUp) this.#port.leave(this);
-		try {
-			super.setMac(mac);
-		} finally {
-			if (this.isUp) this.#port.join(this);
-		}
+		this.changeMac(mac);
+		if (this.isUp) this.#port.join(this);
 		this.rxModeChanged();
 	}
 
@@ -249,7 +247,9 @@ export class MacvlanDevice extends Device implements Sink<Frame> {
 		children.splice(children.indexOf(this), 1);
 		if (children.length > 0) return;
 		this.lower.upper = null;
-		if (!this.lower.gone && this.#mode === "passthru") this.lower.setMac(this.#port.ownMac);
+		const { ownMac } = this.#port;
+		// A bridge without ports had none to go back to.
+		if (!this.lower.gone && this.#mode === "passthru" && ownMac !== ZERO_MAC) this.lower.setMac(ownMac);
 	}
 }
 

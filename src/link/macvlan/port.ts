@@ -33,15 +33,12 @@ export class MacvlanPort implements Upper, Sink<Frame> {
 	#running: { readonly bucket: number; readonly child: MacvlanDevice }[] = [];
 	/** The children in source mode that take frames of an address. */
 	readonly #sources = new Map<Mac, MacvlanDevice[]>();
-	/** Behind the softirq that delivers what one device hands to another (`netif_rx`). */
-	readonly #softirq: Lane;
 	/** Behind what happens now: the work queue for groups. */
 	readonly #work: Lane;
 
 	constructor(device: Device) {
 		this.device = device;
 		this.ownMac = device.mac;
-		this.#softirq = device.world.scheduler.lane(device.world.latency.veth);
 		this.#work = device.world.scheduler.lane(0);
 	}
 
@@ -89,6 +86,10 @@ export class MacvlanPort implements Upper, Sink<Frame> {
 		else this.#sources.delete(mac);
 	}
 
+	get above(): readonly Device[] {
+		return this.children;
+	}
+
 	// ── up from the parent ────────────────────────────────────────────────────────────────────────
 
 	receive(frame: Frame, device: Device): void {
@@ -129,18 +130,22 @@ export class MacvlanPort implements Upper, Sink<Frame> {
 			if (!child.isUp) continue;
 			const copy = frame.clone();
 			this.device.world.crossing(copy);
-			this.#softirq.push(child, copy);
+			this.device.world.softirq.push(child, copy);
 		}
 		return consumed;
 	}
 
-	/** One copy for each running child of these modes, the sender aside. The frame stays the caller's. */
+	/**
+	 * One copy for each running child of these modes that listens to the group, the sender aside. The frame stays the
+	 * caller's.
+	 */
 	#flood(frame: Frame, from: MacvlanDevice | null, modes: number, lane: Lane): void {
 		if (ethernet.type(frame.view, frame.start) === TYPE_PAUSE) return;
+		const group = ethernet.dst(frame.view, frame.start);
 		for (const { child } of this.#running) {
-			if (child === from || (MODE[child.mode] & modes) === 0) continue;
+			if (child === from || (MODE[child.mode] & modes) === 0 || !child.listensTo(group)) continue;
 			const copy = frame.clone();
-			if (lane === this.#softirq && !isForwardable(copy, child)) {
+			if (lane === this.device.world.softirq && !isForwardable(copy, child)) {
 				child.dropIn(copy, "rx-length");
 				continue;
 			}
@@ -153,7 +158,7 @@ export class MacvlanPort implements Upper, Sink<Frame> {
 
 	/** A child in bridge mode says something to a group: its siblings in bridge mode hear it. The frame stays the caller's. */
 	tellSiblings(frame: Frame, from: MacvlanDevice): void {
-		this.#flood(frame, from, MODE.bridge, this.#softirq);
+		this.#flood(frame, from, MODE.bridge, this.device.world.softirq);
 	}
 
 	/**
@@ -165,7 +170,7 @@ export class MacvlanPort implements Upper, Sink<Frame> {
 		if (!device.isUp) return device.dropIn(frame, "dev-down");
 		if (!isForwardable(frame, device)) return device.dropIn(frame, "rx-length");
 		device.world.crossing(frame);
-		this.#softirq.push(this, frame);
+		this.device.world.softirq.push(this, frame);
 	}
 
 	/** The far end of the queue. */

@@ -155,8 +155,8 @@ export class VlanDevice extends Device implements TagTaker {
 	}
 
 	/** What the lower device takes as its own, this one does, too: it was judged there first. */
-	override isOwnAddress(mac: Mac): boolean {
-		return mac === this.mac || this.lower.isOwnAddress(mac);
+	override isOwnAddress(high: number, low: number): boolean {
+		return super.isOwnAddress(high, low) || this.lower.isOwnAddress(high, low);
 	}
 
 	/** The lower device takes what this one wants: its address if it is another, what others on it want, or everything. */
@@ -213,7 +213,7 @@ export class VlanDevice extends Device implements TagTaker {
 	}
 
 	#inheritMac(): void {
-		if (this.#inherits && this.mac !== this.lower.mac) super.setMac(this.lower.mac);
+		if (this.#inherits) this.changeMac(this.lower.mac);
 	}
 
 	/**

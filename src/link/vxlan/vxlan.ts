@@ -24,6 +24,7 @@ import {
 import { ethernet, type Frame, ipv4, udp, vxlan } from "../../wire/index.ts";
 import { Device, type DeviceOwner } from "../device.ts";
 import { macHigh, macLow } from "../mac-table.ts";
+import { checkNesting } from "../nesting.ts";
 import type { Underlay } from "../underlay.ts";
 import { showFdb, type VxlanFdbLine } from "./fdb-show.ts";
 import { type Remote, VxlanFdb, type VxlanFdbEntry } from "./fdb.ts";
@@ -115,6 +116,7 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 		this.#outer = new OuterHeader(options, underlay, this.port);
 		const remote = checkDefault(options);
 		this.dev = options.dev === undefined ? undefined : underlay.lowerDevice(options.dev);
+		if (this.dev !== undefined) checkNesting(this.dev);
 		this.group = remote !== undefined && isMulticastIp4(remote) ? remote : undefined;
 		const most = this.#mostMtu;
 		if (options.mtu !== undefined) super.setMtu(Math.min(options.mtu, most));
@@ -130,6 +132,10 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 			const { port, vni, dev = null } = this;
 			this.fdb.append(ZERO_MAC, { ip: remote, port, vni, device: dev });
 		}
+	}
+
+	override get lowers(): readonly Device[] {
+		return this.dev === undefined ? [] : [this.dev];
 	}
 
 	/** What fits the lower device with 50 octets around it; the device's own limit without one. */
@@ -171,9 +177,13 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 		this.fdb.del(fdbAddress(mac), to === undefined ? undefined : this.#remote(to));
 	}
 
-	/** `bridge fdb show dev …`, also as `bridge -j` has it. */
-	fdbShow(): VxlanFdbLine[] {
-		return showFdb(this.fdb, this.port, this.vni);
+	/** `bridge fdb show dev …`, also as `bridge -j` has it; `netnsid` is the underlay's number where the device was moved to. */
+	fdbShow(netnsid?: number): VxlanFdbLine[] {
+		return showFdb(this.fdb, this.port, this.vni, netnsid);
+	}
+
+	override get home(): { readonly name: string } {
+		return this.underlay;
 	}
 
 	/** What `ip -d link show` says of it, from the word `vxlan` on. */

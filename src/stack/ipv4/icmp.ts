@@ -1,6 +1,7 @@
 import { ANY_IP4, BROADCAST_IP4, type Ip4, isLoopbackIp4, isMulticastIp4 } from "../../addr/index.ts";
 import { milliseconds } from "../../sim/index.ts";
 import { checksum, copyOctets, type Frame, icmp, ipv4 } from "../../wire/index.ts";
+import { attach } from "../netfilter/conntrack/flow.ts";
 import type { InDevice } from "../in-device.ts";
 import type { Route } from "../route.ts";
 import type { Ipv4 } from "./ipv4.ts";
@@ -9,6 +10,8 @@ import { followRedirect } from "./follow-redirect.ts";
 
 /** TOS of ICMP errors: internetwork control (RFC 1812 §4.3.2.5; `RT_TOS … | IPTOS_PREC_INTERNETCONTROL`). */
 const CONTROL_TOS = 0xc0;
+/** What an error keeps of the TOS of the packet it is about (`RT_TOS`). */
+const TOS_BITS = 0x1e;
 /** Longest ICMP error (RFC 1812 §4.3.2.3). */
 const LONGEST_ERROR = 576;
 const ICMP_PROTOCOL = 1;
@@ -154,7 +157,8 @@ export class Icmp {
 		icmp.writeError(error.view, error.start, type, code, info);
 		icmp.writeChecksum(error.view, error.start, error.end - error.start);
 		error.trusted = true;
-		this.#send(error, source, to, CONTROL_TOS);
+		attach(error, frame);
+		this.#send(error, source, to, CONTROL_TOS | (ipv4.tos(view, start) & TOS_BITS));
 	}
 
 	/** RFC 1122 §3.2.2: never about errors, broadcasts, later fragments or packets from nowhere. */

@@ -117,7 +117,7 @@ export class Ipv4 {
 		const { view, start } = frame;
 		if (inDevice.device.layer3 !== null) {
 			const child = inDevice.device.layer3.layer3Child(ipv4.destination(view, start));
-			if (child?.input.receivePacket(frame) === true) return;
+			if (child?.input.claimsPacket(frame) === true) return this.deliver(frame, inDevice, child);
 		}
 		const decision = this.#decide(
 			ipv4.source(view, start),
@@ -138,23 +138,12 @@ export class Ipv4 {
 	}
 
 	/**
-	 * A packet that came up by another namespace's device and is for one of this namespace; it starts at its IPv4
-	 * header. True when it is for this host and was taken (`ipvlan_l3_rcv`, `ipvlan_nf_input`).
+	 * Whether a packet that came up by another namespace's device is for this host; it starts at its IPv4 header
+	 * (`ipvlan_l3_rcv`).
 	 */
-	receivePacket(frame: Frame, inDevice: InDevice): boolean {
-		const { view, start } = frame;
-		const { verdict } = this.#decide(
-			ipv4.source(view, start),
-			ipv4.destination(view, start),
-			inDevice,
-			frame.mark,
-		);
-		if (typeof verdict === "string" || verdict.type !== "local") return false;
-		const { counters } = inDevice.device;
-		counters.rxPackets++;
-		counters.rxBytes += frame.end - start + ethernet.OCTETS;
-		this.deliver(frame, inDevice);
-		return true;
+	claimsPacket({ view, start, mark }: Frame, inDevice: InDevice): boolean {
+		const { verdict } = this.#decide(ipv4.source(view, start), ipv4.destination(view, start), inDevice, mark);
+		return typeof verdict !== "string" && verdict.type === "local";
 	}
 
 	/** Options are rare: what was noted in them is kept beside the frame. Takes the frame when they are refused. */
@@ -299,15 +288,19 @@ export class Ipv4 {
 		return (this.#reassembly ??= new Reassembly(this)).add(frame, inDevice);
 	}
 
-	/** For this namespace: whole datagrams to their protocol. Takes the frame (`ip_local_deliver`). */
-	deliver(frame: Frame, inDevice: InDevice): void {
+	/**
+	 * For this namespace: whole datagrams to their protocol, or to that of an ipvlan child in l3s mode, behind the INPUT
+	 * of this namespace. Takes the frame (`ip_local_deliver`, `ipvlan_nf_input`).
+	 */
+	deliver(frame: Frame, inDevice: InDevice, child?: Device): void {
 		if (ipv4.isFragment(frame.view, frame.start)) {
 			const whole = this.reassemble(frame, inDevice);
 			if (whole === undefined) return;
-			return this.deliver(whole, inDevice);
+			return this.deliver(whole, inDevice, child);
 		}
 		const chain = this.ns.hooks.input;
 		if (chain !== null && chain.run(frame, inDevice, null, null) !== ACCEPT) return;
+		if (child !== undefined) return child.input.receivePacket(frame);
 		this.ns.deliver(frame, inDevice, ipv4.protocol(frame.view, frame.start));
 	}
 

@@ -8,8 +8,6 @@ import { isValid, type NeighbourEvent, type NeighbourTimes, type NudState, step,
 
 /** `reachable_time` is drawn anew this often (`neigh_periodic_work`). */
 const REDRAW = seconds(300);
-/** Entries of one namespace at which Linux refuses more (`gc_thresh3`). */
-const MOST_ENTRIES = 1024;
 
 /** What the table needs from ARP and IPv4. Implemented by the namespace. */
 export interface NeighbourHost {
@@ -55,7 +53,7 @@ export class NeighbourTable {
 	ensure(ip: Ip4): Neighbour {
 		const known = this.#entries.get(ip | 0);
 		if (known !== undefined) return known;
-		if (this.#entries.size >= MOST_ENTRIES) this.#makeRoom();
+		if (this.#entries.size >= this.#kernel.neighbourGc.gc_thresh3) this.#makeRoom();
 		const neighbour = new Neighbour(ip, unknown(this.#kernel.world.scheduler.now), this.#onTimer);
 		this.#entries.set(ip | 0, neighbour);
 		return neighbour;
@@ -66,7 +64,7 @@ export class NeighbourTable {
 		for (const neighbour of this.#entries.values()) {
 			if (neighbour.facts.state === "permanent") continue;
 			this.remove(neighbour.ip);
-			if (this.#entries.size < MOST_ENTRIES) return;
+			if (this.#entries.size < this.#kernel.neighbourGc.gc_thresh3) return;
 		}
 	}
 

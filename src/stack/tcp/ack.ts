@@ -98,7 +98,7 @@ function setTimer(tcb: Tcb): void {
 /** Takes the window over from segments newer than the last that gave it (RFC 9293 §3.10.7.4; `tcp_ack_update_window`). */
 function updateWindow(tcb: Tcb, segment: Segment, ack: number): number {
 	let flags = 0;
-	const window = segment.syn ? segment.window : segment.window * 2 ** tcb.sndScale;
+	const window = segment.syn ? segment.window : segment.window << tcb.sndScale;
 	if (
 		after(ack, tcb.sndUna) ||
 		after(segment.sequence, tcb.sndWl1) ||

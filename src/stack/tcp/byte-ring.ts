@@ -2,6 +2,20 @@ import { assert } from "../../assert.ts";
 
 /** Octets of a new ring. */
 const FIRST = 512;
+/** Small copies are parts of one allocation this long: an allocation each costs more than the copy. */
+const SLAB = 65_536;
+const NOTHING = new Uint8Array(0);
+let slab = new Uint8Array(0);
+
+/** Room for `octets` octets that nobody else has, all zero. */
+function room(octets: number): Uint8Array<ArrayBuffer> {
+	if (octets === 0) return NOTHING;
+	if (octets > SLAB >> 2) return new Uint8Array(octets);
+	if (slab.length < octets) slab = new Uint8Array(SLAB);
+	const taken = slab.subarray(0, octets);
+	slab = slab.subarray(octets);
+	return taken;
+}
 
 /**
  * A stream's octets, each at the place its sequence number says (`sequence & mask`): what comes out of order is
@@ -26,7 +40,8 @@ export class ByteRing {
 		if (old !== undefined && needed <= old.length) return;
 		let size = old?.length ?? FIRST;
 		while (size < needed) size *= 2;
-		const bytes = new Uint8Array(new ArrayBuffer(size));
+		const view = (size === FIRST ? spare.pop() : undefined) ?? new DataView(new ArrayBuffer(size));
+		const bytes = new Uint8Array(view.buffer);
 		const mask = size - 1;
 		if (old !== undefined) {
 			const oldMask = this.#mask;
@@ -39,8 +54,9 @@ export class ByteRing {
 				done += run;
 			}
 		}
+		this.#giveBack();
 		this.#bytes = bytes;
-		this.#view = new DataView(bytes.buffer);
+		this.#view = view;
 		this.#mask = mask;
 	}
 
@@ -56,9 +72,9 @@ export class ByteRing {
 
 	/** A copy of `octets` octets from a sequence number on. */
 	read(sequence: number, octets: number): Uint8Array<ArrayBuffer> {
-		const out = new Uint8Array(octets);
+		const out = room(octets);
 		const bytes = this.#bytes;
-		if (bytes === undefined) return out;
+		if (bytes === undefined || octets === 0) return out;
 		const place = sequence & this.#mask;
 		const run = Math.min(octets, bytes.length - place);
 		out.set(bytes.subarray(place, place + run));
@@ -84,13 +100,23 @@ export class ByteRing {
 		return copySum(to, at, to, at, octets, seed);
 	}
 
+	/** Its octets are never read again: whoever gets the buffer writes before it reads. */
+	#giveBack(): void {
+		if (this.#view?.byteLength === FIRST && spare.length < SPARE_MOST) spare.push(this.#view);
+	}
+
 	/** Gives the memory back. */
 	clear(): void {
+		this.#giveBack();
 		this.#bytes = undefined;
 		this.#view = undefined;
 		this.#mask = 0;
 	}
 }
+
+/** First buffers of rings that are gone, for new ones: short connections need no other. */
+const spare: DataView<ArrayBuffer>[] = [];
+const SPARE_MOST = 256;
 
 function copySum(
 	from: DataView,

@@ -1,4 +1,5 @@
 import { KEEPALIVE, STOP } from "./effects.ts";
+import { seconds } from "../../sim/index.ts";
 import * as limits from "./limits.ts";
 import { sendAck, sendReset } from "./output.ts";
 import { disarm } from "./retransmit-timer.ts";
@@ -34,8 +35,8 @@ export function finReceived(tcb: Tcb): void {
 		default:
 			break;
 	}
-	tcb.gaps.length = 0;
-	tcb.sacks.length = 0;
+	empty(tcb.gaps);
+	empty(tcb.sacks);
 }
 
 /** The connection is over; segments that come late are answered for a minute (`tcp_time_wait`). */
@@ -44,7 +45,7 @@ export function enterTimeWait(tcb: Tcb): void {
 	shrink(tcb);
 	tcb.state = "time-wait";
 	// What is left of it counts anew (`tw_last_oow_ack_time`).
-	tcb.lastInvalidAckAt = -limits.INVALID_SPACING;
+	tcb.lastInvalidAckAt = -Infinity;
 	freezeWindow(tcb);
 	tcb.waitsForFin = false;
 	tcb.bare = true;
@@ -52,15 +53,16 @@ export function enterTimeWait(tcb: Tcb): void {
 	tcb.effects.readable = true;
 }
 
-/** The program closed and FIN-WAIT-2 has a minute: the same entry waits for the other side's FIN. */
+/** The program closed and FIN-WAIT-2 has a minute: the same kind of entry waits for the other side's FIN (`tcp_fin_time`). */
 export function waitForFin(tcb: Tcb): void {
 	disarm(tcb);
 	shrink(tcb);
 	freezeWindow(tcb);
-	tcb.lastInvalidAckAt = -limits.INVALID_SPACING;
+	tcb.lastInvalidAckAt = -Infinity;
 	tcb.bare = true;
 	tcb.waitsForFin = true;
-	armTimeWait(tcb);
+	const wait = Math.max(seconds(tcb.conf.tcp_fin_timeout), 3.5 * tcb.rto);
+	tcb.effects.timers[KEEPALIVE] = wait;
 }
 
 /** The window stays what it was for what is said from now on. */
@@ -91,11 +93,16 @@ function shrink(tcb: Tcb): void {
 
 function forgetInput(tcb: Tcb): void {
 	tcb.receiveRing.clear();
-	tcb.gaps.length = 0;
-	tcb.sacks.length = 0;
-	tcb.charges.length = 0;
+	empty(tcb.gaps);
+	empty(tcb.sacks);
+	empty(tcb.charges);
 	tcb.chargesHead = 0;
 	tcb.charged = 0;
+}
+
+/** Most connections end with nothing in their lists, and setting a length costs more than asking for it. */
+function empty(list: number[]): void {
+	if (list.length > 0) list.length = 0;
 }
 
 /** The end: no timer runs, nothing is kept but what can be read (`tcp_done`). */

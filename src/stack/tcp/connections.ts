@@ -6,15 +6,18 @@ import type { InDevice } from "../in-device.ts";
 import type { IcmpError } from "../ipv4/icmp.ts";
 import type { Namespace } from "../namespace.ts";
 import { errorOf } from "../socket-error.ts";
+import { CORE_CONF, type CoreConf, TCP_CONF, type TcpChoices, type TcpConf } from "./conf.ts";
 import { Reno } from "./congestion.ts";
 import { Effects } from "./effects.ts";
 import { type ListenOptions, TcpListener } from "./listener.ts";
+import { LocalPortSearch } from "./local-port.ts";
 import { answer, open } from "./machine.ts";
 import type { Beginning } from "./open.ts";
 import { Segment } from "./segment.ts";
 import { refuse } from "./send-segment.ts";
 import { between } from "./sequence.ts";
 import { TcpSocket } from "./socket.ts";
+import { SynCookies } from "./syn-cookies.ts";
 import { Tcb, type TcpTuning } from "./tcb.ts";
 
 /** Who to connect to, and how. */
@@ -25,6 +28,9 @@ export interface ConnectOptions extends TcpTuning {
 	readonly from?: Ip4 | string;
 	readonly localPort?: number;
 }
+
+/** What tells connections apart: local address and port, remote address and port. */
+type Ends = readonly [local: Ip4, port: number, remote: Ip4, remotePort: number];
 
 /** The TCP connections and listeners of one namespace (RFC 9293). Reference: net/ipv4/tcp_ipv4.c, inet_hashtables.c. */
 export class Tcp {
@@ -38,6 +44,10 @@ export class Tcp {
 	readonly #ports = new Map<number, number>();
 	readonly #requests = new Map<TcpSocket, TcpListener>();
 	readonly #secret: number;
+	#search: LocalPortSearch | undefined;
+	#cookies: SynCookies | undefined;
+	#conf: (TcpConf & TcpChoices) | undefined;
+	#coreConf: CoreConf | undefined;
 	#count = 0;
 
 	constructor(ns: Namespace) {
@@ -45,9 +55,24 @@ export class Tcp {
 		this.#secret = ns.kernel.rng.uint32() | 0;
 	}
 
+	/** `net.ipv4.tcp_…`, open to be changed. */
+	get conf(): TcpConf & TcpChoices {
+		return (this.#conf ??= { ...TCP_CONF });
+	}
+
+	/** `net.core.…` of sockets. */
+	get coreConf(): CoreConf {
+		return (this.#coreConf ??= { ...CORE_CONF });
+	}
+
 	/** Connections, TIME-WAIT included. */
 	get count(): number {
 		return this.#count;
+	}
+
+	/** All who listen (`ss -tln`). */
+	*listening(): Generator<TcpListener> {
+		for (const listeners of this.#listeners.values()) yield* listeners;
 	}
 
 	/** All connections (`ss -tan`). */
@@ -72,7 +97,8 @@ export class Tcp {
 				context: { namespace: this.#ns.name, address: formatIp4(address), port },
 			});
 		}
-		const listener = new TcpListener(address, port, options, (gone) => {
+		const { somaxconn } = this.#coreConf ?? CORE_CONF;
+		const listener = new TcpListener(address, port, options, somaxconn, (gone) => {
 			this.#stopListening(gone);
 		});
 		this.#listeners.set(port, [...others, listener]);
@@ -113,7 +139,7 @@ export class Tcp {
 		if (options.from !== undefined && !ns.isOwnAddress(local)) throw this.#notOurs(local);
 		const localPort =
 			options.localPort === undefined || options.localPort === 0
-				? this.#freePort()
+				? this.#portTo(local, remote, remotePort)
 				: toPort(options.localPort, "localPort");
 		if (this.#find(local, localPort, remote, remotePort) !== undefined) {
 			throw new NetError("EADDRNOTAVAIL", "connect: Cannot assign requested address", {
@@ -127,8 +153,12 @@ export class Tcp {
 	}
 
 	#make(tuning: TcpTuning, local: Ip4, localPort: number, remote: Ip4, remotePort: number): TcpSocket {
-		const tcb = new Tcb(this.#effects, tuning, tuning.congestion === "reno" ? new Reno() : undefined);
-		const socket = new TcpSocket(this.#ns, this, tcb, [local, localPort], [remote, remotePort]);
+		const conf = this.#conf ?? TCP_CONF;
+		const reno = (tuning.congestion ?? conf.tcp_congestion_control) === "reno";
+		const tcb = new Tcb(this.#effects, tuning, reno ? new Reno() : undefined, conf);
+		const socket = new TcpSocket(this.#ns, this, tcb, tuning, [local, localPort], [remote, remotePort]);
+		socket.ttl = tuning.ttl ?? this.#ns.ipv4.conf.ip_default_ttl;
+		socket.tos = tuning.tos ?? 0;
 		const key = localPort * 0x1_0000 + remotePort;
 		socket.next = this.#connections.get(key) ?? null;
 		this.#connections.set(key, socket);
@@ -153,6 +183,15 @@ export class Tcp {
 		};
 	}
 
+	#portTo(local: Ip4, remote: Ip4, remotePort: number): number {
+		this.#search ??= new LocalPortSearch(this.#secret, this.#ns.kernel.rng.fork("tcp/ports"));
+		const port = this.#search.find(this.#ns.localPortRange, local, remote, remotePort, (each) => {
+			return !this.#listeners.has(each) && this.#find(local, each, remote, remotePort) === undefined;
+		});
+		if (port === undefined) throw this.#noPort();
+		return port;
+	}
+
 	#freePort(): number {
 		const [low, high] = this.#ns.localPortRange;
 		const count = high - low + 1;
@@ -161,7 +200,11 @@ export class Tcp {
 			const port = low + ((first + i) % count);
 			if (!this.#ports.has(port) && !this.#listeners.has(port)) return port;
 		}
-		throw new NetError("EADDRNOTAVAIL", "connect: Cannot assign requested address", {
+		throw this.#noPort();
+	}
+
+	#noPort(): NetError {
+		return new NetError("EADDRNOTAVAIL", "connect: Cannot assign requested address", {
 			remedy: "All local ports are in use.",
 			context: { namespace: this.#ns.name },
 		});
@@ -204,6 +247,8 @@ export class Tcp {
 		const port = tcp.destinationPort(view, at);
 		const socket = this.#find(destination, port, source, tcp.sourcePort(view, at));
 		if (socket !== undefined) {
+			if (socket.tcb.bare && socket.state === "syn-received")
+				socket.tcb.acceptQueueFull = this.#requests.get(socket)?.full === true;
 			const verdict = socket.take(segment);
 			if (verdict === "done") return frame.release();
 			if (verdict === "refuse") {
@@ -216,18 +261,32 @@ export class Tcp {
 		}
 		const listener = this.#listener(port, destination);
 		if (listener !== undefined && !segment.rst) {
+			const ends: Ends = [destination, port, source, tcp.sourcePort(view, at)];
 			if (segment.ack) {
+				const verdict = segment.syn ? "none" : this.#thirdSegment(listener, segment, ends);
+				if (verdict === "connection") return frame.release();
+				if (verdict === "full") return device.dropIn(frame, "socket-backlog");
 				refuse(this.#ns, frame, segment);
 				return device.dropIn(frame, "no-socket", `tcp port ${String(port)}`);
 			}
 			if (!segment.syn || segment.fin) return device.dropIn(frame, "tcp-flags");
-			if (listener.full || listener.requests > listener.backlog)
-				return device.dropIn(frame, "socket-backlog");
-			this.#request(listener, segment, destination, port, source, tcp.sourcePort(view, at));
+			if (listener.full) return device.dropIn(frame, "socket-backlog");
+			const flooded = this.#isFlooded(listener);
+			if (flooded === "drop") return device.dropIn(frame, "socket-backlog");
+			if (flooded === "cookie") this.#sendCookie(listener, segment, ends);
+			else this.#request(listener, segment, ends);
 			return frame.release();
 		}
 		if (!segment.rst) refuse(this.#ns, frame, segment);
 		device.dropIn(frame, "no-socket", `tcp port ${String(port)}`);
+	}
+
+	/** No room for one request more: a cookie, or nothing at all (`tcp_conn_request`). */
+	#isFlooded({ requests, backlog }: TcpListener): "no" | "cookie" | "drop" {
+		const { tcp_syncookies: cookies, tcp_max_syn_backlog: most } = this.#conf ?? TCP_CONF;
+		if (cookies === 2) return "cookie";
+		if (requests >= backlog) return cookies === 0 ? "drop" : "cookie";
+		return cookies === 0 && most - requests < most >> 2 ? "drop" : "no";
 	}
 
 	#listener(port: number, address: Ip4): TcpListener | undefined {
@@ -238,20 +297,65 @@ export class Tcp {
 		);
 	}
 
-	#request(
-		listener: TcpListener,
-		segment: Segment,
-		local: Ip4,
-		port: number,
-		remote: Ip4,
-		remotePort: number,
-	): void {
+	#request(listener: TcpListener, segment: Segment, [local, port, remote, remotePort]: Ends): void {
 		const socket = this.#make(listener.tuning, local, port, remote, remotePort);
 		this.#requests.set(socket, listener);
 		listener.requests++;
 		const beginning = this.#beginning(local, port, remote, remotePort);
 		answer(socket.tcb, beginning, segment, this.#ns.kernel.world.scheduler.now);
 		socket.apply();
+	}
+
+	/** Answers a SYN and forgets it: what has to be known comes back with the third segment. */
+	#sendCookie(listener: TcpListener, segment: Segment, ends: Ends): void {
+		const { kernel } = this.#ns;
+		const [local, port, remote, remotePort] = ends;
+		const { now } = kernel.world.scheduler;
+		const cookies = (this.#cookies ??= new SynCookies(this.#secret));
+		if (listener.warnsOfFlood()) {
+			kernel.log.say(
+				`TCP: request_sock_TCP: Possible SYN flooding on port ${String(port)}. Sending cookies.  Check SNMP counters.`,
+			);
+		}
+		if (!segment.timestamps) [segment.windowScale, segment.sackPermitted] = [-1, false];
+		const iss = cookies.sequence(segment, remote, local, (port << 16) | remotePort, now);
+		const socket = this.#make(listener.tuning, local, port, remote, remotePort);
+		const offset = this.#cookieOffset(ends);
+		const beginning = { ...this.#beginning(local, port, remote, remotePort), iss, timestampOffset: offset };
+		const effects = answer(socket.tcb, beginning, segment, now);
+		const said = effects.segment(0);
+		if (segment.timestamps) said.tsval = (cookies.timestamp(segment, (said.tsval - offset) | 0) + offset) | 0;
+		socket.apply();
+		socket.forget();
+	}
+
+	/** Timestamps of cookies start where the four parts of the connection say: nothing else is remembered. */
+	#cookieOffset([local, port, remote, remotePort]: Ends): number {
+		return keyedHash(this.#secret, 1, remote, local, (port << 16) | remotePort) | 0;
+	}
+
+	/** A third segment that no request waits for may bring a cookie (`cookie_v4_check`). */
+	#thirdSegment(listener: TcpListener, segment: Segment, ends: Ends): "connection" | "full" | "none" {
+		const [local, port, remote, remotePort] = ends;
+		const { now } = this.#ns.kernel.world.scheduler;
+		const timestampOffset = this.#cookieOffset(ends);
+		const ports = (port << 16) | remotePort;
+		const syn = this.#cookies?.syn(segment, remote, local, ports, now, timestampOffset);
+		if (syn === undefined) return "none";
+		if (listener.full) return "full";
+		const socket = this.#make(listener.tuning, local, port, remote, remotePort);
+		this.#requests.set(socket, listener);
+		listener.requests++;
+		const iss = (segment.acknowledgment - 1) | 0;
+		answer(
+			socket.tcb,
+			{ ...this.#beginning(local, port, remote, remotePort), iss, timestampOffset },
+			syn,
+			now,
+		);
+		socket.tcb.retries = 1; // No round trip was measured.
+		socket.take(segment);
+		return "connection";
 	}
 
 	/** A handshake is complete. A request's listener gets the connection. */

@@ -6,7 +6,7 @@ import * as limits from "./limits.ts";
 import { agree, startTransfer } from "./open.ts";
 import { emitSyn, sendAck, syncMss, updatePacing } from "./output.ts";
 import { measureReceiverRtt, takeData } from "./receive-queue.ts";
-import { armFor, LEAST } from "./retransmit-timer.ts";
+import { armFor, armForSynAck, LEAST } from "./retransmit-timer.ts";
 import { estimate, noteShortest, setRto } from "./rtt.ts";
 import type { Segment } from "./segment.ts";
 import { after, before, between } from "./sequence.ts";
@@ -134,10 +134,12 @@ function isChild(tcb: Tcb, segment: Segment): boolean {
 	const rejected = tcb.timestamps && segment.timestamps && !pawsOk(tcb, segment.tsval, 0);
 	if (segment.sequence === tcb.irs && segment.syn && !segment.ack && !segment.rst && !rejected) {
 		// The SYN again: so is the answer.
-		if (tcb.now - tcb.lastInvalidAckAt >= limits.INVALID_SPACING) {
+		if (tcb.now - tcb.lastInvalidAckAt >= tcb.invalidSpacing) {
 			tcb.lastInvalidAckAt = tcb.now;
 			tcb.retries++;
 			emitSyn(tcb);
+			// The timer has nothing to do for as long as it would have waited behind its own.
+			armForSynAck(tcb);
 		}
 		return false;
 	}
@@ -147,7 +149,7 @@ function isChild(tcb: Tcb, segment: Segment): boolean {
 	}
 	const windowEnd = (tcb.rcvNxt + tcb.rcvWnd) | 0;
 	if (rejected || !inWindow(segment, tcb.rcvNxt, windowEnd)) {
-		if (!segment.rst && tcb.now - tcb.lastInvalidAckAt >= limits.INVALID_SPACING) {
+		if (!segment.rst && tcb.now - tcb.lastInvalidAckAt >= tcb.invalidSpacing) {
 			tcb.lastInvalidAckAt = tcb.now;
 			sendAck(tcb);
 		}
@@ -159,7 +161,14 @@ function isChild(tcb: Tcb, segment: Segment): boolean {
 		return false;
 	}
 	if (!segment.ack) return false;
-	if (tcb.acceptQueueFull) return false;
+	if (tcb.acceptQueueFull) {
+		// The client believes in its connection and will say something; the SYN,ACK comes again until there is room.
+		if (tcb.conf.tcp_abort_on_overflow !== 0) {
+			tcb.effects.refuse = true;
+			done(tcb);
+		}
+		return false;
+	}
 	if (segment.timestamps && tcb.timestamps && !after(segment.sequence, tcb.rcvNxt)) {
 		tcb.tsRecent = segment.tsval;
 		tcb.tsRecentAt = tcb.now;
@@ -195,14 +204,15 @@ function establish(tcb: Tcb, segment: Segment): boolean {
 		tcb.pending = "none";
 	}
 	tcb.retries = 0;
+	tcb.backoff = 0;
 	tcb.delivered++;
 	tcb.sndUna = ack;
-	tcb.sndWnd = segment.window * 2 ** tcb.sndScale;
+	tcb.sndWnd = segment.window << tcb.sndScale;
 	tcb.sndWl1 = segment.sequence;
 	tcb.maxWindow = Math.max(tcb.maxWindow, tcb.sndWnd);
 	tcb.state = "established";
 	// The request's answers were its own.
-	tcb.lastInvalidAckAt = -limits.INVALID_SPACING;
+	tcb.lastInvalidAckAt = -Infinity;
 	tcb.lastHeardAt = tcb.now;
 	startTransfer(tcb);
 	updatePacing(tcb);
@@ -278,7 +288,7 @@ function refuseAndForget(tcb: Tcb): void {
 }
 
 function answerOnce(tcb: Tcb, segment: Segment): void {
-	if (segment.rst || tcb.now - tcb.lastInvalidAckAt < limits.INVALID_SPACING) return;
+	if (segment.rst || tcb.now - tcb.lastInvalidAckAt < tcb.invalidSpacing) return;
 	tcb.lastInvalidAckAt = tcb.now;
 	sendAck(tcb);
 }
@@ -286,7 +296,7 @@ function answerOnce(tcb: Tcb, segment: Segment): void {
 function inTimeWait(tcb: Tcb, segment: Segment): void {
 	const rejected = tcb.timestamps && segment.timestamps && !pawsOk(tcb, segment.tsval, 0);
 	if (!rejected && segment.sequence === tcb.rcvNxt && (segment.sequence === segment.end || segment.rst)) {
-		if (segment.rst) return done(tcb);
+		if (segment.rst) return tcb.conf.tcp_rfc1337 === 0 ? done(tcb) : undefined;
 		if (segment.timestamps) tcb.tsRecent = segment.tsval;
 		return armTimeWait(tcb);
 	}

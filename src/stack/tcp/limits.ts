@@ -25,30 +25,13 @@ export const RTO_FALLBACK: Nanoseconds = seconds(3);
 export const DELAYED_MIN: Nanoseconds = milliseconds(40);
 /** `TCP_DELACK_MAX`. */
 export const DELAYED_MAX: Nanoseconds = milliseconds(200);
-/** `TCP_TIMEWAIT_LEN` and `tcp_fin_timeout`. */
+/** `TCP_TIMEWAIT_LEN`. */
 export const TIME_WAIT: Nanoseconds = seconds(60);
 /** `TCP_RESOURCE_PROBE_INTERVAL`. */
 export const RESOURCE_PROBE: Nanoseconds = milliseconds(500);
-/** `tcp_invalid_ratelimit`: answers to segments out of the window are this far apart. */
-export const INVALID_SPACING: Nanoseconds = milliseconds(500);
 /** `TCP_PAWS_24DAYS` and `TCP_PAWS_MSL`. */
 export const PAWS_FORGETS: Nanoseconds = seconds(24 * 24 * 3600);
 export const PAWS_MSL: Nanoseconds = seconds(60);
-/** `tcp_keepalive_time`, `tcp_keepalive_intvl`, `tcp_keepalive_probes`. */
-export const KEEPALIVE_TIME: Nanoseconds = seconds(7200);
-export const KEEPALIVE_INTERVAL: Nanoseconds = seconds(75);
-export const KEEPALIVE_PROBES = 9;
-/** `tcp_syn_retries`, `tcp_synack_retries`, `tcp_retries1`, `tcp_retries2`, `tcp_orphan_retries` (0 means 8). */
-export const SYN_RETRIES = 6;
-export const SYNACK_RETRIES = 5;
-export const RETRIES_1 = 3;
-export const RETRIES_2 = 15;
-export const ORPHAN_RETRIES = 8;
-/** `tcp_rmem` and `tcp_wmem`: at first and at most. */
-export const RECEIVE_BUFFER = 131_072;
-export const RECEIVE_BUFFER_MOST = 6_291_456;
-export const SEND_BUFFER = 16_384;
-export const SEND_BUFFER_MOST = 4_194_304;
 /** `SOCK_MIN_RCVBUF`, `SOCK_MIN_SNDBUF`. */
 export const RECEIVE_BUFFER_LEAST = 2304;
 export const SEND_BUFFER_LEAST = 4608;

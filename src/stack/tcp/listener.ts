@@ -3,9 +3,6 @@ import { NetError } from "../../errors.ts";
 import type { TcpSocket } from "./socket.ts";
 import type { TcpTuning } from "./tcb.ts";
 
-/** `net.core.somaxconn`: connections that wait for `accept`, unless the program asks for fewer. */
-const BACKLOG = 4096;
-
 /** What a listener is opened with. */
 export interface ListenOptions extends TcpTuning {
 	readonly port: number;
@@ -32,11 +29,19 @@ export class TcpListener {
 	readonly #queue: TcpSocket[] = [];
 	#waiters: { resolve(socket: TcpSocket): void; reject(error: unknown): void }[] = [];
 	#closed = false;
+	#warned = false;
 
-	constructor(address: Ip4, port: number, options: ListenOptions, remove: (listener: TcpListener) => void) {
+	/** `most` is `net.core.somaxconn`. */
+	constructor(
+		address: Ip4,
+		port: number,
+		options: ListenOptions,
+		most: number,
+		remove: (listener: TcpListener) => void,
+	) {
 		this.address = address;
 		this.port = port;
-		this.backlog = Math.min(options.backlog ?? BACKLOG, BACKLOG);
+		this.backlog = Math.min(options.backlog ?? most, most);
 		this.tuning = options;
 		this.#remove = remove;
 	}
@@ -49,6 +54,13 @@ export class TcpListener {
 	/** No more may wait (`sk_acceptq_is_full`): as many as the backlog, and one. */
 	get full(): boolean {
 		return this.#queue.length > this.backlog;
+	}
+
+	/** Whether the log has to be told that SYNs are answered by cookies: once for each listener (`synflood_warned`). */
+	warnsOfFlood(): boolean {
+		const first = !this.#warned;
+		this.#warned = true;
+		return first;
 	}
 
 	/** True once `close` was called. */

@@ -36,7 +36,7 @@ export function activeOpen(tcb: Tcb, beginning: Beginning): void {
 	tcb.state = "syn-sent";
 	tcb.mssClamp = tcb.advertisedMss;
 	syncMss(tcb, beginning.pathMtu);
-	chooseInitialWindow(tcb, tcb.advertisedMss, true);
+	chooseInitialWindow(tcb, tcb.advertisedMss, tcb.conf.tcp_window_scaling !== 0);
 	tcb.writeSeq = (tcb.iss + 1) | 0;
 	const syn = tcb.queue.add(tcb.iss, tcb.writeSeq, tcp.SYN);
 	syn.sentAt = tcb.now;
@@ -51,9 +51,10 @@ export function activeOpen(tcb: Tcb, beginning: Beginning): void {
 
 /** Options of the other side's SYN: what is spoken from now on. */
 export function agree(tcb: Tcb, segment: Segment): void {
-	tcb.timestamps = segment.timestamps;
-	tcb.sackOk = segment.sackPermitted;
-	tcb.windowScaling = segment.windowScale >= 0;
+	const { conf } = tcb;
+	tcb.timestamps = segment.timestamps && conf.tcp_timestamps !== 0;
+	tcb.sackOk = segment.sackPermitted && conf.tcp_sack !== 0;
+	tcb.windowScaling = segment.windowScale >= 0 && conf.tcp_window_scaling !== 0;
 	tcb.sndScale = tcb.windowScaling ? segment.windowScale : 0;
 	if (!tcb.windowScaling) {
 		tcb.rcvScale = 0;

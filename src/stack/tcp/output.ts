@@ -84,9 +84,10 @@ export function emitSyn(tcb: Tcb): void {
 	segment.bare = tcb.bare;
 	segment.acknowledgment = answer ? tcb.rcvNxt : 0;
 	segment.mss = tcb.advertisedMss;
-	segment.timestamps = !answer || tcb.timestamps;
-	segment.sackPermitted = !answer || tcb.sackOk;
-	segment.windowScale = !answer || tcb.windowScaling ? tcb.rcvScale : -1;
+	const { conf } = tcb;
+	segment.timestamps = answer ? tcb.timestamps : conf.tcp_timestamps !== 0;
+	segment.sackPermitted = answer ? tcb.sackOk : conf.tcp_sack !== 0;
+	segment.windowScale = (answer ? tcb.windowScaling : conf.tcp_window_scaling !== 0) ? tcb.rcvScale : -1;
 	segment.tsval = segment.timestamps ? tcb.timestamp : 0;
 	segment.tsecr = answer ? tcb.tsRecent : 0;
 	segment.blocks = 0;
@@ -188,10 +189,12 @@ export function writeOut(tcb: Tcb, mss: number, how: number): boolean {
 	for (;;) {
 		const next = queue.next;
 		if (next === undefined) break;
+		const fin = (next.flags & tcp.FIN) !== 0;
 		const inFlight = tcb.inFlight;
 		let quota = inFlight >= tcb.cwnd ? 0 : Math.min(Math.max(tcb.cwnd >>> 1, 1), tcb.cwnd - inFlight);
 		if (quota === 0) {
-			if ((how & PROBE) === 0) {
+			// The last FIN is not held back by the congestion window (`tcp_cwnd_test`).
+			if ((how & PROBE) === 0 && !(fin && dataOctets(next) <= mss)) {
 				cwndLimited = true;
 				break;
 			}
@@ -202,7 +205,6 @@ export function writeOut(tcb: Tcb, mss: number, how: number): boolean {
 		// The first segment's worth must fit the other side's window.
 		const firstEnd = octets > mss ? (next.sequence + mss) | 0 : next.end;
 		if (after(firstEnd, tcb.windowEnd)) break;
-		const fin = (next.flags & tcp.FIN) !== 0;
 		let limit = mss;
 		if (octets <= mss) {
 			if (nagleHolds(tcb, octets < mss, !last || (how & PUSH) !== 0 || fin, (how & MORE) !== 0)) break;
@@ -314,7 +316,7 @@ function newDataSent(tcb: Tcb, item: Sent): void {
 function restartAfterIdle(tcb: Tcb): void {
 	let idle = tcb.now - tcb.lastSendAt;
 	if (tcb.lastSendAt > 0) tcb.congestion.restarted(tcb, idle);
-	if (idle <= tcb.rto || tcb.lastSendAt === 0) return;
+	if (tcb.conf.tcp_slow_start_after_idle === 0 || idle <= tcb.rto || tcb.lastSendAt === 0) return;
 	const restart = Math.min(limits.INITIAL_WINDOW, tcb.cwnd);
 	tcb.ssthresh = currentSsthresh(tcb);
 	let { cwnd } = tcb;

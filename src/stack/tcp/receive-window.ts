@@ -14,7 +14,7 @@ function memoryOfSegment(mss: number): number {
 const freeSpace = (tcb: Tcb): number => windowOf(tcb.receiveBuffer - tcb.charged);
 
 /** Rounds up to what the window field can say. */
-const scaled = (octets: number, scale: number): number => Math.ceil(octets / 2 ** scale) * 2 ** scale;
+const scaled = (octets: number, scale: number): number => ((octets + (1 << scale) - 1) >> scale) << scale;
 
 /**
  * The first window and its scale (`tcp_select_initial_window`): half of the buffer, whole segments. `mss` is what one
@@ -29,7 +29,7 @@ export function chooseInitialWindow(tcb: Tcb, mss: number, scaling: boolean): vo
 	tcb.rcvWnd = space;
 	tcb.rcvScale = 0;
 	if (scaling) {
-		const most = Math.min(clamp, Math.max(space, limits.RECEIVE_BUFFER_MOST));
+		const most = Math.min(clamp, Math.max(space, tcb.conf.tcp_rmem[2]));
 		tcb.rcvScale = Math.max(0, Math.min(14, Math.floor(Math.log2(most)) - 15));
 	}
 	tcb.windowClamp = Math.min(65_535 * 2 ** tcb.rcvScale, clamp);
@@ -57,7 +57,7 @@ export function expandSendBuffer(tcb: Tcb): void {
 		2 ** Math.ceil(Math.log2(Math.max(tcb.mssClamp, tcb.mss) + limits.SEGMENT_OVERHEAD)) + 256;
 	const segments = Math.max(limits.INITIAL_WINDOW, tcb.cwnd, tcb.reordering + 1);
 	const wanted = 2 * segments * perSegment;
-	if (tcb.sendBuffer < wanted) tcb.sendBuffer = Math.min(wanted, limits.SEND_BUFFER_MOST);
+	if (tcb.sendBuffer < wanted) tcb.sendBuffer = Math.min(wanted, tcb.conf.tcp_wmem[2]);
 }
 
 /** The window that may be offered now (`__tcp_select_window`). */
@@ -71,7 +71,7 @@ export function possibleWindow(tcb: Tcb): number {
 		if (mss <= 0) return 0;
 	}
 	if (free < full >> 1) {
-		free = Math.floor(free / 2 ** tcb.rcvScale) * 2 ** tcb.rcvScale;
+		free = (free >> tcb.rcvScale) << tcb.rcvScale;
 		// Too little for a segment: rather nothing than a silly window (RFC 9293 §3.8.6.2).
 		if (free < allowed >> 4 || free < mss) return 0;
 	}
@@ -91,7 +91,7 @@ export function selectWindow(tcb: Tcb): number {
 	tcb.rcvWnd = window;
 	tcb.rcvWup = tcb.rcvNxt;
 	if (tcb.rcvScale === 0 && tcb.windowScaling) window = Math.min(window, 0xffff);
-	else window = Math.min(window, 65_535 * 2 ** tcb.rcvScale);
+	else window = Math.min(window, 0xffff << tcb.rcvScale);
 	return window >>> tcb.rcvScale;
 }
 
@@ -110,7 +110,7 @@ export function growWindow(tcb: Tcb, octets: number): void {
 /** Segments with much overhead open the window only as far as their memory goes (`__tcp_grow_window`). */
 function slowGrowth(tcb: Tcb, memory: number, octets: number): number {
 	let truesize = windowOf(memory) >> 1;
-	let window = windowOf(limits.RECEIVE_BUFFER_MOST) >> 1;
+	let window = windowOf(tcb.conf.tcp_rmem[2]) >> 1;
 	while (tcb.rcvSsthresh <= window) {
 		if (truesize <= octets) return 2 * tcb.rcvMss;
 		truesize >>= 1;
@@ -168,7 +168,7 @@ export function adjustSpace(tcb: Tcb): void {
 			const mss = tcb.advertisedMss;
 			let window = 2 * copied + 16 * mss;
 			window += 2 * Math.floor((window * (copied - tcb.space)) / tcb.space);
-			const memory = Math.min(Math.floor(window / mss) * memoryOfSegment(mss), limits.RECEIVE_BUFFER_MOST);
+			const memory = Math.min(Math.floor(window / mss) * memoryOfSegment(mss), tcb.conf.tcp_rmem[2]);
 			if (memory > tcb.receiveBuffer) {
 				tcb.receiveBuffer = memory;
 				tcb.windowClamp = windowOf(memory);

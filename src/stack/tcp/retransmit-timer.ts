@@ -13,6 +13,11 @@ export function armFor(tcb: Tcb, pending: Pending, delay: number): void {
 	tcb.effects.timers[RETRANSMIT] = limited;
 }
 
+/** Arms it for the next SYN,ACK: twice as late as the last time it was due (`reqsk_timeout`). */
+export function armForSynAck(tcb: Tcb): void {
+	armFor(tcb, "rto", limits.RTO_FIRST * 2 ** tcb.backoff);
+}
+
 /** Stops it. */
 export function disarm(tcb: Tcb): void {
 	tcb.pending = "none";

@@ -156,8 +156,8 @@ export class SendQueue {
 
 	/** Empties the queue. */
 	clear(): void {
-		this.#items = [];
-		this.#spare.length = 0;
+		if (this.#items.length > 0) this.#items = [];
+		if (this.#spare.length > 0) this.#spare.length = 0;
 		this.#head = 0;
 		this.unsent = 0;
 	}

@@ -82,7 +82,7 @@ export function sendSegment(
 	sendPacket(ns, frame, route, source, destination, PROTOCOL, socket);
 }
 
-/** Resets carry no identification and refuse fragments. */
+/** Resets carry no identification and refuse fragments; their TOS is that of what they answer. */
 const RESET: IpSocket = { ttl: 64, tos: 0, mtuDiscovery: "do", nextIdent: () => undefined };
 
 /**
@@ -110,5 +110,7 @@ export function refuse(ns: Namespace, frame: Frame, segment: Segment): void {
 	});
 	tcp.writeChecksum(reset.view, reset.start, tcp.MIN_OCTETS, destination, source);
 	reset.trusted = true;
+	RESET.ttl = ns.ipv4.conf.ip_default_ttl;
+	RESET.tos = ipv4.tos(view, start);
 	sendPacket(ns, reset, route, destination, source, PROTOCOL, RESET);
 }

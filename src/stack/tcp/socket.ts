@@ -1,8 +1,9 @@
 import type { Ip4 } from "../../addr/index.ts";
 import { NetError } from "../../errors.ts";
-import { type Instant, Timer } from "../../sim/index.ts";
+import { type Instant, type Nanoseconds, Timer } from "../../sim/index.ts";
 import type { IpSocket, MtuDiscovery } from "../ipv4/send.ts";
 import type { Namespace } from "../namespace.ts";
+import type { SocketProgram } from "../socket-program.ts";
 import type { Tcp } from "./connections.ts";
 import { COMPRESSED_ACK, type Effects, LEAVE, STOP, type TimerIndex } from "./effects.ts";
 import {
@@ -18,7 +19,7 @@ import {
 } from "./machine.ts";
 import type { Segment } from "./segment.ts";
 import { sendSegment } from "./send-segment.ts";
-import type { Tcb } from "./tcb.ts";
+import type { Tcb, TcpTuning } from "./tcb.ts";
 import { hasRoom } from "./write.ts";
 
 const NEVER = Infinity;
@@ -54,6 +55,10 @@ export class TcpSocket implements IpSocket {
 	readonly remotePort: number;
 	ttl = 64;
 	tos = 0;
+	/** `SO_LINGER`, in nanoseconds; undefined when closing is no matter of waiting. */
+	linger: Nanoseconds | undefined;
+	/** Who has it. */
+	readonly program: SocketProgram | undefined;
 	readonly mtuDiscovery: MtuDiscovery = "do";
 	/** The handshake is complete. */
 	onConnect: (() => void) | null = null;
@@ -81,12 +86,15 @@ export class TcpSocket implements IpSocket {
 		ns: Namespace,
 		owner: Tcp,
 		tcb: Tcb,
+		tuning: TcpTuning,
 		local: readonly [Ip4, number],
 		remote: readonly [Ip4, number],
 	) {
 		this.#ns = ns;
 		this.#tcp = owner;
 		this.#tcb = tcb;
+		this.linger = tuning.linger;
+		this.program = tuning.program;
 		[this.localAddress, this.localPort] = local;
 		[this.remoteAddress, this.remotePort] = remote;
 		const { rng } = ns.kernel;
@@ -156,7 +164,10 @@ export class TcpSocket implements IpSocket {
 		}
 	}
 
-	/** Reads up to `most` octets that are there; empty when none are. The copy is the caller's. */
+	/**
+	 * Reads up to `most` octets that are there; empty when none are. The copy is the caller's; its `buffer` may be shared
+	 * with other copies, as small Node `Buffer`s are.
+	 */
 	read(most: number = Infinity): Uint8Array<ArrayBuffer> {
 		const data = programReads(this.#tcb, most, this.#now());
 		this.#apply(this.#tcb.effects);
@@ -169,9 +180,12 @@ export class TcpSocket implements IpSocket {
 		this.#apply(this.#tcb.effects);
 	}
 
-	/** Lets the connection go: what was written is still delivered, unread data is answered by a reset (`close`). */
+	/**
+	 * Lets the connection go: what was written is still delivered, unread data is answered by a reset, and so is a
+	 * `linger` of 0 (`close`).
+	 */
 	close(): void {
-		programCloses(this.#tcb, this.#now(), false);
+		programCloses(this.#tcb, this.#now(), this.linger === 0);
 		this.#apply(this.#tcb.effects);
 	}
 
@@ -241,6 +255,11 @@ export class TcpSocket implements IpSocket {
 		this.#apply(this.#tcb.effects);
 	}
 
+	/** Arms a program's own timer by the kernel's clock. */
+	wait(timer: Timer, delay: Nanoseconds): void {
+		this.#ns.kernel.arm(timer, delay);
+	}
+
 	/** Carries out what a step asked for: segments first, then timers, then programs are told. */
 	apply(): void {
 		this.#apply(this.#tcb.effects);
@@ -256,7 +275,7 @@ export class TcpSocket implements IpSocket {
 		const { readable, writable, connected, closed } = effects;
 		if (effects.count > 0 && !closed) this.#checkMtu();
 		if (!readable && !writable && !connected && !closed) return;
-		if (closed) this.#forget();
+		if (closed) this.forget();
 		if (connected) {
 			this.#tcp.connected(this);
 			this.onConnect?.();
@@ -340,14 +359,14 @@ export class TcpSocket implements IpSocket {
 	/** It goes without a word: its namespace is no more. A program that still has it is told ECONNABORTED. */
 	vanish(): void {
 		if (this.#closed) return;
-		this.#forget();
+		this.forget();
 		this.onClose?.(
 			new NetError("ECONNABORTED", "Software caused connection abort", { context: this.#context }),
 		);
 	}
 
-	/** Nothing is left: timers, memory, its place in the table. */
-	#forget(): void {
+	/** Nothing is left: timers, memory, its place in the table. Nobody is told. */
+	forget(): void {
 		if (this.#closed) return;
 		this.#closed = true;
 		this.#deadlines.fill(NEVER);

@@ -1,10 +1,12 @@
 import { formatIp4 } from "../../addr/index.ts";
 import { NetError } from "../../errors.ts";
-import type { Driver, Operation, Settle } from "../../sim/index.ts";
+import { type Driver, type Nanoseconds, type Operation, type Settle, Timer } from "../../sim/index.ts";
 import type { ConnectOptions, Tcp } from "./connections.ts";
 import type { TcpSocket } from "./socket.ts";
 
 /** Octets that one read gives at most. */
+/** States in which the other side has not acknowledged all that was said. */
+const UNACKNOWLEDGED: readonly string[] = ["fin-wait-1", "closing", "last-ack"];
 const CHUNK = 65_536;
 
 /** Both ends of a connection, as text. */
@@ -131,10 +133,35 @@ export class TcpStream implements AsyncDisposable {
 		);
 	}
 
-	/** Lets the connection go: what was written is still delivered. Settles when nothing more is to be sent or heard. */
+	/**
+	 * Lets the connection go: what was written is still delivered. Settles when nothing more is to be sent or heard; with
+	 * `linger` when all that was said is acknowledged, or after so long.
+	 */
 	close(): Operation<undefined> {
+		const { linger } = this.socket;
 		this.#release();
-		return this.closed;
+		return linger === undefined || linger === 0 ? this.closed : this.#lingered(linger);
+	}
+
+	#lingered(most: Nanoseconds): Operation<undefined> {
+		return this.#driver.operation<undefined>(
+			(settle) => {
+				const timer = new Timer(() => {
+					settle.resolve(undefined);
+				});
+				const look = (): void => {
+					if (!this.#over && UNACKNOWLEDGED.includes(this.socket.state)) return;
+					timer.cancel();
+					if (this.#error !== undefined) settle.reject(this.#error);
+					else settle.resolve(undefined);
+				};
+				this.socket.wait(timer, most);
+				this.socket.onWritable = look;
+				this.#closeWaiters.push(look);
+				look();
+			},
+			{ what: `closing ${this.#what}`, manner: this.#manner },
+		);
 	}
 
 	/** `await using` closes it. */

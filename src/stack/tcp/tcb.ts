@@ -1,9 +1,11 @@
 import type { Instant, Nanoseconds } from "../../sim/index.ts";
 import { ByteRing } from "./byte-ring.ts";
 import type { Congestion } from "./congestion.ts";
+import { invalidSpacing, keepAliveOf, TCP_CONF, type TcpChoices, type TcpConf } from "./conf.ts";
 import { Cubic } from "./cubic.ts";
 import type { Effects } from "./effects.ts";
 import * as limits from "./limits.ts";
+import type { SocketProgram } from "../socket-program.ts";
 import { SendQueue } from "./send-queue.ts";
 
 /** RFC 9293 §3.3.2, in the words of `ss`. LISTEN is a listener's, which has no such block. */
@@ -32,24 +34,39 @@ export const ACK_PUSHED = 4;
 export const ACK_PUSHED_2 = 8;
 export const ACK_NOW = 16;
 
+/** When a silent connection is asked whether it is still there. */
+export interface KeepAlive {
+	/** Silence before the first question, and time between questions, in nanoseconds (`TCP_KEEPIDLE`, `TCP_KEEPINTVL`). */
+	readonly idle: Nanoseconds;
+	readonly interval: Nanoseconds;
+	/** Questions without an answer before it fails (`TCP_KEEPCNT`). */
+	readonly probes: number;
+}
+
 /** What programs may set on a socket before it connects or listens. */
 export interface TcpTuning {
 	/** `SO_RCVBUF`; the kernel doubles it. The window no longer grows by itself then. */
 	readonly receiveBuffer?: number;
 	/** `SO_SNDBUF`; the kernel doubles it. */
 	readonly sendBuffer?: number;
-	/** `TCP_CONGESTION`. */
+	/** `IP_TTL` and `IP_TOS`; `net.ipv4.ip_default_ttl` and 0 unless said. */
+	readonly ttl?: number;
+	readonly tos?: number;
+	/** `TCP_CONGESTION`; `net.ipv4.tcp_congestion_control` unless said. */
 	readonly congestion?: "cubic" | "reno";
 	/** `TCP_NODELAY`. */
 	readonly noDelay?: boolean;
-	/** `SO_KEEPALIVE`, with its times in nanoseconds. */
-	readonly keepAlive?: {
-		readonly idle: Nanoseconds;
-		readonly interval: Nanoseconds;
-		readonly probes: number;
-	};
+	/** `SO_KEEPALIVE`: with the times of `net.ipv4.tcp_keepalive_…`, or its own in nanoseconds. */
+	readonly keepAlive?: boolean | KeepAlive;
 	/** `TCP_USER_TIMEOUT` in nanoseconds; 0 is none. */
 	readonly userTimeout?: Nanoseconds;
+	/**
+	 * `SO_LINGER` in nanoseconds: 0 makes a close a reset; else closing waits so long for what was written to be
+	 * acknowledged. Without it closing never waits.
+	 */
+	readonly linger?: Nanoseconds;
+	/** The program that has it, for `ss -p`. */
+	readonly program?: SocketProgram;
 }
 
 /**
@@ -61,6 +78,8 @@ export interface TcpTuning {
  */
 export class Tcb {
 	readonly effects: Effects;
+	/** `net.ipv4.tcp_…` of the namespace. */
+	readonly conf: Readonly<TcpConf & TcpChoices>;
 	state: State = "closed";
 	/** When the present step happens. */
 	now: Instant = 0;
@@ -90,7 +109,7 @@ export class Tcb {
 	noDelay = false;
 	/** The program closed its side: a FIN waits or was sent. */
 	finQueued = false;
-	sendBuffer: number = limits.SEND_BUFFER;
+	sendBuffer: number;
 	sendBufferFixed = false;
 	/** A program waits for room. */
 	sendFull = false;
@@ -106,7 +125,7 @@ export class Tcb {
 	rcvScale = 0;
 	windowClamp = 0;
 	rcvSsthresh = 0;
-	receiveBuffer: number = limits.RECEIVE_BUFFER;
+	receiveBuffer: number;
 	receiveBufferFixed = false;
 	/** Memory that received segments take, and of which segments: end and charge in turn (`sk_rmem_alloc`). */
 	charged = 0;
@@ -137,8 +156,8 @@ export class Tcb {
 	rcvMss: number = limits.MSS_DEFAULT;
 	lastSegmentSize = 0;
 	lastReceiveAt: Instant = 0;
-	lastInvalidAckAt: Instant = -limits.INVALID_SPACING;
-	lastChallengeAt: Instant = -limits.INVALID_SPACING;
+	lastInvalidAckAt: Instant = -Infinity;
+	lastChallengeAt: Instant = -Infinity;
 	/** Blocks to report, newest first: left and right in turn. */
 	readonly sacks: number[] = [];
 	dsack = false;
@@ -239,7 +258,7 @@ export class Tcb {
 	probesOut = 0;
 	probesSince: Instant = -1;
 	lastHeardAt: Instant = 0;
-	keepAlive: TcpTuning["keepAlive"];
+	keepAlive: KeepAlive | undefined;
 	userTimeout: Nanoseconds = 0;
 	/** No program holds it any more. */
 	orphan = false;
@@ -256,11 +275,21 @@ export class Tcb {
 	/** From this the RTO of a lost SYN follows. */
 	synSentAt: Instant = 0;
 
-	constructor(effects: Effects, tuning: TcpTuning, congestion?: Congestion) {
+	constructor(
+		effects: Effects,
+		tuning: TcpTuning,
+		congestion?: Congestion,
+		conf: Readonly<TcpConf & TcpChoices> = TCP_CONF,
+	) {
 		this.effects = effects;
+		this.conf = conf;
+		this.receiveBuffer = conf.tcp_rmem[1];
+		this.sendBuffer = conf.tcp_wmem[1];
 		this.congestion = congestion ?? new Cubic();
 		this.noDelay = tuning.noDelay ?? false;
-		this.keepAlive = tuning.keepAlive;
+		const { keepAlive } = tuning;
+		if (keepAlive !== undefined && keepAlive !== false)
+			this.keepAlive = keepAlive === true ? keepAliveOf(conf) : keepAlive;
 		this.userTimeout = tuning.userTimeout ?? 0;
 		if (tuning.receiveBuffer !== undefined) {
 			this.receiveBuffer = Math.max(2 * tuning.receiveBuffer, limits.RECEIVE_BUFFER_LEAST);
@@ -270,6 +299,11 @@ export class Tcb {
 			this.sendBuffer = Math.max(2 * tuning.sendBuffer, limits.SEND_BUFFER_LEAST);
 			this.sendBufferFixed = true;
 		}
+	}
+
+	/** Nanoseconds between two answers to segments out of the window. */
+	get invalidSpacing(): Nanoseconds {
+		return invalidSpacing(this.conf);
 	}
 
 	/** Segments believed to be in the network (`tcp_packets_in_flight`). */

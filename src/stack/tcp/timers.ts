@@ -6,7 +6,7 @@ import { currentMss, emit, emitSyn, PROBE, PUSH, sendProbe, sendReset, writeOut 
 import { detectLoss } from "./rack.ts";
 import { enterLoss, enterRecovery, reduceCwnd } from "./recovery.ts";
 import { resend, retransmit, retransmitLost } from "./retransmit.ts";
-import { armFor, armRetransmit, probeDelay } from "./retransmit-timer.ts";
+import { armFor, armForSynAck, armRetransmit, probeDelay } from "./retransmit-timer.ts";
 import { after, before } from "./sequence.ts";
 import type { Tcb } from "./tcb.ts";
 import { tcp } from "../../wire/index.ts";
@@ -46,10 +46,11 @@ function retransmitDue(tcb: Tcb): void {
 
 /** No third segment came: the SYN,ACK again, five times at most (`reqsk_timer_handler`). */
 function synAckDue(tcb: Tcb): void {
-	if (tcb.retries >= limits.SYNACK_RETRIES) return done(tcb);
+	if (tcb.backoff >= tcb.conf.tcp_synack_retries) return done(tcb);
+	tcb.backoff++;
 	tcb.retries++;
 	emitSyn(tcb);
-	armFor(tcb, "rto", Math.min(limits.RTO_FIRST * 2 ** tcb.retries, limits.RTO_MAX));
+	armForSynAck(tcb);
 }
 
 /** How long so many retransmissions take (`tcp_model_timeout`). */
@@ -72,9 +73,9 @@ function timedOut(tcb: Tcb, boundary: number, timeout: number): boolean {
 /** Gives up, if it is time (`tcp_write_timeout`). */
 function givesUp(tcb: Tcb): boolean {
 	let expired = false;
-	let most = limits.RETRIES_2;
+	let most = tcb.conf.tcp_retries2;
 	if (tcb.state === "syn-sent" || tcb.state === "syn-received") {
-		expired = tcb.retries >= limits.SYN_RETRIES;
+		expired = tcb.retries >= tcb.conf.tcp_syn_retries;
 	} else if (tcb.orphan) {
 		most = orphanRetries(tcb);
 	}
@@ -84,8 +85,13 @@ function givesUp(tcb: Tcb): boolean {
 	return true;
 }
 
-const orphanRetries = (tcb: Tcb): number =>
-	tcb.rto < limits.RTO_MAX ? limits.ORPHAN_RETRIES : tcb.softError !== undefined ? 0 : limits.ORPHAN_RETRIES;
+/** `tcp_orphan_retries`: none more when an ICMP error says why nobody answers. */
+function orphanRetries(tcb: Tcb): number {
+	const most = tcb.conf.tcp_orphan_retries;
+	const alive = tcb.rto < limits.RTO_MAX;
+	if (tcb.softError !== undefined && !alive) return 0;
+	return most === 0 && alive ? 8 : most;
+}
 
 /** `tcp_write_err`: an unbelieved ICMP error is the reason now, if one came. */
 function failTimeout(tcb: Tcb): void {
@@ -125,7 +131,7 @@ function probeDue(tcb: Tcb): void {
 	}
 	if (tcb.probesSince < 0) tcb.probesSince = tcb.now;
 	else if (tcb.userTimeout > 0 && tcb.now - tcb.probesSince >= tcb.userTimeout) return failTimeout(tcb);
-	let most = limits.RETRIES_2;
+	let most = tcb.conf.tcp_retries2;
 	if (tcb.orphan) {
 		most = orphanRetries(tcb);
 		if (tcb.backoff >= most && tcb.rto >= limits.RTO_MAX) return failTimeout(tcb);
@@ -138,7 +144,7 @@ function probeDue(tcb: Tcb): void {
 		return;
 	}
 	tcb.probesOut++;
-	if (tcb.backoff < limits.RETRIES_2) tcb.backoff++;
+	if (tcb.backoff < tcb.conf.tcp_retries2) tcb.backoff++;
 	armFor(tcb, "probe", probeDelay(tcb));
 }
 

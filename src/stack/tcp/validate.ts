@@ -12,7 +12,7 @@ export type Validity = "good" | "discard" | "reset";
 
 /** Answers to what may be an attack, half a second apart (RFC 5961 §7; `tcp_send_challenge_ack`). */
 export function challengeAck(tcb: Tcb): void {
-	if (tcb.now - tcb.lastChallengeAt < limits.INVALID_SPACING) return;
+	if (tcb.now - tcb.lastChallengeAt < tcb.invalidSpacing) return;
 	tcb.lastChallengeAt = tcb.now;
 	sendAck(tcb);
 }
@@ -20,7 +20,7 @@ export function challengeAck(tcb: Tcb): void {
 /** Whether an answer to a segment out of the window has to wait (`tcp_oow_rate_limited`). Data without SYN never does. */
 function isLimited(tcb: Tcb, segment: Segment): boolean {
 	if (segment.sequence !== segment.end && !segment.syn) return false;
-	if (tcb.now - tcb.lastInvalidAckAt < limits.INVALID_SPACING) return true;
+	if (tcb.now - tcb.lastInvalidAckAt < tcb.invalidSpacing) return true;
 	tcb.lastInvalidAckAt = tcb.now;
 	return false;
 }

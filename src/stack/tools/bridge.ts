@@ -21,6 +21,8 @@ export interface FdbRow {
 	readonly port?: number;
 	readonly vni?: number;
 	readonly viaIf?: string;
+	/** Number of the namespace in which the remote is reached, where that is another one. */
+	readonly linkNetNsId?: number;
 	/** Seconds since it was used and since it was seen, with `statistics`. */
 	readonly used?: number;
 	readonly updated?: number;
@@ -69,6 +71,10 @@ export interface PortRow {
 export interface BridgeToolHost {
 	/** By interface number. */
 	readonly devices: readonly Device[];
+	readonly links: {
+		/** The number of another namespace here, undefined for this one. */
+		netnsid(owner: { readonly name: string }): number | undefined;
+	};
 }
 
 /** Width of a device name in the table of VLANs. */
@@ -114,7 +120,8 @@ export class BridgeTool {
 		const port = device === bridge ? null : device.upper;
 		const entries = bridge?.fdb.entries().filter((entry) => entry.port === port) ?? [];
 		const master = entries.map((entry) => this.#row(bridge!, entry, statistics));
-		if (device instanceof VxlanDevice) return [...master, ...device.fdbShow().map(({ json }) => json)];
+		if (device instanceof VxlanDevice)
+			return [...master, ...device.fdbShow(this.#host.links.netnsid(device.home)).map(({ json }) => json)];
 		const self = [...device.unicast, ...device.multicast.addresses()].map((mac): FdbRow => ({
 			mac: formatMac(mac),
 			flags: ["self"],
@@ -270,6 +277,7 @@ function fdbText(row: FdbRow): string {
 		row.port === undefined ? "" : `port ${String(row.port)}`,
 		row.vni === undefined ? "" : `vni ${String(row.vni)}`,
 		row.viaIf === undefined ? "" : `via ${row.viaIf}`,
+		row.linkNetNsId === undefined ? "" : `link-netnsid ${String(row.linkNetNsId)}`,
 		row.used === undefined ? "" : `used ${String(row.used)}/${String(row.updated)}`,
 		...row.flags,
 		row.master === undefined ? "" : `master ${row.master}`,

@@ -1,7 +1,7 @@
 import { type Ip4, toIp4 } from "../../addr/index.ts";
 import { NetError } from "../../errors.ts";
 import type { Instant, Rng } from "../../sim/index.ts";
-import { AesGcm } from "./aes-gcm.ts";
+import { AesGcm } from "../../wire/index.ts";
 import { Lifetime, type LimitOptions } from "./lifetime.ts";
 import { Mark, type MarkOptions } from "./mark.ts";
 import { Replay } from "./replay.ts";

@@ -1,10 +1,7 @@
 import type { NetError } from "../../errors.ts";
-import type { ObjectKind, ObjectOf, StoreObject } from "../objects.ts";
-
-/** One write of a transaction; what is replicated. */
-export type StoreAction =
-	| { readonly op: "create" | "update"; readonly object: StoreObject }
-	| { readonly op: "delete"; readonly kind: ObjectKind; readonly id: string };
+import type { ObjectKind, ObjectOf, StoreObject, TaskObject } from "../objects.ts";
+import { type Reader, Tables } from "./tables.ts";
+import { type StoreAction, Transaction } from "./transaction.ts";
 
 /** What became of an object, told after all writes of its transaction. */
 export interface StoreEvent {
@@ -14,67 +11,33 @@ export interface StoreEvent {
 	readonly previous: StoreObject | undefined;
 }
 
+/** Everything in a store at one moment. */
+export interface StoreSnapshot {
+	readonly version: number;
+	readonly objects: readonly StoreObject[];
+}
+
 /**
  * What makes writes everybody's: a raft log. `done` is called once the writes are agreed upon, and by then each
  * manager's store has applied them, this one's too; or with why they are not.
  */
 export interface Proposer {
+	/** Asks for the agreement of the others. */
 	propose(actions: readonly StoreAction[], done: (error?: NetError) => void): void;
-}
-
-/** Reads and writes of one transaction: what it has written it reads. */
-export class Transaction {
-	readonly #store: Store;
-	readonly #written = new Map<string, StoreObject | undefined>();
-	readonly actions: StoreAction[] = [];
-
-	constructor(store: Store) {
-		this.#store = store;
-	}
-
-	get<K extends ObjectKind>(kind: K, id: string): ObjectOf<K> | undefined {
-		const key = `${kind} ${id}`;
-		if (!this.#written.has(key)) return this.#store.get(kind, id);
-		return this.#written.get(key) as ObjectOf<K> | undefined;
-	}
-
-	all<K extends ObjectKind>(kind: K): readonly ObjectOf<K>[] {
-		const stored = this.#store.all(kind).filter(({ id }) => !this.#written.has(`${kind} ${id}`));
-		const own = [...this.#written.values()].filter((object) => object?.kind === kind);
-		return [...stored, ...(own as ObjectOf<K>[])];
-	}
-
-	create(object: StoreObject): void {
-		this.#written.set(`${object.kind} ${object.id}`, object);
-		this.actions.push({ op: "create", object });
-	}
-
-	update(object: StoreObject): void {
-		this.#written.set(`${object.kind} ${object.id}`, object);
-		this.actions.push({ op: "update", object });
-	}
-
-	delete(kind: ObjectKind, id: string): void {
-		this.#written.set(`${kind} ${id}`, undefined);
-		this.actions.push({ op: "delete", kind, id });
-	}
 }
 
 /**
  * A manager's copy of the cluster's state. Reads are at once; writes are transactions, one after the other: each begins
  * when the one before it is agreed upon, so that it sees it (swarmkit manager/state/store/memory.go).
  */
-export class Store {
-	readonly #objects: { readonly [K in ObjectKind]: Map<string, ObjectOf<K>> } = {
-		node: new Map(),
-		network: new Map(),
-		service: new Map(),
-		task: new Map(),
-		cluster: new Map(),
-	};
+export class Store implements Reader {
+	readonly #tables = new Tables();
 	readonly #watchers = new Set<(events: readonly StoreEvent[]) => void>();
 	readonly #queue: (() => void)[] = [];
+	/** A transaction is on its way to being agreed upon. */
 	#busy = false;
+	/** Transactions are being begun one after the other. */
+	#running = false;
 	#version = 0;
 	/** Where writes go. */
 	proposer: Proposer;
@@ -94,13 +57,29 @@ export class Store {
 		return this.#version;
 	}
 
+	/** By id. */
 	get<K extends ObjectKind>(kind: K, id: string): ObjectOf<K> | undefined {
-		return this.#objects[kind].get(id);
+		return this.#tables.get(kind, id);
 	}
 
 	/** In the order in which they were created. */
 	all<K extends ObjectKind>(kind: K): readonly ObjectOf<K>[] {
-		return [...this.#objects[kind].values()];
+		return this.#tables.all(kind);
+	}
+
+	/** Tasks of a service, oldest first. */
+	tasksOf(serviceId: string): readonly TaskObject[] {
+		return this.#tables.tasksOf(serviceId);
+	}
+
+	/** Tasks assigned to a node, oldest first. */
+	tasksOn(nodeId: string): readonly TaskObject[] {
+		return this.#tables.tasksOn(nodeId);
+	}
+
+	/** Tasks of one slot of a service, oldest first. */
+	tasksIn(serviceId: string, slot: number): readonly TaskObject[] {
+		return this.#tables.tasksIn(serviceId, slot);
 	}
 
 	/**
@@ -108,8 +87,8 @@ export class Store {
 	 * is on its way it waits its turn.
 	 */
 	update(work: (tx: Transaction) => void, done: (error?: unknown) => void = () => undefined): void {
-		const begin = (): void => {
-			const tx = new Transaction(this);
+		this.#queue.push(() => {
+			const tx = new Transaction(this.#tables);
 			try {
 				work(tx);
 			} catch (error) {
@@ -123,19 +102,28 @@ export class Store {
 			this.#busy = true;
 			this.proposer.propose(tx.actions, (error) => {
 				this.#busy = false;
-				done(error);
-				this.#goOn();
+				try {
+					done(error);
+				} finally {
+					this.#goOn();
+				}
 			});
-		};
-		this.#queue.push(begin);
+		});
 		this.#goOn();
 	}
 
 	#goOn(): void {
-		while (!this.#busy) {
-			const next = this.#queue.shift();
-			if (next === undefined) return;
-			next();
+		// Transactions that are agreed upon at once come back here from within: one loop serves them all.
+		if (this.#running) return;
+		this.#running = true;
+		try {
+			while (!this.#busy) {
+				const next = this.#queue.shift();
+				if (next === undefined) return;
+				next();
+			}
+		} finally {
+			this.#running = false;
 		}
 	}
 
@@ -148,17 +136,40 @@ export class Store {
 
 	#write(action: StoreAction): StoreEvent {
 		if (action.op === "delete") {
-			const map: Map<string, StoreObject> = this.#objects[action.kind];
-			const object = map.get(action.id);
+			const object = this.#tables.delete(action.kind, action.id);
 			if (object === undefined) throw new RangeError(`no ${action.kind} ${action.id} to delete`);
-			map.delete(action.id);
 			return { op: "delete", object, previous: object };
 		}
-		const map: Map<string, StoreObject> = this.#objects[action.object.kind];
-		const previous = map.get(action.object.id);
-		const object = { ...action.object, meta: { ...action.object.meta, version: this.#version } };
-		map.set(object.id, object);
+		const previous = this.#tables.get(action.object.kind, action.object.id);
+		const object: StoreObject = {
+			...action.object,
+			meta: { ...action.object.meta, version: this.#version },
+		};
+		this.#tables.set(object);
 		return { op: action.op, object, previous };
+	}
+
+	/** Everything, for another manager's store, or for the log to be made shorter. */
+	save(): StoreSnapshot {
+		return { version: this.#version, objects: this.#tables.everything };
+	}
+
+	/** Becomes what another store was; watchers are told of each object that came, went or changed. */
+	restore({ version, objects }: StoreSnapshot): void {
+		const before = new Map(this.#tables.everything.map((object) => [`${object.kind} ${object.id}`, object]));
+		for (const { kind, id } of before.values()) this.#tables.delete(kind, id);
+		this.#version = version;
+		const events: StoreEvent[] = [];
+		for (const object of objects) {
+			this.#tables.set(object);
+			const key = `${object.kind} ${object.id}`;
+			const previous = before.get(key);
+			before.delete(key);
+			if (previous?.meta.version !== object.meta.version)
+				events.push({ op: previous === undefined ? "create" : "update", object, previous });
+		}
+		for (const object of before.values()) events.push({ op: "delete", object, previous: object });
+		if (events.length > 0) for (const watcher of [...this.#watchers]) watcher(events);
 	}
 
 	/** Calls back after each transaction that was agreed upon; returns what ends it. */

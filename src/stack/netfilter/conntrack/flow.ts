@@ -1,3 +1,4 @@
+import type { Frame } from "../../../wire/index.ts";
 import type { TcpTrack } from "./tcp.ts";
 
 /** Bits of `Flow.status` (`enum ip_conntrack_status`). */
@@ -35,6 +36,16 @@ export const REPLY = 1;
 
 /** Whether packets of an `INFO` go back (`CTINFO2DIR`). */
 export const directionOf = (info: number): Direction => (info >= INFO.establishedReply ? REPLY : ORIGINAL);
+
+/**
+ * An answer that this host makes for a packet belongs to the packet's flow, if it has one, even one that is in no table
+ * yet: so it is translated back (`nf_ct_attach`).
+ */
+export function attach(answer: Frame, cause: Frame): void {
+	if (cause.flow === null) return;
+	answer.flow = cause.flow;
+	answer.flowInfo = directionOf(cause.flowInfo) === ORIGINAL ? INFO.relatedReply : INFO.related;
+}
 
 const ICMP = 1;
 /** The answer's ICMP type for each query's, and back; -1 where there is none (RFC 792, RFC 950). */

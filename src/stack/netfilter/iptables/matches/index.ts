@@ -3,7 +3,7 @@ import { AddrtypeMatch } from "./addrtype.ts";
 import { LimitMatch, StatisticMatch } from "./chance.ts";
 import { IcmpMatch } from "./icmp.ts";
 import { PhysdevMatch } from "./physdev.ts";
-import { MultiportMatch, TcpMatch, UdpMatch } from "./ports.ts";
+import { MultiportMatch, SctpMatch, TcpMatch, UdpMatch } from "./ports.ts";
 import { CommentMatch, IpvsMatch, LengthMatch, PolicyMatch } from "./small.ts";
 import { MarkMatch, StateMatch } from "./state.ts";
 import { U32Match } from "./u32.ts";
@@ -22,6 +22,7 @@ export const MATCHES: ReadonlyMap<string, () => Match> = new Map<string, () => M
 	["multiport", () => new MultiportMatch()],
 	["physdev", () => new PhysdevMatch()],
 	["policy", () => new PolicyMatch()],
+	["sctp", () => new SctpMatch()],
 	["state", () => new StateMatch("state")],
 	["statistic", () => new StatisticMatch()],
 	["tcp", () => new TcpMatch()],

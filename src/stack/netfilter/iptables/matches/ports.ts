@@ -74,6 +74,11 @@ export class UdpMatch implements Match {
 	}
 }
 
+/** `-m sctp`: ports, which stand where UDP has them; chunks are not looked at. */
+export class SctpMatch extends UdpMatch {
+	override readonly name = "sctp";
+}
+
 const FLAGS = [
 	["FIN", tcp.FIN],
 	["SYN", tcp.SYN],

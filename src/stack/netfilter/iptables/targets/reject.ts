@@ -2,7 +2,7 @@ import type { Device } from "../../../../link/index.ts";
 import { ethernet, type Frame, icmp, ipv4, tcp } from "../../../../wire/index.ts";
 import { type IpSocket, sendPacket } from "../../../ipv4/send.ts";
 import type { Namespace } from "../../../namespace.ts";
-import { directionOf, INFO, ORIGINAL } from "../../conntrack/flow.ts";
+import { attach } from "../../conntrack/flow.ts";
 import { DROPPED, type Outcome, type RuleHost, type Situation, type Target } from "../extension.ts";
 import { badParameter } from "../refusal.ts";
 
@@ -104,11 +104,8 @@ function reset(ns: Namespace, frame: Frame): void {
 	});
 	tcp.writeChecksum(answer.view, answer.start, tcp.MIN_OCTETS, destination, source);
 	answer.trusted = true;
-	// It belongs to the flow of what it answers (`nf_ct_attach`).
-	if (frame.flow !== null) {
-		answer.flow = frame.flow;
-		answer.flowInfo = directionOf(frame.flowInfo) === ORIGINAL ? INFO.relatedReply : INFO.related;
-	}
+	attach(answer, frame);
+	UNFRAGMENTED.ttl = ns.ipv4.conf.ip_default_ttl;
 	const port = frame.physIn as Device | null;
 	if (port === null) {
 		sendPacket(ns, answer, route, destination, source, ipv4.PROTOCOL_TCP, UNFRAGMENTED);

@@ -1,0 +1,2 @@
+export { OverlayDriver, type OverlayDriverOptions } from "./driver.ts";
+export { REQID, spiOf } from "./encryption.ts";

@@ -1,0 +1,85 @@
+import type { Executor } from "../executor.ts";
+import type { AssignmentChange, AssignmentsMessage } from "../methods.ts";
+import type { NetworkObject, TaskObject, TaskStatus } from "../objects.ts";
+import { TaskRunner } from "./task-runner.ts";
+
+/** What a node's tasks need around them. */
+export interface WorkerOptions {
+	readonly executor: Executor;
+	readonly now: () => string;
+	readonly report: (taskId: string, status: TaskStatus) => void;
+	/** A standalone container's place on a network has its address. */
+	readonly onAttachment: (task: TaskObject, network: NetworkObject) => void;
+}
+
+/** The tasks of a node (swarmkit agent/worker.go). They go on while no manager can be reached. */
+export class Worker {
+	readonly #options: WorkerOptions;
+	readonly #runners = new Map<string, TaskRunner>();
+	readonly #networks = new Map<string, NetworkObject>();
+
+	constructor(options: WorkerOptions) {
+		this.#options = options;
+	}
+
+	/** The networks that its tasks are on. */
+	get networks(): readonly NetworkObject[] {
+		return [...this.#networks.values()];
+	}
+
+	/** Where each of its tasks is. */
+	statuses(): readonly (readonly [taskId: string, status: TaskStatus])[] {
+		return [...this.#runners].map(([id, { status }]) => [id, status]);
+	}
+
+	/** What a manager says that the node is to run. */
+	assign({ type, changes }: AssignmentsMessage): void {
+		const list = changes.filter((change) => change !== undefined);
+		if (type === "complete") this.#forgetAllBut(list);
+		for (const { network, action } of list)
+			if (network !== undefined && action === "update") this.#networks.set(network.id, network);
+		for (const { task, action } of list) {
+			if (task === undefined) continue;
+			if (action === "update") this.#update(task);
+			else this.#remove(task.id);
+		}
+		for (const { network, action } of list)
+			if (network !== undefined && action === "remove") this.#networks.delete(network.id);
+	}
+
+	#forgetAllBut(list: readonly AssignmentChange[]): void {
+		const tasks = new Set(list.flatMap(({ task }) => task?.id ?? []));
+		for (const id of [...this.#runners.keys()]) if (!tasks.has(id)) this.#remove(id);
+		this.#networks.clear();
+	}
+
+	#update(task: TaskObject): void {
+		const known = this.#runners.get(task.id);
+		if (known !== undefined) known.update(task);
+		else {
+			const { executor, now, report } = this.#options;
+			const networks = task.networks.flatMap(({ networkId }) => this.#networks.get(networkId) ?? []);
+			this.#runners.set(task.id, new TaskRunner({ task, networks, executor, now, report }));
+		}
+		const [attachment] = task.networks;
+		const network = this.#networks.get(attachment?.networkId ?? "");
+		if (task.spec.runtime === "attachment" && network !== undefined)
+			this.#options.onAttachment(task, network);
+	}
+
+	#remove(id: string): void {
+		this.#runners.get(id)?.close();
+		this.#runners.delete(id);
+	}
+
+	/** The node leaves the cluster: all of its tasks end. */
+	close(): void {
+		for (const id of [...this.#runners.keys()]) this.#remove(id);
+	}
+
+	/** The machine stopped. */
+	forget(): void {
+		for (const runner of this.#runners.values()) runner.forget();
+		this.#runners.clear();
+	}
+}

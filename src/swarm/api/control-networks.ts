@@ -1,0 +1,121 @@
+import { DockerError } from "../../cnm/index.ts";
+import { NO_CONTAINER, RESTART } from "../manager/defaults.ts";
+import { PREDEFINED } from "../manager/labels.ts";
+import { live, rank } from "../manager/part.ts";
+import type { NetworkObject, NetworkSpec } from "../objects.ts";
+import type { Reader } from "../store/tables.ts";
+import type { Transaction } from "../store/transaction.ts";
+import { usersOf } from "./control-services.ts";
+import { rpcError } from "./rpc-error.ts";
+import { validateNetworkSpec } from "./validate.ts";
+
+/** `CreateNetwork`. Subnets that others use are not refused: such a network gets none (swarmkit issue 2398). */
+export function checkNetworkCreate(reader: Reader, spec: NetworkSpec): void {
+	validateNetworkSpec(spec);
+	const networks = reader.all("network");
+	const ingress = networks.find((each) => each.spec.ingress);
+	if (spec.ingress && ingress !== undefined)
+		throw rpcError("AlreadyExists", `ingress network (${ingress.id}) is already present`);
+	if (networks.some((each) => !each.predefined && each.spec.name === spec.name))
+		throw new DockerError(409, `network with name ${spec.name} already exists`, {
+			context: { network: spec.name },
+		});
+}
+
+export function createNetwork(tx: Transaction, id: string, spec: NetworkSpec, now: string): void {
+	checkNetworkCreate(tx, spec);
+	tx.create({
+		kind: "network",
+		id,
+		meta: { version: 0, createdAt: now, updatedAt: now },
+		spec,
+		allocated: undefined,
+		predefined: false,
+	});
+}
+
+/** `RemoveNetwork`. Throws `DockerError`. */
+export function checkNetworkRemove(reader: Reader, id: string): void {
+	const network = reader.get("network", id);
+	if (network === undefined) throw rpcError("NotFound", `network ${id} not found`);
+	const { spec } = network;
+	if (PREDEFINED in spec.labels) {
+		throw rpcError(
+			"FailedPrecondition",
+			`network ${id} (${spec.name}) is a swarm predefined network and cannot be removed`,
+		);
+	}
+	const [service] = usersOf(reader, id, spec);
+	if (service !== undefined) {
+		throw rpcError(
+			"FailedPrecondition",
+			spec.ingress
+				? `ingress network cannot be removed because service ${service.id} depends on it`
+				: `network ${id} is in use by service ${service.id}`,
+		);
+	}
+	const task = reader
+		.all("task")
+		.find(
+			(each) =>
+				live(each.status) &&
+				rank(each.desiredState) <= rank("running") &&
+				[
+					...each.networks.map(({ networkId }) => networkId),
+					...each.spec.networks.map(({ target }) => target),
+				].includes(id),
+		);
+	if (task !== undefined) throw rpcError("FailedPrecondition", `network ${id} is in use by task ${task.id}`);
+}
+
+export interface Attach {
+	readonly nodeId: string;
+	readonly containerId: string;
+	readonly network: string;
+	readonly addresses: readonly string[];
+}
+
+/** `AttachNetwork` (swarmkit manager/resourceapi). Throws `DockerError`. */
+export function checkAttach(reader: Reader, { network: term }: Attach): NetworkObject {
+	const byName = reader.all("network").filter(({ spec }) => spec.name === term);
+	const network = reader.get("network", term) ?? (byName.length === 1 ? byName[0] : undefined);
+	if (network === undefined) throw rpcError("NotFound", `network ${term} not found`);
+	if (!network.spec.attachable) throw rpcError("PermissionDenied", `network ${term} not manually attachable`);
+	return network;
+}
+
+export function attach(tx: Transaction, id: string, request: Attach, now: string): void {
+	const network = checkAttach(tx, request);
+	tx.create({
+		kind: "task",
+		id,
+		meta: { version: 0, createdAt: now, updatedAt: now },
+		serviceId: "",
+		serviceName: "",
+		slot: 0,
+		nodeId: request.nodeId,
+		spec: {
+			runtime: "attachment",
+			container: NO_CONTAINER,
+			attachmentContainerId: request.containerId,
+			networks: [{ target: network.id, aliases: [], addresses: request.addresses }],
+			placement: { constraints: [], preferences: [], maxReplicas: 0 },
+			restart: RESTART,
+			forceUpdate: 0,
+		},
+		specVersion: undefined,
+		status: { state: "new", timestamp: now, message: "created", err: "" },
+		desiredState: "running",
+		networks: [],
+		endpoint: undefined,
+	});
+}
+
+/** `DetachNetwork`. Throws `DockerError`. */
+export function checkDetach(reader: Reader, nodeId: string, taskId: string): void {
+	const task = reader.get("task", taskId);
+	if (task === undefined) throw rpcError("NotFound", `attachment ${taskId} not found`);
+	if (task.spec.runtime !== "attachment") throw rpcError("InvalidArgument", `attachment ${taskId} not found`);
+	if (task.nodeId !== nodeId)
+		throw rpcError("PermissionDenied", `attachment ${taskId} not found in node ${nodeId}`);
+}

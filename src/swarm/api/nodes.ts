@@ -1,0 +1,60 @@
+import type { Operation } from "../../sim/index.ts";
+import type { NodeObject } from "../objects.ts";
+import { findNode } from "./find.ts";
+import { type NodeJson, nodeJson, type NodeLine, nodeLines, type TaskLine, taskLines } from "./lists.ts";
+import type { ManagerContext } from "./manager-context.ts";
+import { PendingCall } from "./pending-call.ts";
+import type { NodeChanges } from "./requests.ts";
+
+/** `docker node …` on a manager. Nodes are named by hostname, id, or `self`. */
+export class Nodes {
+	readonly #context: ManagerContext;
+
+	constructor(context: ManagerContext) {
+		this.#context = context;
+	}
+
+	/** `docker node ls`. */
+	ls(): NodeLine[] {
+		return nodeLines(this.#context.store, this.#context.nodeId);
+	}
+
+	/** `docker node inspect`. Throws `DockerError` 404. */
+	inspect(term: string): NodeJson {
+		return nodeJson(this.#find(term));
+	}
+
+	/** `docker node ps`. Throws `DockerError` 404. */
+	ps(term = "self"): TaskLine[] {
+		const { store, clock } = this.#context;
+		return taskLines(store, store.tasksOn(this.#find(term).id), clock);
+	}
+
+	/** `docker node update`. Throws `DockerError`. */
+	update(term: string, changes: NodeChanges): Operation<undefined> {
+		const { kernel, client } = this.#context;
+		const request = { method: "updateNode", id: this.#find(term).id, changes } as const;
+		return new PendingCall(kernel, client, request, `docker node update ${term}`).operation();
+	}
+
+	/** `docker node promote`. Throws `DockerError`. */
+	promote(term: string): Operation<undefined> {
+		return this.update(term, { role: "manager" });
+	}
+
+	/** `docker node demote`. Throws `DockerError`: the last manager stays one. */
+	demote(term: string): Operation<undefined> {
+		return this.update(term, { role: "worker" });
+	}
+
+	/** `docker node rm [-f]`. Throws `DockerError`: a node that is up is removed by force only. */
+	rm(term: string, { force = false }: { readonly force?: boolean } = {}): Operation<undefined> {
+		const { kernel, client } = this.#context;
+		const request = { method: "removeNode", id: this.#find(term).id, force } as const;
+		return new PendingCall(kernel, client, request, `docker node rm ${term}`).operation();
+	}
+
+	#find(term: string): NodeObject {
+		return findNode(this.#context.store, term, this.#context.nodeId);
+	}
+}

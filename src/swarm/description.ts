@@ -1,0 +1,57 @@
+import { rootCertificate } from "./certificates.ts";
+import type { Described } from "./methods.ts";
+import type { NodeDescription } from "./objects.ts";
+
+type Plugin = NonNullable<NodeDescription["plugins"]>[number];
+
+const plugins = (type: Plugin["type"], names: string): Plugin[] =>
+	names.split(" ").map((name) => ({ type, name }));
+
+/** What Docker 20.10 comes with, in the order of `docker node inspect`. */
+export const DOCKER_PLUGINS: readonly Plugin[] = [
+	...plugins("Log", "awslogs fluentd gcplogs gelf journald json-file local logentries splunk syslog"),
+	...plugins("Network", "bridge host ipvlan macvlan null overlay"),
+	...plugins("Volume", "local"),
+];
+
+/** A machine of an ordinary size: what it has is nobody's to ask for yet. */
+const RESOURCES = { nanoCpus: 2_000_000_000, memoryBytes: 2_058_293_248 };
+/** The issuer's name in DER, and its P-256 key. */
+const ISSUER_OCTETS = 21;
+const ISSUER_KEY_OCTETS = 91;
+
+/** A description as it is on its way between a node and its manager. */
+export function describe(description: NodeDescription, cluster: string): Described {
+	const { hostname, platform, engineVersion, engineLabels } = description;
+	const trustRoot = rootCertificate(cluster);
+	return {
+		hostname,
+		platform,
+		resources: RESOURCES,
+		engine: {
+			version: engineVersion,
+			labels: Object.entries(engineLabels).map(([key, value]) => ({ key, value })),
+			plugins: description.plugins ?? DOCKER_PLUGINS,
+		},
+		tls: {
+			trustRoot,
+			issuer: trustRoot.slice(0, ISSUER_OCTETS),
+			issuerKey: trustRoot.slice(-ISSUER_KEY_OCTETS),
+		},
+	};
+}
+
+/** What a node said of itself. */
+export function descriptionIn({ hostname, platform, engine }: Described): NodeDescription {
+	const labels = (engine?.labels ?? []).flatMap((label) =>
+		label === undefined ? [] : [[label.key, label.value]],
+	);
+	const list = (engine?.plugins ?? []).filter((plugin) => plugin !== undefined);
+	return {
+		hostname,
+		platform: platform ?? { architecture: "", os: "" },
+		engineVersion: engine?.version ?? "",
+		engineLabels: Object.fromEntries(labels) as Record<string, string>,
+		plugins: list as Plugin[],
+	};
+}

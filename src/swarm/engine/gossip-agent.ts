@@ -1,0 +1,87 @@
+import type { Docker } from "../../cnm/index.ts";
+import type { Rng } from "../../sim/index.ts";
+import type { IpNamespace } from "../../stack/index.ts";
+import { Gossip, primaryFirst } from "../gossip/index.ts";
+import type { EncryptionKey } from "../objects.ts";
+
+/** Where a node is in its cluster, when its gossip begins. */
+export interface GossipPlace {
+	/** The address that others reach it at. */
+	readonly address: string;
+	readonly dataPathAddress: string;
+	readonly dataPathPort: number;
+	/** Managers' addresses: those to begin with. */
+	readonly managers: readonly string[];
+}
+
+/** The gossip of a node's daemon: it begins when the first keys come, and ends with the node's membership. */
+export class GossipAgent<N extends IpNamespace> {
+	readonly #docker: Docker<N>;
+	readonly #ns: IpNamespace;
+	readonly #hostname: string;
+	readonly #rng: Rng;
+	#gossip: Gossip | undefined;
+
+	constructor(docker: Docker<N>, ns: IpNamespace, hostname: string, rng: Rng) {
+		this.#docker = docker;
+		this.#ns = ns;
+		this.#hostname = hostname;
+		this.#rng = rng;
+	}
+
+	/** The gossip, while it runs. */
+	get gossip(): Gossip | undefined {
+		return this.#gossip;
+	}
+
+	/** The managers told the keys: with the first the gossip begins, others replace those before. */
+	setKeys(keys: readonly EncryptionKey[], place: GossipPlace): void {
+		const octets = primaryFirst(
+			keys
+				.filter(({ subsystem }) => subsystem === "networking:gossip")
+				.map(({ key, lamportTime }) => ({ key: fromHex(key), lamportTime })),
+		).map(({ key }) => key);
+		if (this.#gossip !== undefined) {
+			this.#gossip.setKeys(octets);
+			this.#docker.controller.setKeys(keys);
+			return;
+		}
+		const { address, dataPathAddress, dataPathPort, managers } = place;
+		const gossip = new Gossip({
+			ns: this.#ns,
+			advertise: address,
+			hostname: this.#hostname,
+			rng: this.#rng,
+			keys: octets,
+		});
+		this.#gossip = gossip;
+		gossip.start();
+		const others = managers.filter((each) => each !== address);
+		this.#docker.controller.startAgent({
+			tables: gossip,
+			keys,
+			dataPathAddress,
+			bindAddress: dataPathAddress,
+			dataPathPort,
+		});
+		if (others.length > 0) gossip.join(others, () => undefined);
+	}
+
+	/** The node leaves: the others are told. */
+	leave(): void {
+		const gossip = this.#gossip;
+		this.#gossip = undefined;
+		gossip?.leave(() => {
+			gossip.stop();
+		});
+	}
+
+	/** The daemon is gone: nothing is said. */
+	crash(): void {
+		this.#gossip?.stop();
+		this.#gossip = undefined;
+	}
+}
+
+const fromHex = (text: string): Uint8Array =>
+	Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));

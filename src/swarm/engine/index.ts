@@ -1,0 +1,2 @@
+export { Engine, type EngineOptions } from "./engine.ts";
+export { type JoinOptions, Swarm, type SwarmMachine } from "./swarm.ts";

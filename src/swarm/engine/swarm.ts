@@ -1,0 +1,277 @@
+import type { ClusterNode, Docker } from "../../cnm/index.ts";
+import { DockerError } from "../../cnm/index.ts";
+import { NetError } from "../../errors.ts";
+import type { Operation, Rng, Settle } from "../../sim/index.ts";
+import type { IpNamespace } from "../../stack/index.ts";
+import { ManagerApi, type Nodes, type Services } from "../api/index.ts";
+import type { Executor } from "../executor.ts";
+import type { SwarmInfo, SwarmInitOptions, SwarmJoinOptions } from "../membership.ts";
+import { SwarmNode } from "../node.ts";
+import type { EncryptionKey, NodeRole } from "../objects.ts";
+import type { Store } from "../store/store.ts";
+import { NodeControlApi } from "./control.ts";
+import { EngineExecutor } from "./executor.ts";
+import { GossipAgent } from "./gossip-agent.ts";
+import { SwarmProvider } from "./provider.ts";
+
+const VXLAN_PORT = 4789;
+
+/** What `docker swarm join` takes. */
+export interface JoinOptions extends Omit<SwarmJoinOptions, "remoteAddrs"> {
+	/** A manager's address, port 2377 unless said. */
+	readonly address: string;
+}
+
+/** The machine that is to be a node. */
+export interface SwarmMachine<N extends IpNamespace> {
+	readonly name: string;
+	readonly netns: N;
+	readonly rng: Rng;
+}
+
+/** What is there while the daemon runs. */
+interface Running<N extends IpNamespace> {
+	readonly docker: Docker<N>;
+	readonly executor: EngineExecutor<N>;
+	readonly gossip: GossipAgent<N>;
+}
+
+/**
+ * `docker swarm …` of one machine, and on managers `docker service` and `docker node`. The membership is the machine's: it
+ * outlives its daemon, which takes it up again when it starts anew.
+ */
+export class Swarm<N extends IpNamespace = IpNamespace> {
+	readonly #machine: SwarmMachine<N>;
+	readonly #rng: Rng;
+	readonly #control: NodeControlApi;
+	readonly #node: SwarmNode;
+	#running: Running<N> | undefined;
+	#starts = 0;
+	#api: { readonly store: Store; readonly api: ManagerApi } | undefined;
+	#waiting: Settle<this>[] = [];
+	#failure: NetError | undefined;
+	#pending = false;
+
+	constructor(machine: SwarmMachine<N>) {
+		this.#machine = machine;
+		this.#rng = machine.rng.fork("swarm");
+		this.#control = new NodeControlApi(machine.netns.kernel, this.#rng.fork("control"));
+		this.#node = new SwarmNode({
+			ns: machine.netns,
+			rng: this.#rng.fork("node"),
+			executor: this.#executor(),
+			logic: (store) => this.#control.logic(store),
+		});
+		this.#control.node = this.#node;
+		this.#node.onChange = () => {
+			this.#changed();
+		};
+	}
+
+	/** Whoever's daemon runs now. */
+	#executor(): Executor {
+		const now = (): EngineExecutor<N> => {
+			if (this.#running !== undefined) return this.#running.executor;
+			throw new NetError("ESRCH", "Cannot connect to the Docker daemon. Is the docker daemon running?");
+		};
+		return {
+			describe: () => now().describe(),
+			configure: (node, networks) => {
+				now().configure(node, networks);
+			},
+			setNetworkKeys: (keys) => {
+				now().setNetworkKeys(keys);
+			},
+			controller: (task, networks) => now().controller(task, networks),
+		};
+	}
+
+	// ── the daemon ────────────────────────────────────────────────────────────────────────────────
+
+	/** The machine's daemon starts: a member of a cluster takes its place in it again. */
+	start(docker: Docker<N>, engineLabels: Readonly<Record<string, string>>): void {
+		const { netns, name } = this.#machine;
+		const rng = this.#rng.fork(`gossip/${String(++this.#starts)}`);
+		const gossip = new GossipAgent(docker, netns, name, rng);
+		const onKeys = (keys: readonly EncryptionKey[]): void => {
+			gossip.setKeys(keys, { ...this.#place(), address: this.#node.nodeAddress, managers: this.#managers() });
+		};
+		const { kernel } = netns;
+		const executor = new EngineExecutor({ docker, kernel, hostname: name, engineLabels, onKeys });
+		this.#running = { docker, executor, gossip };
+		if (this.#node.nodeId === "") return;
+		this.#provide();
+		this.#node.restart();
+	}
+
+	#place(): Pick<ClusterNode, "dataPathAddress" | "dataPathPort"> {
+		const [cluster] = this.#node.store?.all("cluster") ?? [];
+		const dataPathPort = cluster?.dataPathPort ?? VXLAN_PORT;
+		return { dataPathAddress: this.#node.dataPathAddress, dataPathPort };
+	}
+
+	#managers(): string[] {
+		return this.#node.info().remoteManagers.map(({ addr }) => addr.slice(0, addr.lastIndexOf(":")));
+	}
+
+	#provide(): void {
+		if (this.#running === undefined) return;
+		this.#running.docker.controller.cluster = new SwarmProvider(this.#node, () => this.#manager());
+	}
+
+	/** The machine loses power: nothing is said to anybody. */
+	crash(): void {
+		this.#node.crash();
+		this.#running?.gossip.crash();
+		this.#running = undefined;
+		this.#api = undefined;
+	}
+
+	// ── docker swarm ──────────────────────────────────────────────────────────────────────────────
+
+	/**
+	 * `docker swarm init`: a cluster with this node as its manager. It is there at once, and takes commands when `ready`
+	 * settles. Throws `DockerError`, nothing changed.
+	 */
+	init(options: SwarmInitOptions = {}): this {
+		this.#begin();
+		try {
+			this.#node.init(options, (result) => {
+				this.#ended(result instanceof NetError ? result : undefined);
+			});
+		} catch (error) {
+			this.#pending = false;
+			throw error;
+		}
+		this.#provide();
+		return this;
+	}
+
+	/** `docker swarm join`. Throws `DockerError` for what is refused at once; the operation rejects with what a manager refuses. */
+	join({ address, ...options }: JoinOptions): Operation<this> {
+		this.#begin();
+		try {
+			this.#node.join({ ...options, remoteAddrs: [address] }, (error) => {
+				this.#ended(error);
+			});
+		} catch (error) {
+			this.#pending = false;
+			throw error;
+		}
+		this.#provide();
+		return this.ready;
+	}
+
+	#begin(): void {
+		this.#pending = true;
+		this.#failure = undefined;
+	}
+
+	#ended(error: NetError | undefined): void {
+		this.#pending = false;
+		this.#failure = error;
+		if (error !== undefined && this.#node.nodeId === "" && this.#running !== undefined)
+			this.#running.docker.controller.cluster = undefined;
+		for (const settle of this.#waiting.splice(0)) this.#settle(settle);
+	}
+
+	#settle(settle: Settle<this>): void {
+		if (this.#failure === undefined) settle.resolve(this);
+		else settle.reject(this.#failure);
+	}
+
+	/** The node is in its cluster; rejects with `DockerError` when joining failed. */
+	get ready(): Operation<this> {
+		return this.#machine.netns.kernel.driver.operation<this>(
+			(settle) => {
+				if (this.#pending) this.#waiting.push(settle);
+				else this.#settle(settle);
+			},
+			{ what: `docker swarm on ${this.#machine.name}` },
+		);
+	}
+
+	/** `docker swarm leave [--force]`. Throws `DockerError`. */
+	leave(options: { readonly force?: boolean } = {}): void {
+		this.#node.leave(options);
+		const running = this.#running;
+		if (running === undefined) return;
+		running.executor.end();
+		running.docker.controller.leaveCluster();
+		running.gossip.leave();
+	}
+
+	/** `docker swarm join-token -q`. Throws `DockerError` on a node that is no manager. */
+	joinToken(role: NodeRole): string {
+		const [cluster] = this.#store().all("cluster");
+		if (cluster === undefined) throw notManager();
+		return cluster.tokens[role];
+	}
+
+	/** `docker swarm join-token --rotate -q`: the old one is good no longer. Throws `DockerError` on a node that is no manager. */
+	rotateJoinToken(role: NodeRole): Operation<string> {
+		this.#store();
+		return this.#machine.netns.kernel.driver.operation<string>(
+			(settle) => {
+				this.#node.joinToken(role, { rotate: true }, (result) => {
+					if (result instanceof NetError) settle.reject(result);
+					else settle.resolve(result);
+				});
+			},
+			{ what: `docker swarm join-token --rotate ${role}` },
+		);
+	}
+
+	/** The part of `docker info` that is about the swarm. */
+	info(): SwarmInfo {
+		return this.#node.info();
+	}
+
+	// ── managers ──────────────────────────────────────────────────────────────────────────────────
+
+	/** `docker service …`. Throws `DockerError` on a node that is no manager. */
+	get services(): Services {
+		return this.#manager().services;
+	}
+
+	/** `docker node …`. Throws `DockerError` on a node that is no manager. */
+	get nodes(): Nodes {
+		return this.#manager().nodes;
+	}
+
+	#store(): Store {
+		const { store } = this.#node;
+		if (store === undefined || !this.#node.isManager) throw notManager();
+		return store;
+	}
+
+	#manager(): ManagerApi {
+		const store = this.#store();
+		if (this.#api?.store === store) return this.#api.api;
+		const api = new ManagerApi({
+			store,
+			client: this.#control,
+			kernel: this.#machine.netns.kernel,
+			rng: this.#rng.fork("names"),
+			nodeId: this.#node.nodeId,
+			localNetwork: (term) =>
+				this.#running?.docker.controller.networks.find(
+					({ id, name, about }) => about.scope === "local" && (id === term || name === term),
+				)?.name,
+		});
+		this.#api = { store, api };
+		return api;
+	}
+
+	/** It joined, left, became a manager or is one no longer. */
+	#changed(): void {
+		if (this.#node.nodeId === "") return;
+		this.#provide();
+	}
+}
+
+const notManager = (): DockerError =>
+	new DockerError(
+		503,
+		'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',
+	);

@@ -1,0 +1,10 @@
+export type { Entry, Member, Payload, RaftDisk, RaftMessage, Snapshot } from "./message.ts";
+export {
+	ELECTION_TICKS,
+	HEARTBEAT_TICKS,
+	Raft,
+	type RaftOptions,
+	type RaftRole,
+	type Ready,
+} from "./raft.ts";
+export { type ManagerDisk, RaftNode, type RaftNodeOptions } from "./raft-node.ts";
