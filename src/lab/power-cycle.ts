@@ -14,4 +14,6 @@ export function losePower(netns: Netns, others: readonly Netns[]): void {
 	for (const device of [...netns.devices].reverse())
 		if (!device.gone && device !== netns.loopback && !(device instanceof Nic)) device.delete();
 	netns.purge();
+	// Modules are loaded anew by who needs them.
+	netns.kernel.hasBridgeNetfilter = false;
 }
