@@ -180,7 +180,7 @@ export class Host implements Machine<Netns> {
 		if (this.#running) this.crash();
 		this.#running = true;
 		for (const boot of this.#boot) boot();
-		if (this.#swarm !== undefined) this.startDocker(this.#daemon);
+		if (this.#swarm !== undefined && this.#swarm.info().nodeId !== "") this.startDocker(this.#daemon);
 	}
 
 	/**
