@@ -129,8 +129,8 @@ export interface NodeLine {
 }
 
 /** Nodes as `docker node ls` lists them. */
-export function nodeLines(reader: Reader, self: string): NodeLine[] {
-	return [...reader.all("node")]
+export function nodeLines(nodes: readonly NodeObject[], self: string): NodeLine[] {
+	return [...nodes]
 		.sort((a, b) => natural(a.description?.hostname ?? "", b.description?.hostname ?? ""))
 		.map(({ id, description, status, spec, managerStatus }) => ({
 			id,

@@ -16,12 +16,16 @@ export class Nodes {
 
 	/** `docker node ls`. */
 	ls(): NodeLine[] {
-		return nodeLines(this.#context.store, this.#context.nodeId);
+		const { store, nodeId } = this.#context;
+		return nodeLines(
+			store.all("node").map((node) => this.#seen(node)),
+			nodeId,
+		);
 	}
 
 	/** `docker node inspect`. Throws `DockerError` 404. */
 	inspect(term: string): NodeJson {
-		return nodeJson(this.#find(term));
+		return nodeJson(this.#seen(this.#find(term)));
 	}
 
 	/** `docker node ps`. Throws `DockerError` 404. */
@@ -52,6 +56,12 @@ export class Nodes {
 		const { kernel, client } = this.#context;
 		const request = { method: "removeNode", id: this.#find(term).id, force } as const;
 		return new PendingCall(kernel, client, request, `docker node rm ${term}`).operation();
+	}
+
+	/** With what this manager knows of the group of managers, which is not in the store. */
+	#seen(node: NodeObject): NodeObject {
+		const status = this.#context.managerStatus(node.id);
+		return status === undefined ? node : { ...node, managerStatus: status };
 	}
 
 	#find(term: string): NodeObject {
