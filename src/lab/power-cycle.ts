@@ -11,6 +11,7 @@ export function losePower(netns: Netns, others: readonly Netns[]): void {
 	for (const ns of [netns, ...others])
 		for (const device of ns.devices) if (device instanceof Nic) device.down();
 	for (const ns of others) ns.purge();
+	// Those of other namespaces too: a VXLAN device has its VNI at the machine's own.
 	for (const ns of [...others, netns]) {
 		for (const device of [...ns.devices].reverse()) {
 			if (device.gone || device === ns.loopback) continue;
