@@ -180,6 +180,16 @@ export class SwarmNode {
 		return { reachable, unreachable: manager.members.length - reachable };
 	}
 
+	/** A node as one of the managers, as far as this one knows; undefined for one that is none. */
+	managerStatus(nodeId: string): NodeObject["managerStatus"] {
+		const manager = this.#manager;
+		const member = manager?.members.find((each) => each.nodeId === nodeId);
+		if (manager === undefined || member === undefined) return undefined;
+		const { raftId, addr } = member;
+		const reachability = manager.isReachable(raftId) ? "reachable" : "unreachable";
+		return { raftId, addr, leader: manager.leader?.raftId === raftId, reachability };
+	}
+
 	/** A call of the control API: the leader answers, wherever it is. Throws `DockerError` on a node that is no manager. */
 	control(name: string, request: unknown, done: ControlDone): void {
 		this.#managerHere().control(name, request, (result) => {

@@ -3,6 +3,7 @@ import type { Kernel } from "../../stack/index.ts";
 import { kernelClock } from "../manager/clock.ts";
 import type { Store } from "../store/store.ts";
 import { ClusterNetworks } from "./cluster-networks.ts";
+import type { ManagerStatusOf } from "./control-nodes.ts";
 import type { ManagerContext } from "./manager-context.ts";
 import { Nodes } from "./nodes.ts";
 import type { ControlClient } from "./requests.ts";
@@ -20,6 +21,8 @@ export interface ManagerApiOptions {
 	readonly rng: Rng;
 	/** This node's id. */
 	readonly nodeId: string;
+	/** What the raft group knows of a manager; what stands in the node's object unless said. */
+	readonly managerStatus?: ManagerStatusOf;
 	/** The name of a network of this engine's own, by name or id. */
 	readonly localNetwork?: (term: string) => string | undefined;
 }
@@ -30,7 +33,7 @@ export class ManagerApi {
 	readonly nodes: Nodes;
 	readonly networks: ClusterNetworks;
 
-	constructor({ store, client, kernel, rng, nodeId, localNetwork }: ManagerApiOptions) {
+	constructor({ store, client, kernel, rng, nodeId, managerStatus, localNetwork }: ManagerApiOptions) {
 		const context: ManagerContext = {
 			store,
 			client,
@@ -38,6 +41,7 @@ export class ManagerApi {
 			rng,
 			nodeId,
 			clock: kernelClock(kernel),
+			managerStatus: managerStatus ?? ((node) => node.managerStatus),
 			localNetwork: localNetwork ?? (() => undefined),
 		};
 		this.services = new Services(context);

@@ -1,3 +1,4 @@
+import type { Listing } from "../../cnm/index.ts";
 import type { Operation } from "../../sim/index.ts";
 import type { NodeObject } from "../objects.ts";
 import { findNode } from "./find.ts";
@@ -14,18 +15,20 @@ export class Nodes {
 		this.#context = context;
 	}
 
-	/** `docker node ls`. */
-	ls(): NodeLine[] {
-		return nodeLines(this.#context.store, this.#context.nodeId);
+	/** `docker node ls`; `text()` of it is what the command prints. */
+	ls(): Listing<NodeLine> {
+		const { store, nodeId, managerStatus } = this.#context;
+		return nodeLines(store, nodeId, managerStatus);
 	}
 
 	/** `docker node inspect`. Throws `DockerError` 404. */
 	inspect(term: string): NodeJson {
-		return nodeJson(this.#find(term));
+		const node = this.#find(term);
+		return nodeJson(node, this.#context.managerStatus(node));
 	}
 
-	/** `docker node ps`. Throws `DockerError` 404. */
-	ps(term = "self"): TaskLine[] {
+	/** `docker node ps`; `text()` of it is what the command prints. Throws `DockerError` 404. */
+	ps(term = "self"): Listing<TaskLine> {
 		const { store, clock } = this.#context;
 		return taskLines(store, store.tasksOn(this.#find(term).id), clock);
 	}
