@@ -11,7 +11,7 @@ export interface Hop {
 	readonly direction: "in" | "out";
 	/** Octets of the frame here. */
 	readonly octets: number;
-	/** Source and destination of the packet, inside a tunnel those of the packet in it. */
+	/** Source and destination of the packet, with their ports; inside a tunnel those of the packet in it. */
 	readonly inner: string;
 	readonly ttl: number | undefined;
 	/** Source and destination of the tunnel's packet. */
@@ -46,7 +46,7 @@ function hop(capture: Capture, row: Sighting): Hop {
 		place: capture.interfaces[row.place] ?? "",
 		direction: row.direction === 1 ? "in" : "out",
 		octets: row.data.length,
-		inner: addresses(innermost),
+		inner: addresses(innermost, ["tcp", "udp"]),
 		ttl: number(innermost, "ipv4", "ipv4.ttl"),
 		outer: tunnel < 0 ? undefined : addresses(layers.slice(0, tunnel)),
 		vni: tunnel < 0 ? undefined : number(layers, "vxlan", "vxlan.vni"),
@@ -54,14 +54,18 @@ function hop(capture: Capture, row: Sighting): Hop {
 	};
 }
 
-function addresses(layers: readonly Layer[]): string {
+/** Who speaks to whom; with the ports of these protocols. */
+function addresses(layers: readonly Layer[], transports: readonly string[] = []): string {
 	const ip = text(layers, "ipv4", "ipv4.source");
 	if (ip === undefined) {
 		const arp = text(layers, "arp", "arp.senderIp");
 		if (arp !== undefined) return `${arp} > ${text(layers, "arp", "arp.targetIp") ?? ""} ARP`;
 		return `${text(layers, "ethernet", "ethernet.src") ?? ""} > ${text(layers, "ethernet", "ethernet.dst") ?? ""}`;
 	}
-	return `${ip} > ${text(layers, "ipv4", "ipv4.destination") ?? ""}`;
+	const transport = transports.find((each) => text(layers, each, `${each}.sourcePort`) !== undefined);
+	const port = (side: string): string =>
+		transport === undefined ? "" : `:${text(layers, transport, `${transport}.${side}Port`) ?? ""}`;
+	return `${ip}${port("source")} > ${text(layers, "ipv4", "ipv4.destination") ?? ""}${port("destination")}`;
 }
 
 function field(

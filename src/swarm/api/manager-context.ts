@@ -1,8 +1,8 @@
 import type { Rng } from "../../sim/index.ts";
 import type { Kernel } from "../../stack/index.ts";
 import type { Clock } from "../manager/clock.ts";
-import type { NodeObject } from "../objects.ts";
 import type { Store } from "../store/store.ts";
+import type { ManagerStatusOf } from "./control-nodes.ts";
 import type { ControlClient } from "./requests.ts";
 
 /** What the commands on one manager share. */
@@ -16,8 +16,8 @@ export interface ManagerContext {
 	readonly rng: Rng;
 	/** This node's id. */
 	readonly nodeId: string;
+	/** What the raft group knows of a manager. */
+	readonly managerStatus: ManagerStatusOf;
 	/** The name of a network of this engine's own, by name or id: such ones are not for services. */
 	readonly localNetwork: (term: string) => string | undefined;
-	/** What is known of a manager in the group; undefined for a node that is none. */
-	readonly managerStatus: (nodeId: string) => NodeObject["managerStatus"];
 }

@@ -247,7 +247,7 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 			kernel: this.#machine.netns.kernel,
 			rng: this.#rng.fork("names"),
 			nodeId: this.#node.nodeId,
-			managerStatus: (id) => this.#node.managerStatus(id),
+			managerStatus: ({ id }) => this.#node.managerStatus(id),
 			localNetwork: (term) =>
 				this.#running?.docker.controller.networks.find(
 					({ id, name, about }) => about.scope === "local" && (id === term || name === term),
