@@ -20,6 +20,10 @@ const START = milliseconds(250);
 /** A task that winds down is stopped so long after it was told of: by then all nodes know (`defaultGossipConvergeDelay`). */
 const CONVERGE = seconds(2);
 
+/** What a program ends with when SIGTERM ends it. */
+const TERMINATED = 143;
+const UNHEALTHY = `task: non-zero exit (${String(TERMINATED)}): dockerexec: unhealthy container`;
+
 /**
  * A service's task on its node: a container on the task's networks, and its share in the service (daemon/cluster/executor/
  * container/controller.go).
@@ -135,7 +139,12 @@ export class ContainerTask<N extends IpNamespace> implements TaskController {
 			if (status === "healthy") end();
 			else if (status !== "unhealthy") return;
 			else if (open) end("unhealthy container");
-			else this.#tellExit({ exitCode: 1, err: "dockerexec: unhealthy container" });
+			else {
+				// It winds down by itself, and its task has failed when it has stopped.
+				this.shutdown(() => {
+					this.#tellExit({ exitCode: TERMINATED, err: UNHEALTHY });
+				});
+			}
 		});
 	}
 

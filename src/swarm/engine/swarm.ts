@@ -96,7 +96,17 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 			gossip.setKeys(keys, { address, dataPathAddress, dataPathPort, managers: this.#managers() });
 		};
 		const { kernel } = netns;
-		const executor = new EngineExecutor({ docker, kernel, hostname: name, engineLabels, onKeys });
+		const whenJoined = (action: () => void): void => {
+			gossip.whenJoined(action);
+		};
+		const executor = new EngineExecutor({
+			docker,
+			kernel,
+			hostname: name,
+			engineLabels,
+			onKeys,
+			whenJoined,
+		});
 		this.#running = { docker, executor, gossip };
 		if (this.#node.nodeId === "") return;
 		this.#provide();
