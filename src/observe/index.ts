@@ -23,4 +23,4 @@ export {
 	PcapngWriter,
 	writePcapng,
 } from "./pcapng.ts";
-export { findPacket, type Hop, hopTable, trace } from "./trace.ts";
+export { findPacket, type Hop, hopTable, type PacketFilter, trace } from "./trace.ts";
