@@ -1,6 +1,6 @@
 import { formatIp4 } from "../../addr/index.ts";
 import { seconds, Timer } from "../../sim/index.ts";
-import { Clock } from "../clock.ts";
+import { MachineClock } from "../clock.ts";
 import type { IpNamespace, TcpSocket } from "../../stack/index.ts";
 import { forwardedFields } from "./caller-metadata.ts";
 import { Http2 } from "./http2.ts";
@@ -44,7 +44,7 @@ interface Call {
 
 /** A channel over one TCP connection, made at once. When it breaks all calls end with Unavailable, and so does every new one. */
 export class GrpcClient implements Channel {
-	readonly #clock: Clock;
+	readonly #clock: MachineClock;
 	readonly #target: GrpcTarget;
 	readonly #calls = new Set<Call>();
 	readonly #streams = new Map<number, Call>();
@@ -64,7 +64,7 @@ export class GrpcClient implements Channel {
 
 	constructor(ns: IpNamespace, target: GrpcTarget) {
 		this.#target = target;
-		const clock = new Clock(ns.kernel);
+		const clock = new MachineClock(ns.kernel);
 		this.#clock = clock;
 		clock.after(CONNECT_TIMEOUT, this.#connecting);
 		try {

@@ -10,7 +10,7 @@ import type {
 import { NetError } from "../../errors.ts";
 import { milliseconds, type Nanoseconds, seconds, Timer } from "../../sim/index.ts";
 import type { IpNamespace, Kernel } from "../../stack/index.ts";
-import { clusterNetwork } from "../api/index.ts";
+import { clusterNetwork } from "../cluster-network.ts";
 import type { TaskController, TaskExit } from "../executor.ts";
 import type { NetworkObject, ServicePort, TaskObject } from "../objects.ts";
 

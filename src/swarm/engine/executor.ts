@@ -1,7 +1,8 @@
 import { parsePrefix4 } from "../../addr/index.ts";
 import type { Docker, Network, NetworkListener } from "../../cnm/index.ts";
+import { VXLAN_PORT } from "../../link/index.ts";
 import type { IpNamespace, Kernel } from "../../stack/index.ts";
-import { clusterNetwork } from "../api/index.ts";
+import { clusterNetwork } from "../cluster-network.ts";
 import type { Executor, TaskController } from "../executor.ts";
 import type { EncryptionKey, NetworkObject, NodeDescription, NodeObject, TaskObject } from "../objects.ts";
 import { ContainerTask } from "./container-task.ts";
@@ -19,7 +20,7 @@ export interface EngineExecutorOptions<N extends IpNamespace> {
 	/** `labels` of `daemon.json`. */
 	readonly engineLabels: Readonly<Record<string, string>>;
 	/** The keys came, first or anew. */
-	readonly onKeys: (keys: readonly EncryptionKey[]) => void;
+	readonly onKeys: (keys: readonly EncryptionKey[], dataPathPort: number) => void;
 }
 
 /** The engine of a node as its cluster sees it (daemon/cluster/executor/container/executor.go). */
@@ -77,8 +78,8 @@ export class EngineExecutor<N extends IpNamespace> implements Executor, NetworkL
 		else services.createLoadBalancer(network, address.address);
 	}
 
-	setNetworkKeys(keys: readonly EncryptionKey[]): void {
-		this.#options.onKeys(keys);
+	setNetworkKeys(keys: readonly EncryptionKey[], node: NodeObject | undefined): void {
+		this.#options.onKeys(keys, node?.dataPathPort ?? VXLAN_PORT);
 	}
 
 	controller(task: TaskObject, networks: readonly NetworkObject[]): TaskController {

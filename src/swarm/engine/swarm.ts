@@ -1,4 +1,4 @@
-import type { ClusterNode, Docker } from "../../cnm/index.ts";
+import type { Docker } from "../../cnm/index.ts";
 import { DockerError } from "../../cnm/index.ts";
 import { NetError } from "../../errors.ts";
 import type { Operation, Rng, Settle } from "../../sim/index.ts";
@@ -13,8 +13,6 @@ import { NodeControlApi } from "./control.ts";
 import { EngineExecutor } from "./executor.ts";
 import { GossipAgent } from "./gossip-agent.ts";
 import { SwarmProvider } from "./provider.ts";
-
-const VXLAN_PORT = 4789;
 
 /** What `docker swarm join` takes. */
 export interface JoinOptions extends Omit<SwarmJoinOptions, "remoteAddrs"> {
@@ -79,8 +77,8 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 			configure: (node, networks) => {
 				now().configure(node, networks);
 			},
-			setNetworkKeys: (keys) => {
-				now().setNetworkKeys(keys);
+			setNetworkKeys: (keys, node) => {
+				now().setNetworkKeys(keys, node);
 			},
 			controller: (task, networks) => now().controller(task, networks),
 		};
@@ -93,8 +91,9 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 		const { netns, name } = this.#machine;
 		const rng = this.#rng.fork(`gossip/${String(++this.#starts)}`);
 		const gossip = new GossipAgent(docker, netns, name, rng);
-		const onKeys = (keys: readonly EncryptionKey[]): void => {
-			gossip.setKeys(keys, { ...this.#place(), address: this.#node.nodeAddress, managers: this.#managers() });
+		const onKeys = (keys: readonly EncryptionKey[], dataPathPort: number): void => {
+			const { nodeAddress: address, dataPathAddress } = this.#node;
+			gossip.setKeys(keys, { address, dataPathAddress, dataPathPort, managers: this.#managers() });
 		};
 		const { kernel } = netns;
 		const executor = new EngineExecutor({ docker, kernel, hostname: name, engineLabels, onKeys });
@@ -102,12 +101,6 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 		if (this.#node.nodeId === "") return;
 		this.#provide();
 		this.#node.restart();
-	}
-
-	#place(): Pick<ClusterNode, "dataPathAddress" | "dataPathPort"> {
-		const [cluster] = this.#node.store?.all("cluster") ?? [];
-		const dataPathPort = cluster?.dataPathPort ?? VXLAN_PORT;
-		return { dataPathAddress: this.#node.dataPathAddress, dataPathPort };
 	}
 
 	#managers(): string[] {
@@ -254,7 +247,7 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 			kernel: this.#machine.netns.kernel,
 			rng: this.#rng.fork("names"),
 			nodeId: this.#node.nodeId,
-			managerStatus: ({ id }) => this.#node.managerStatus(id),
+			managerStatus: (id) => this.#node.managerStatus(id),
 			localNetwork: (term) =>
 				this.#running?.docker.controller.networks.find(
 					({ id, name, about }) => about.scope === "local" && (id === term || name === term),

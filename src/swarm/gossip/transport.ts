@@ -4,7 +4,7 @@ import { NetError } from "../../errors.ts";
 import type { Nanoseconds, Rng } from "../../sim/index.ts";
 import type { IpNamespace, TcpListener, UdpSocket } from "../../stack/index.ts";
 import { memberlist, memberlistPacket, NONCE_OCTETS } from "../../wire/index.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../clock.ts";
 import { Conversation, type ConversationOptions } from "./conversation.ts";
 import type { Keyring } from "./keyring.ts";
 import { TCP_TIMEOUT } from "./scale.ts";
