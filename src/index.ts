@@ -176,6 +176,7 @@ export type {
 } from "./stack/index.ts";
 export type {
 	ClusterObject,
+	EncryptionKey,
 	EndpointSpecJson,
 	Engine,
 	EngineOptions,

@@ -215,6 +215,16 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 		);
 	}
 
+	/**
+	 * The keys that managers made and told: of the gossip, by which captures of port 7946 are read (`gossipSights`), and of
+	 * encrypted networks. Throws `DockerError` on a node that is no manager.
+	 */
+	get keys(): readonly EncryptionKey[] {
+		return this.#store()
+			.all("cluster")
+			.flatMap(({ keys }) => keys);
+	}
+
 	/** The part of `docker info` that is about the swarm. */
 	info(): SwarmInfo {
 		return this.#node.info();
