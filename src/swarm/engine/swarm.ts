@@ -225,6 +225,16 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 		);
 	}
 
+	/**
+	 * The keys that managers made and told: of the gossip, by which captures of port 7946 are read (`gossipSights`), and of
+	 * encrypted networks. Throws `DockerError` on a node that is no manager.
+	 */
+	get keys(): readonly EncryptionKey[] {
+		return this.#store()
+			.all("cluster")
+			.flatMap(({ keys }) => keys);
+	}
+
 	/** The part of `docker info` that is about the swarm. */
 	info(): SwarmInfo {
 		return this.#node.info();
@@ -257,7 +267,7 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 			kernel: this.#machine.netns.kernel,
 			rng: this.#rng.fork("names"),
 			nodeId: this.#node.nodeId,
-			managerStatus: ({ id }) => this.#node.managerStatus(id),
+			managerStatus: (id) => this.#node.managerStatus(id),
 			localNetwork: (term) =>
 				this.#running?.docker.controller.networks.find(
 					({ id, name, about }) => about.scope === "local" && (id === term || name === term),
