@@ -21,6 +21,8 @@ export class GossipAgent<N extends IpNamespace> {
 	readonly #hostname: string;
 	readonly #rng: Rng;
 	#gossip: Gossip | undefined;
+	/** It speaks to nobody of its own accord: `Gossip.settle` makes it one of the cluster. */
+	waits = false;
 
 	constructor(docker: Docker<N>, ns: IpNamespace, hostname: string, rng: Rng) {
 		this.#docker = docker;
@@ -64,7 +66,7 @@ export class GossipAgent<N extends IpNamespace> {
 			bindAddress: dataPathAddress,
 			dataPathPort,
 		});
-		if (others.length > 0) gossip.join(others, () => undefined);
+		if (others.length > 0 && !this.waits) gossip.join(others, () => undefined);
 	}
 
 	/** The node leaves: the others are told. */
