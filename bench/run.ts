@@ -40,7 +40,7 @@ function line(row: BenchRow): string {
 if (values.only !== undefined) {
 	const wanted = cases.find((each) => each.name === values.only);
 	if (wanted === undefined) throw new RangeError(`there is no case "${values.only}"`);
-	console.log(JSON.stringify(measure(wanted)));
+	console.log(JSON.stringify(await measure(wanted)));
 } else {
 	const pattern = new RegExp(positionals[0] ?? "", "i");
 	if (!values.json) {

@@ -4,7 +4,7 @@ export interface BenchCase {
 	/** Packets that one slice carries. */
 	readonly packets: number;
 	/** Builds what is measured and gives one slice of it: a closed loop without allocation of its own. */
-	readonly prepare: () => () => void;
+	readonly prepare: () => (() => void) | Promise<() => void>;
 }
 
 /** What was measured. */
@@ -38,8 +38,8 @@ function calibration(): () => void {
 }
 
 /** Measures one case in pairs with the calibration: minima and medians, never means. */
-export function measure(bench: BenchCase): BenchRow {
-	const slice = bench.prepare();
+export async function measure(bench: BenchCase): Promise<BenchRow> {
+	const slice = await bench.prepare();
 	const calibrate = calibration();
 	const times: number[] = [];
 	const paces: number[] = [];

@@ -264,6 +264,16 @@ export class SwarmNode {
 		return this.#manager?.leads === true;
 	}
 
+	/** What this manager knows of one in the group; undefined for a node that is none, or where this one is no manager. */
+	managerStatus(nodeId: string): NodeObject["managerStatus"] {
+		const manager = this.#manager;
+		const member = manager?.members.find((each) => each.nodeId === nodeId);
+		if (manager === undefined || member === undefined) return undefined;
+		const { raftId, addr } = member;
+		const reachability = manager.isReachable(raftId) ? "reachable" : "unreachable";
+		return { raftId, addr, leader: manager.leader?.raftId === raftId, reachability };
+	}
+
 	/** Its id in the cluster; "" while it has none. */
 	get nodeId(): string {
 		return this.#membership?.identity?.nodeId ?? "";

@@ -19,6 +19,8 @@ const CREATE = milliseconds(150);
 const START = milliseconds(250);
 /** A task that winds down is stopped so long after it was told of: by then all nodes know (`defaultGossipConvergeDelay`). */
 const CONVERGE = seconds(2);
+/** From the end of its process to the removal of its network, on an ordinary machine. */
+const RELEASE = milliseconds(50);
 
 /** What a program ends with when SIGTERM ends it. */
 const TERMINATED = 143;
@@ -174,8 +176,12 @@ export class ContainerTask<N extends IpNamespace> implements TaskController {
 		}
 		this.#docker.services.deactivateService(container.sandbox);
 		this.#after(CONVERGE, () => {
-			this.#docker.stop(container);
-			done();
+			// The process ends first, and what its connections say then still goes out.
+			if (container.sandbox?.own === true) container.netns.endPrograms();
+			this.#after(RELEASE, () => {
+				this.#docker.stop(container);
+				done();
+			});
 		});
 	}
 

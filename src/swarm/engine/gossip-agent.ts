@@ -23,6 +23,8 @@ export class GossipAgent<N extends IpNamespace> {
 	#gossip: Gossip | undefined;
 	/** What waits until this node knows the others. */
 	#waiting: (() => void)[] | undefined = [];
+	/** It speaks to nobody of its own accord: `Gossip.settle` makes it one of the cluster. */
+	waits = false;
 
 	constructor(docker: Docker<N>, ns: IpNamespace, hostname: string, rng: Rng) {
 		this.#docker = docker;
@@ -69,7 +71,7 @@ export class GossipAgent<N extends IpNamespace> {
 		const joined = (): void => {
 			if (this.#gossip === gossip) this.#joined();
 		};
-		if (others.length > 0) gossip.join(others, joined);
+		if (others.length > 0 && !this.waits) gossip.join(others, joined);
 		else joined();
 	}
 
