@@ -1,5 +1,4 @@
-import type { Docker } from "../../cnm/index.ts";
-import { DockerError } from "../../cnm/index.ts";
+import type { Docker, DockerError } from "../../cnm/index.ts";
 import { NetError } from "../../errors.ts";
 import type { Operation, Rng, Settle } from "../../sim/index.ts";
 import type { IpNamespace } from "../../stack/index.ts";
@@ -8,6 +7,7 @@ import type { Executor } from "../executor.ts";
 import type { SwarmInfo, SwarmInitOptions, SwarmJoinOptions } from "../membership.ts";
 import { SwarmNode } from "../node.ts";
 import type { EncryptionKey, NodeRole } from "../objects.ts";
+import { noSwarm, notManager } from "../refusals.ts";
 import type { Store } from "../store/store.ts";
 import { NodeControlApi } from "./control.ts";
 import { EngineExecutor } from "./executor.ts";
@@ -222,7 +222,7 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 	/** `docker swarm join-token -q`. Throws `DockerError` on a node that is no manager. */
 	joinToken(role: NodeRole): string {
 		const [cluster] = this.#store().all("cluster");
-		if (cluster === undefined) throw notManager();
+		if (cluster === undefined) throw this.#notManager();
 		return cluster.tokens[role];
 	}
 
@@ -269,8 +269,12 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 
 	#store(): Store {
 		const { store } = this.#node;
-		if (store === undefined || !this.#node.isManager) throw notManager();
+		if (store === undefined || !this.#node.isManager) throw this.#notManager();
 		return store;
+	}
+
+	#notManager(): DockerError {
+		return this.#node.nodeId === "" ? noSwarm() : notManager();
 	}
 
 	#manager(): ManagerApi {
@@ -298,9 +302,3 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 		this.#provide();
 	}
 }
-
-const notManager = (): DockerError =>
-	new DockerError(
-		503,
-		'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',
-	);
