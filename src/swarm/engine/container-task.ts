@@ -22,6 +22,10 @@ const CONVERGE = seconds(2);
 /** From the end of its process to the removal of its network, on an ordinary machine. */
 const RELEASE = milliseconds(50);
 
+/** What a program ends with when SIGTERM ends it. */
+const TERMINATED = 143;
+const UNHEALTHY = `task: non-zero exit (${String(TERMINATED)}): dockerexec: unhealthy container`;
+
 /**
  * A service's task on its node: a container on the task's networks, and its share in the service (daemon/cluster/executor/
  * container/controller.go).
@@ -137,7 +141,12 @@ export class ContainerTask<N extends IpNamespace> implements TaskController {
 			if (status === "healthy") end();
 			else if (status !== "unhealthy") return;
 			else if (open) end("unhealthy container");
-			else this.#tellExit({ exitCode: 1, err: "dockerexec: unhealthy container" });
+			else {
+				// It winds down by itself, and its task has failed when it has stopped.
+				this.shutdown(() => {
+					this.#tellExit({ exitCode: TERMINATED, err: UNHEALTHY });
+				});
+			}
 		});
 	}
 
