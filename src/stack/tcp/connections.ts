@@ -88,9 +88,10 @@ export class Tcp {
 	// ── programs ──────────────────────────────────────────────────────────────────────────────────
 
 	/**
-	 * Listens on a port. Throws `NetError` EADDRINUSE, EADDRNOTAVAIL.
+	 * Listens on a port. Throws `NetError` EADDRINUSE, EADDRNOTAVAIL, EINVAL (`maxSegment`).
 	 */
 	listen(options: ListenOptions): TcpListener {
+		checkMaxSegment(options);
 		const address = options.address === undefined ? ANY_IP4 : toIp4(options.address, "address");
 		if (address !== ANY_IP4 && !this.#ns.isOwnAddress(address)) throw this.#notOurs(address);
 		const port = options.port === 0 ? this.#freePort() : toPort(options.port, "port");
@@ -123,9 +124,10 @@ export class Tcp {
 
 	/**
 	 * Begins a connection: the SYN is sent, the socket calls back. Throws `NetError` ENETUNREACH, EHOSTUNREACH, EACCES,
-	 * EINVAL (by the route), EADDRNOTAVAIL, EADDRINUSE.
+	 * EINVAL (by the route, or `maxSegment`), EADDRNOTAVAIL, EADDRINUSE.
 	 */
 	connect(options: ConnectOptions): TcpSocket {
+		checkMaxSegment(options);
 		const ns = this.#ns;
 		const remote = toIp4(options.address, "address");
 		const remotePort = toPort(options.port, "port");
@@ -338,4 +340,11 @@ export class Tcp {
 		const meant = errorOf(error, true);
 		if (meant !== undefined) socket.fail(meant);
 	}
+}
+
+/** `TCP_MIN_MSS` and `MAX_TCP_WINDOW`. */
+function checkMaxSegment({ maxSegment }: TcpTuning): void {
+	if (maxSegment === undefined || (Number.isInteger(maxSegment) && maxSegment >= 88 && maxSegment <= 32_767))
+		return;
+	throw new NetError("EINVAL", "setsockopt: Invalid argument", { context: { maxSegment } });
 }

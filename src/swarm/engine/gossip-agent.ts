@@ -21,13 +21,10 @@ export class GossipAgent<N extends IpNamespace> {
 	readonly #hostname: string;
 	readonly #rng: Rng;
 	#gossip: Gossip | undefined;
-<<<<<<< HEAD
 	/** What waits until this node knows the others. */
 	#waiting: (() => void)[] | undefined = [];
-=======
 	/** It speaks to nobody of its own accord: `Gossip.settle` makes it one of the cluster. */
 	waits = false;
->>>>>>> scale
 
 	constructor(docker: Docker<N>, ns: IpNamespace, hostname: string, rng: Rng) {
 		this.#docker = docker;
@@ -71,11 +68,10 @@ export class GossipAgent<N extends IpNamespace> {
 			bindAddress: dataPathAddress,
 			dataPathPort,
 		});
-<<<<<<< HEAD
 		const joined = (): void => {
 			if (this.#gossip === gossip) this.#joined();
 		};
-		if (others.length > 0) gossip.join(others, joined);
+		if (others.length > 0 && !this.waits) gossip.join(others, joined);
 		else joined();
 	}
 
@@ -89,9 +85,6 @@ export class GossipAgent<N extends IpNamespace> {
 		const actions = this.#waiting ?? [];
 		this.#waiting = undefined;
 		for (const action of actions) action();
-=======
-		if (others.length > 0 && !this.waits) gossip.join(others, () => undefined);
->>>>>>> scale
 	}
 
 	/** The node leaves: the others are told. */
