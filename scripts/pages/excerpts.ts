@@ -13,6 +13,7 @@ async function printedBy(name: string): Promise<string> {
 		save: () => {
 			// Captures are judged with the examples themselves.
 		},
+		write: () => undefined,
 	});
 	return printed.join("\n");
 }

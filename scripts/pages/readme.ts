@@ -9,6 +9,7 @@ export default async function readme(): Promise<Blocks> {
 		save: () => {
 			// The capture is judged with the example itself.
 		},
+		write: () => undefined,
 	});
 	const table = printed.find((text) => text.includes("hop by hop"));
 	return { hops: table?.slice(table.indexOf("\n") + 1) ?? "" };
