@@ -15,7 +15,7 @@ import {
 import { bindings, checkAttachment, checkMode, modeOf, readIp, setSysctls } from "./container-checks.ts";
 import { drawName } from "./container-names.ts";
 import { type DnsDefaults, Naming } from "./dns/naming.ts";
-import { cliRefuses, conflict, failed, forbidden, invalid, notFound } from "./docker-error.ts";
+import { cliRefuses, conflict, DockerError, failed, forbidden, invalid, notFound } from "./docker-error.ts";
 import { HealthMonitor } from "./health.ts";
 import type { Ids } from "./ids.ts";
 import type { Machine } from "./machine.ts";
@@ -109,9 +109,10 @@ export class ContainerStore<N extends IpNamespace> {
 	 * refuses; nothing changed.
 	 */
 	create(options: RunOptions, places?: readonly ManagedEndpoint[]): Container<N> {
-		const mode = places === undefined ? modeOf(options.network) : (places[0]?.network.name ?? "none");
+		const asked = places === undefined ? modeOf(options.network) : (places[0]?.network.name ?? "none");
+		const mode = this.#shared(asked);
 		const ports = portSpecs(options.publish ?? [], options.expose ?? []);
-		checkMode(mode, options);
+		checkMode(asked, options);
 		const ip = readIp(options.ip, "--ip");
 		if (options.macAddress !== undefined && parseMac(options.macAddress) === undefined)
 			throw cliRefuses(`${options.macAddress} is not a valid mac address`);
@@ -126,13 +127,26 @@ export class ContainerStore<N extends IpNamespace> {
 				const about = { ...request, ...place, ip: readIp(place.ip, "--ip") };
 				container.attachments.set(network.id, { network, ...about, endpoint: undefined });
 			}
-		} else if (mode.startsWith("container:")) this.find(mode.slice("container:".length));
-		else {
+		} else if (!mode.startsWith("container:")) {
 			for (const link of links) this.#checkLink(link);
 			this.#request(container, mode === "default" ? "bridge" : mode, request);
 		}
 		this.#containers.set(id, container);
 		return container;
+	}
+
+	/**
+	 * Another's namespace is noted by that one's id if it is there (`adaptSharedNamespaceContainer`); if not, starting is
+	 * what is refused.
+	 */
+	#shared(mode: string): string {
+		if (!mode.startsWith("container:")) return mode;
+		try {
+			return `container:${this.find(mode.slice("container:".length)).id}`;
+		} catch (error) {
+			if (!(error instanceof DockerError)) throw error;
+			return mode;
+		}
 	}
 
 	/** Notes a network that a container is to be on; the cluster is asked for its own when the container starts. */
@@ -343,7 +357,7 @@ export class ContainerStore<N extends IpNamespace> {
 
 	#peer(container: Container<N>, term: string): Container<N> {
 		const peer = this.find(term);
-		if (peer === container) throw conflict("cannot join own network namespace");
+		if (peer === container) throw failed("cannot join own network");
 		if (peer.running) return peer;
 		throw conflict(`cannot join network of a non running container: ${peer.id}`, {
 			remedy: `Start ${peer.name} first.`,

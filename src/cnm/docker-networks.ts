@@ -3,6 +3,7 @@ import type { IpNamespace } from "../stack/index.ts";
 import type { ConnectOptions, Container } from "./container.ts";
 import type { ContainerStore } from "./containers.ts";
 import type { Controller } from "./controller.ts";
+import type { Listing } from "./listing.ts";
 import type { Network } from "./network.ts";
 import { type NetworkJson, networkJson, type NetworkLine, networkLines } from "./network-json.ts";
 import type { NetworkCreateOptions, NetworkStore } from "./networks.ts";
@@ -27,8 +28,10 @@ export class DockerNetworks<N extends IpNamespace = IpNamespace> {
 		return this.#store.create(name, options);
 	}
 
-	/** `docker network ls`: those of the host, and those of its cluster that it knows. */
-	ls(): NetworkLine[] {
+	/**
+	 * `docker network ls`: those of the host, and those of its cluster that it knows; `text()` of it is what the command prints.
+	 */
+	ls(): Listing<NetworkLine> {
 		return networkLines(this.#store.known);
 	}
 

@@ -40,6 +40,7 @@ export { Endpoint } from "./endpoint.ts";
 export { AddressPool, type AddressPoolOptions, Ipam, overlap } from "./ipam/index.ts";
 export { ipamConfigs } from "./ipam-config.ts";
 export type { NetworkNames } from "./dns/names.ts";
+export { Listing, type ListingColumn } from "./listing.ts";
 export type { Machine } from "./machine.ts";
 export { type IpamConfig, Network, type NetworkListener } from "./network.ts";
 export type {

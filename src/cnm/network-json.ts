@@ -1,5 +1,6 @@
 import { formatPrefix4 } from "../addr/index.ts";
 import { shortId } from "./ids.ts";
+import { Listing } from "./listing.ts";
 import type { IpamConfig, Network } from "./network.ts";
 
 /** One container in `docker network inspect`. */
@@ -113,15 +114,21 @@ function containersJson(network: Network): Record<string, NetworkContainerJson> 
 }
 
 /** `docker network ls`, sorted as it sorts. */
-export function networkLines(networks: readonly Network[]): NetworkLine[] {
-	return networks
-		.map(({ id, name, driver, about }) => ({
+export function networkLines(networks: readonly Network[]): Listing<NetworkLine> {
+	const lines = networks
+		.map(({ id, name, driver, about }): NetworkLine => ({
 			id: shortId(id),
 			name,
 			driver: driver.type,
 			scope: about.scope,
 		}))
 		.sort((a, b) => (a.name < b.name ? -1 : 1));
+	return new Listing(lines, [
+		["NETWORK ID", ({ id }) => id],
+		["NAME", ({ name }) => name],
+		["DRIVER", ({ driver }) => driver],
+		["SCOPE", ({ scope }) => scope],
+	]);
 }
 
 /** Go prints maps by their keys. */

@@ -125,7 +125,8 @@ export class NetworkStore {
 		const { ipam, ipamOptions, ...about } = network;
 		return {
 			...about,
-			driver: this.#driver(network.driver),
+			// One that got no subnet yet has no driver either.
+			driver: this.#driver(network.driver === "" ? "overlay" : network.driver),
 			ipamOptions,
 			ipamConfig: ipam,
 			userSubnets: true,

@@ -57,6 +57,8 @@ export class Host implements Machine<Netns> {
 	/** The machine's place in a swarm, once its engine ran. */
 	#swarm: Swarm<Netns> | undefined;
 	#running = true;
+	/** How often it was started anew. */
+	#boots = 0;
 	/** What its system does at boot: cards up, gateways. */
 	readonly #boot: (() => void)[] = [];
 
@@ -179,8 +181,9 @@ export class Host implements Machine<Netns> {
 	restart(): void {
 		if (this.#running) this.crash();
 		this.#running = true;
+		this.#boots++;
 		for (const boot of this.#boot) boot();
-		if (this.#swarm !== undefined) this.startDocker(this.#daemon);
+		if (this.#swarm !== undefined && this.#swarm.info().nodeId !== "") this.startDocker(this.#daemon);
 	}
 
 	/**
@@ -196,9 +199,9 @@ export class Host implements Machine<Netns> {
 		this.kernel.power.resume(this.kernel.world.scheduler);
 	}
 
-	/** Chance of the machine's programs. */
+	/** Chance of the machine's programs, another one after each boot. */
 	get rng(): Rng {
-		return this.kernel.rng.fork("docker");
+		return this.kernel.rng.fork(this.#boots === 0 ? "docker" : `docker/${String(this.#boots)}`);
 	}
 
 	/** The namespaces added to this machine, by name. */

@@ -11,7 +11,15 @@ export function losePower(netns: Netns, others: readonly Netns[]): void {
 	for (const ns of [netns, ...others])
 		for (const device of ns.devices) if (device instanceof Nic) device.down();
 	for (const ns of others) ns.purge();
-	for (const device of [...netns.devices].reverse())
-		if (!device.gone && device !== netns.loopback && !(device instanceof Nic)) device.delete();
+	// Those of other namespaces too: a VXLAN device has its VNI at the machine's own.
+	for (const ns of [...others, netns]) {
+		for (const device of [...ns.devices].reverse()) {
+			if (device.gone || device === ns.loopback) continue;
+			if (!(device instanceof Nic)) device.delete();
+			else if (ns !== netns) ns.move(device, netns);
+		}
+	}
 	netns.purge();
+	// Modules are loaded anew by who needs them.
+	netns.kernel.hasBridgeNetfilter = false;
 }

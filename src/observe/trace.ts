@@ -11,7 +11,7 @@ export interface Hop {
 	readonly direction: "in" | "out";
 	/** Octets of the frame here. */
 	readonly octets: number;
-	/** Source and destination of the packet, inside a tunnel those of the packet in it. */
+	/** Source and destination of the packet, with their ports; inside a tunnel those of the packet in it. */
 	readonly inner: string;
 	readonly ttl: number | undefined;
 	/** Source and destination of the tunnel's packet. */
@@ -29,12 +29,24 @@ export function trace(capture: Capture, packet: number): Hop[] {
 		.map((row) => hop(capture, row));
 }
 
-/** The first packet of a capture whose layers satisfy `which`: its journey's id. */
-export function findPacket(
-	capture: Capture,
-	which: (layers: readonly Layer[]) => boolean,
-): number | undefined {
-	return capture.sightings().find((row) => which(dissect(row.data)))?.packet;
+/**
+ * What packet is meant: one with a protocol ("icmp"), one whose fields read so (`{ "tcp.flags": "SYN" }`), or one whose layers
+ * satisfy a function.
+ */
+export type PacketFilter =
+	string | Readonly<Record<string, string>> | ((layers: readonly Layer[]) => boolean);
+
+/** The first packet of a capture that is meant: its journey's id. */
+export function findPacket(capture: Capture, which: PacketFilter): number | undefined {
+	return capture.sightings().find((row) => fits(dissect(row.data), which))?.packet;
+}
+
+function fits(layers: readonly Layer[], which: PacketFilter): boolean {
+	if (typeof which === "function") return which(layers);
+	if (typeof which === "string") return layers.some(({ protocol }) => protocol === which);
+	return Object.entries(which).every(([wanted, reading]) =>
+		layers.some(({ fields }) => fields.some(({ name, text }) => name === wanted && text === reading)),
+	);
 }
 
 function hop(capture: Capture, row: Sighting): Hop {
@@ -46,7 +58,7 @@ function hop(capture: Capture, row: Sighting): Hop {
 		place: capture.interfaces[row.place] ?? "",
 		direction: row.direction === 1 ? "in" : "out",
 		octets: row.data.length,
-		inner: addresses(innermost),
+		inner: addresses(innermost, ["tcp", "udp"]),
 		ttl: number(innermost, "ipv4", "ipv4.ttl"),
 		outer: tunnel < 0 ? undefined : addresses(layers.slice(0, tunnel)),
 		vni: tunnel < 0 ? undefined : number(layers, "vxlan", "vxlan.vni"),
@@ -54,14 +66,18 @@ function hop(capture: Capture, row: Sighting): Hop {
 	};
 }
 
-function addresses(layers: readonly Layer[]): string {
+/** Who speaks to whom; with the ports of these protocols. */
+function addresses(layers: readonly Layer[], transports: readonly string[] = []): string {
 	const ip = text(layers, "ipv4", "ipv4.source");
 	if (ip === undefined) {
 		const arp = text(layers, "arp", "arp.senderIp");
 		if (arp !== undefined) return `${arp} > ${text(layers, "arp", "arp.targetIp") ?? ""} ARP`;
 		return `${text(layers, "ethernet", "ethernet.src") ?? ""} > ${text(layers, "ethernet", "ethernet.dst") ?? ""}`;
 	}
-	return `${ip} > ${text(layers, "ipv4", "ipv4.destination") ?? ""}`;
+	const transport = transports.find((each) => text(layers, each, `${each}.sourcePort`) !== undefined);
+	const port = (side: string): string =>
+		transport === undefined ? "" : `:${text(layers, transport, `${transport}.${side}Port`) ?? ""}`;
+	return `${ip}${port("source")} > ${text(layers, "ipv4", "ipv4.destination") ?? ""}${port("destination")}`;
 }
 
 function field(

@@ -43,10 +43,8 @@ export function describe(description: NodeDescription, cluster: string): Describ
 
 /** What a node said of itself. */
 export function descriptionIn({ hostname, platform, engine }: Described): NodeDescription {
-	const labels = (engine?.labels ?? []).flatMap((label) =>
-		label === undefined ? [] : [[label.key, label.value]],
-	);
-	const list = (engine?.plugins ?? []).filter((plugin) => plugin !== undefined);
+	const labels = (engine?.labels ?? []).map(({ key, value }) => [key, value]);
+	const list = engine?.plugins ?? [];
 	return {
 		hostname,
 		platform: platform ?? { architecture: "", os: "" },

@@ -40,8 +40,8 @@ export interface Executor {
 	describe(): NodeDescription;
 	/** The node's own object changed: its load balancers' networks come and go. */
 	configure(node: NodeObject, networks: readonly NetworkObject[]): void;
-	/** The keys to gossip and to encrypt with, after a rotation too. */
-	setNetworkKeys(keys: readonly EncryptionKey[]): void;
+	/** The keys to gossip and to encrypt with, after a rotation too; `node` as it is told of itself with them. */
+	setNetworkKeys(keys: readonly EncryptionKey[], node: NodeObject | undefined): void;
 	/** A task this node is to run; `networks` are those it is on. */
 	controller(task: TaskObject, networks: readonly NetworkObject[]): TaskController;
 }

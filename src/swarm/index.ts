@@ -1,5 +1,6 @@
 export { Engine, type EngineOptions, type JoinOptions, Swarm, type SwarmMachine } from "./engine/index.ts";
 export * from "./api/index.ts";
+export { clusterNetwork } from "./cluster-network.ts";
 export {
 	Gossip,
 	type GossipMember,

@@ -1,4 +1,5 @@
-import { type Codec, type Method, protobuf } from "./control/index.ts";
+import { protobuf } from "../wire/index.ts";
+import { json, jsons, messageOf, type Method } from "./control/index.ts";
 import type {
 	EncryptionKey,
 	NetworkObject,
@@ -12,7 +13,7 @@ import type { Member, RaftMessage } from "./raft/index.ts";
 import type { StoreSnapshot } from "./store/store.ts";
 import type { StoreAction } from "./store/transaction.ts";
 
-const { bool, bytes, json, message, nested, oneOf, repeated, string, uint } = protobuf;
+const { bool, message, messages, octets, optional, text, texts, uint, word } = protobuf;
 
 // The calls between nodes, with swarmkit's names and numbers of fields (api/*.proto). Objects of the store, and what a
 // node says of itself, go as JSON in the fields where swarmkit has messages.
@@ -20,7 +21,7 @@ const { bool, bytes, json, message, nested, oneOf, repeated, string, uint } = pr
 const PACKAGE = "/docker.swarmkit.v1";
 const ROLES = ["worker", "manager"] as const satisfies readonly NodeRole[];
 const AVAILABILITIES = ["active", "pause", "drain"] as const satisfies readonly NodeAvailability[];
-const nothing = message({});
+const nothing = messageOf<Nothing>(message<object>({}));
 
 /** Nothing is asked. */
 export interface Nothing {
@@ -31,7 +32,7 @@ export interface Nothing {
 export const getRootCaCertificate: Method<Nothing, { readonly certificate: Uint8Array }> = {
 	path: `${PACKAGE}.CA/GetRootCACertificate`,
 	request: nothing,
-	reply: message({ certificate: [1, bytes] }),
+	reply: messageOf(message({ certificate: octets(1) })),
 };
 
 /** A certificate wanted: by a token, or anew by one that is in the cluster. */
@@ -45,17 +46,19 @@ export const issueNodeCertificate: Method<
 	{ readonly nodeId: string; readonly accepted: boolean }
 > = {
 	path: `${PACKAGE}.NodeCA/IssueNodeCertificate`,
-	request: message({
-		role: [1, oneOf(ROLES)],
-		csr: [2, bytes],
-		token: [3, string],
-		availability: [4, oneOf(AVAILABILITIES)],
-	}),
-	reply: message({ nodeId: [1, string], accepted: [2, bool] }),
+	request: messageOf(
+		message({
+			role: word(1, ROLES),
+			csr: octets(2),
+			token: text(3),
+			availability: word(4, AVAILABILITIES),
+		}),
+	),
+	reply: messageOf(message({ nodeId: text(1), accepted: bool(2) })),
 };
 
 const ISSUANCE = ["unknown", "renew", "pending", "issued", "failed", "rotate"] as const;
-const issuance = message({ state: [1, oneOf(ISSUANCE)] });
+const issuance = message({ state: word(1, ISSUANCE) });
 
 /** What became of it: answered when the certificate is there. */
 export const nodeCertificateStatus: Method<
@@ -74,26 +77,26 @@ export const nodeCertificateStatus: Method<
 	}
 > = {
 	path: `${PACKAGE}.NodeCA/NodeCertificateStatus`,
-	request: message({ nodeId: [1, string] }),
-	reply: message({
-		status: [1, nested(issuance)],
-		certificate: [
-			2,
-			nested(
+	request: messageOf(message({ nodeId: text(1) })),
+	reply: messageOf(
+		message({
+			status: optional(1, issuance),
+			certificate: optional(
+				2,
 				message({
-					role: [1, oneOf(ROLES)],
-					csr: [2, bytes],
-					status: [3, nested(issuance)],
-					certificate: [4, bytes],
-					cn: [5, string],
+					role: word(1, ROLES),
+					csr: octets(2),
+					status: optional(3, issuance),
+					certificate: octets(4),
+					cn: text(5),
 				}),
 			),
-		],
-	}),
+		}),
+	),
 };
 
-const named = message({ type: [1, string], name: [2, string] });
-const label = message({ key: [1, string], value: [2, string] });
+const named = message({ type: text(1), name: text(2) });
+const label = message({ key: text(1), value: text(2) });
 
 /** What a node says of itself, with how it trusts its cluster: the root certificate, its issuer and that one's key. */
 export interface Described {
@@ -103,8 +106,8 @@ export interface Described {
 	readonly engine:
 		| {
 				readonly version: string;
-				readonly labels: readonly ({ readonly key: string; readonly value: string } | undefined)[];
-				readonly plugins: readonly ({ readonly type: string; readonly name: string } | undefined)[];
+				readonly labels: readonly { readonly key: string; readonly value: string }[];
+				readonly plugins: readonly { readonly type: string; readonly name: string }[];
 		  }
 		| undefined;
 	readonly tls:
@@ -112,21 +115,19 @@ export interface Described {
 		| undefined;
 }
 
-const described: Codec<Described> = message({
-	hostname: [1, string],
-	platform: [2, nested(message({ architecture: [1, string], os: [2, string] }))],
-	resources: [3, nested(message({ nanoCpus: [1, uint], memoryBytes: [2, uint] }))],
-	engine: [
+const described: protobuf.Codec<Described> = message({
+	hostname: text(1),
+	platform: optional(2, message({ architecture: text(1), os: text(2) })),
+	resources: optional(3, message({ nanoCpus: uint(1), memoryBytes: uint(2) })),
+	engine: optional(
 		4,
-		nested(
-			message({
-				version: [1, string],
-				labels: [2, repeated(nested(label))],
-				plugins: [3, repeated(nested(named))],
-			}),
-		),
-	],
-	tls: [5, nested(message({ trustRoot: [1, bytes], issuer: [2, bytes], issuerKey: [3, bytes] }))],
+		message({
+			version: text(1),
+			labels: messages(2, label),
+			plugins: messages(3, named),
+		}),
+	),
+	tls: optional(5, message({ trustRoot: octets(1), issuer: octets(2), issuerKey: octets(3) })),
 });
 
 /** A manager, as nodes are told of it. */
@@ -141,8 +142,8 @@ export interface SessionMessage {
 	/** Without its description, which goes by itself. */
 	readonly node: NodeObject | undefined;
 	readonly description: Described | undefined;
-	readonly managers: readonly (WeightedPeer | undefined)[];
-	readonly keys: readonly (EncryptionKey | undefined)[];
+	readonly managers: readonly WeightedPeer[];
+	readonly keys: readonly EncryptionKey[];
 	readonly rootCa: Uint8Array;
 	/** The networks that its load balancers are on. */
 	readonly networks: readonly NetworkObject[] | undefined;
@@ -156,27 +157,25 @@ export const session: Method<
 	SessionMessage
 > = {
 	path: `${PACKAGE}.Dispatcher/Session`,
-	request: message({ description: [1, nested(described)], sessionId: [2, string] }),
-	reply: message({
-		sessionId: [1, string],
-		node: [2, json<NodeObject>()],
-		managers: [
-			3,
-			repeated(
-				nested(
-					message({
-						peer: [1, nested(message({ nodeId: [1, string], addr: [2, string] }))],
-						weight: [2, uint],
-					}),
-				),
+	request: messageOf(message({ description: optional(1, described), sessionId: text(2) })),
+	reply: messageOf(
+		message({
+			sessionId: text(1),
+			node: json<NodeObject>(2),
+			managers: messages(
+				3,
+				message({
+					peer: optional(1, message({ nodeId: text(1), addr: text(2) })),
+					weight: uint(2),
+				}),
 			),
-		],
-		keys: [4, repeated(json<EncryptionKey>())],
-		rootCa: [5, bytes],
-		networks: [6, json<readonly NetworkObject[]>()],
-		certificate: [7, bytes],
-		description: [8, nested(described)],
-	}),
+			keys: jsons<EncryptionKey>(4),
+			rootCa: octets(5),
+			networks: json<readonly NetworkObject[]>(6),
+			certificate: octets(7),
+			description: optional(8, described),
+		}),
+	),
 };
 
 /** A node is still there; it is told when to say so again. */
@@ -185,25 +184,25 @@ export const heartbeat: Method<
 	{ readonly period: { readonly seconds: number; readonly nanos: number } | undefined }
 > = {
 	path: `${PACKAGE}.Dispatcher/Heartbeat`,
-	request: message({ sessionId: [1, string] }),
-	reply: message({ period: [1, nested(message({ seconds: [1, uint], nanos: [2, uint] }))] }),
+	request: messageOf(message({ sessionId: text(1) })),
+	reply: messageOf(message({ period: optional(1, message({ seconds: uint(1), nanos: uint(2) })) })),
 };
 
 /** What became of tasks. */
 export const updateTaskStatus: Method<
 	{
 		readonly sessionId: string;
-		readonly updates: readonly (
-			{ readonly taskId: string; readonly status: TaskStatus | undefined } | undefined
-		)[];
+		readonly updates: readonly { readonly taskId: string; readonly status: TaskStatus | undefined }[];
 	},
 	Nothing
 > = {
 	path: `${PACKAGE}.Dispatcher/UpdateTaskStatus`,
-	request: message({
-		sessionId: [1, string],
-		updates: [3, repeated(nested(message({ taskId: [1, string], status: [2, json<TaskStatus>()] })))],
-	}),
+	request: messageOf(
+		message({
+			sessionId: text(1),
+			updates: messages(3, message({ taskId: text(1), status: json<TaskStatus>(2) })),
+		}),
+	),
 	reply: nothing,
 };
 
@@ -219,30 +218,28 @@ export interface AssignmentsMessage {
 	readonly type: "complete" | "incremental";
 	readonly appliesTo: string;
 	readonly resultsIn: string;
-	readonly changes: readonly (AssignmentChange | undefined)[];
+	readonly changes: readonly AssignmentChange[];
 }
 
 /** A node asks what it is to run. */
 export const assignments: Method<{ readonly sessionId: string }, AssignmentsMessage> = {
 	path: `${PACKAGE}.Dispatcher/Assignments`,
-	request: message({ sessionId: [1, string] }),
-	reply: message({
-		type: [1, oneOf(["complete", "incremental"])],
-		appliesTo: [2, string],
-		resultsIn: [3, string],
-		changes: [
-			4,
-			repeated(
-				nested(
-					message({
-						task: [1, json<TaskObject>()],
-						network: [3, json<NetworkObject>()],
-						action: [2, oneOf(["update", "remove"])],
-					}),
-				),
+	request: messageOf(message({ sessionId: text(1) })),
+	reply: messageOf(
+		message({
+			type: word(1, ["complete", "incremental"]),
+			appliesTo: text(2),
+			resultsIn: text(3),
+			changes: messages(
+				4,
+				message({
+					task: json<TaskObject>(1),
+					network: json<NetworkObject>(3),
+					action: word(2, ["update", "remove"]),
+				}),
 			),
-		],
-	}),
+		}),
+	),
 };
 
 /** Whether somebody wants a task's logs: nodes listen, and nobody ever does. */
@@ -258,14 +255,14 @@ export const attachNetwork: Method<
 	{ readonly attachmentId: string }
 > = {
 	path: `${PACKAGE}.ResourceAllocator/AttachNetwork`,
-	request: message({ target: [1, string], addresses: [3, repeated(string)], containerId: [2, string] }),
-	reply: message({ attachmentId: [1, string] }),
+	request: messageOf(message({ target: text(1), addresses: texts(3), containerId: text(2) })),
+	reply: messageOf(message({ attachmentId: text(1) })),
 };
 
 /** It is there no longer. */
 export const detachNetwork: Method<{ readonly attachmentId: string }, Nothing> = {
 	path: `${PACKAGE}.ResourceAllocator/DetachNetwork`,
-	request: message({ attachmentId: [1, string] }),
+	request: messageOf(message({ attachmentId: text(1) })),
 	reply: nothing,
 };
 
@@ -282,7 +279,7 @@ export const processRaftMessage: Method<
 	Nothing
 > = {
 	path: `${PACKAGE}.Raft/ProcessRaftMessage`,
-	request: message({ message: [1, json<RaftMessage<Proposal, StoreSnapshot>>()] }),
+	request: messageOf(message({ message: json<RaftMessage<Proposal, StoreSnapshot>>(1) })),
 	reply: nothing,
 };
 
@@ -292,27 +289,27 @@ export const joinRaft: Method<
 	{ readonly raftId: number; readonly members: readonly Member[] | undefined }
 > = {
 	path: `${PACKAGE}.RaftMembership/Join`,
-	request: message({ addr: [1, string] }),
-	reply: message({ raftId: [1, uint], members: [2, json<readonly Member[]>()] }),
+	request: messageOf(message({ addr: text(1) })),
+	reply: messageOf(message({ raftId: uint(1), members: json<readonly Member[]>(2) })),
 };
 
 /** A manager says that it goes. */
 export const leaveRaft: Method<{ readonly raftId: number }, Nothing> = {
 	path: `${PACKAGE}.RaftMembership/Leave`,
-	request: message({ raftId: [1, uint] }),
+	request: messageOf(message({ raftId: uint(1) })),
 	reply: nothing,
 };
 
 /** Whether a manager answers at the address it gave. */
 export const checkHealth: Method<{ readonly service: string }, { readonly serving: boolean }> = {
 	path: `${PACKAGE}.Health/Check`,
-	request: message({ service: [1, string] }),
-	reply: message({ serving: [1, bool] }),
+	request: messageOf(message({ service: text(1) })),
+	reply: messageOf(message({ serving: bool(1) })),
 };
 
 /** A call of the control API, `ListNodes` for example: what is asked and answered is plain data. */
 export const control = (name: string): Method<{ readonly body: unknown }, { readonly body: unknown }> => ({
 	path: `${PACKAGE}.Control/${name}`,
-	request: message({ body: [1, json<unknown>()] }),
-	reply: message({ body: [1, json<unknown>()] }),
+	request: messageOf(message({ body: json<unknown>(1) })),
+	reply: messageOf(message({ body: json<unknown>(1) })),
 });

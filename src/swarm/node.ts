@@ -1,7 +1,8 @@
 import type { ClusterAttachment, ClusterNetwork } from "../cnm/index.ts";
 import { NetError } from "../errors.ts";
 import { type Rng, seconds, Timer } from "../sim/index.ts";
-import { Clock } from "./clock.ts";
+import { MachineClock } from "./clock.ts";
+import { clusterNetwork } from "./cluster-network.ts";
 import {
 	addressPools,
 	advertiseAddress,
@@ -15,7 +16,6 @@ import {
 	Agent,
 	type AgentConnection,
 	Attacher,
-	clusterNetworkOf,
 	obtainCertificate,
 	type RemoteManager,
 	Remotes,
@@ -58,7 +58,7 @@ const RENEW_AGAIN = seconds(2);
  */
 export class SwarmNode {
 	readonly #options: SwarmNodeOptions;
-	readonly #clock: Clock;
+	readonly #clock: MachineClock;
 	readonly #attacher: Attacher;
 	readonly #timeout = new Timer(() => {
 		this.#settle(joinTimeout());
@@ -82,7 +82,7 @@ export class SwarmNode {
 
 	constructor(options: SwarmNodeOptions) {
 		this.#options = options;
-		this.#clock = new Clock(options.ns.kernel);
+		this.#clock = new MachineClock(options.ns.kernel);
 		this.#remotes = new Remotes(options.rng.fork("remotes"));
 		this.#attacher = new Attacher(this.#clock, () => this.#agent?.channel);
 	}
@@ -264,6 +264,16 @@ export class SwarmNode {
 		return this.#manager?.leads === true;
 	}
 
+	/** What this manager knows of one in the group; undefined for a node that is none, or where this one is no manager. */
+	managerStatus(nodeId: string): NodeObject["managerStatus"] {
+		const manager = this.#manager;
+		const member = manager?.members.find((each) => each.nodeId === nodeId);
+		if (manager === undefined || member === undefined) return undefined;
+		const { raftId, addr } = member;
+		const reachability = manager.isReachable(raftId) ? "reachable" : "unreachable";
+		return { raftId, addr, leader: manager.leader?.raftId === raftId, reachability };
+	}
+
 	/** Its id in the cluster; "" while it has none. */
 	get nodeId(): string {
 		return this.#membership?.identity?.nodeId ?? "";
@@ -288,7 +298,7 @@ export class SwarmNode {
 	/** The networks it knows of: a manager all of them, a worker those it was told of. */
 	networks(): readonly ClusterNetwork[] {
 		const all = this.#manager?.store.all("network") ?? this.#agent?.networks ?? [];
-		return all.filter(({ predefined }) => !predefined).map(clusterNetworkOf);
+		return all.filter(({ predefined }) => !predefined).map(clusterNetwork);
 	}
 
 	/** `docker info`. */

@@ -61,6 +61,8 @@ export interface NodeObject {
 				readonly reachability: "reachable" | "unreachable";
 		  }
 		| undefined;
+	/** The cluster's port of overlays, as nodes are told it; 4789 unless said. */
+	readonly dataPathPort?: number;
 	/** Addresses of its load balancers, one per network it has tasks on; on ingress always. */
 	readonly attachments: readonly NetworkAttachment[];
 }

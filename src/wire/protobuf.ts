@@ -167,6 +167,42 @@ export const messages = <Message>(number: number, codec: Codec<Message>): Field<
 	},
 });
 
+/** A message within the message; undefined when it is absent. */
+export const optional = <Message extends object>(
+	number: number,
+	codec: Codec<Message>,
+): Field<Message | undefined> => ({
+	number,
+	zero: () => undefined,
+	write: (writer, at, value) => {
+		if (value !== undefined) putOctets(writer, at, codec.write(value));
+	},
+	read: (reader) => {
+		const inner = reader.octets();
+		const value = inner === undefined ? undefined : codec.read(inner);
+		return typeof value === "string" ? undefined : value;
+	},
+});
+
+/** An enum, as one of a list of words: its place there. A place beyond it reads as the first. */
+export const word = <const Word extends string>(
+	number: number,
+	words: readonly [Word, ...Word[]],
+): Field<Word> => {
+	const place = uint(number);
+	return {
+		number,
+		zero: () => words[0],
+		write: (writer, at, value, name) => {
+			place.write(writer, at, words.indexOf(value), name);
+		},
+		read: (reader) => {
+			const value = place.read(reader, 0);
+			return value === undefined ? undefined : (words[value] ?? words[0]);
+		},
+	};
+};
+
 /** Adds to the list that this message's reading made. */
 function append<Value>(list: readonly Value[], value: Value | undefined): readonly Value[] | undefined {
 	if (value === undefined) return undefined;

@@ -131,6 +131,47 @@ describe("docker-proxy, where no rule translates", () => {
 		expect(Buffer.compare(Buffer.concat(got), whole)).toBe(0);
 	});
 
+	test("lost and reordered frames on both connections change nothing but the time", async () => {
+		const { lab, other, web } = site();
+		for (const { netns } of [other, web])
+			netns.tc.add("eth0", { kind: "netem", loss: "4%", delay: "3ms", reorder: "10%" });
+		const whole = Uint8Array.from({ length: 100_000 }, (_, i) => (i * 11) & 255);
+		const back: Uint8Array[] = [];
+		let ended = false;
+		web.netns.tcp.listen({ port: 80 }).onConnection = (socket) => {
+			// An echo server that closes when its client has.
+			let waiting: Uint8Array = new Uint8Array();
+			const more = (): void => {
+				if (waiting.length === 0) waiting = socket.read();
+				while (waiting.length > 0) {
+					const taken = socket.write(waiting);
+					waiting = waiting.subarray(taken);
+					if (taken === 0) return;
+					if (waiting.length === 0) waiting = socket.read();
+				}
+				if (socket.ended) socket.close();
+			};
+			socket.onReadable = more;
+			socket.onWritable = more;
+		};
+		const client = other.netns.tcp.connect({ address: "172.31.1.6", port: 5001 });
+		let left = whole;
+		const say = (): void => {
+			if (left.length === 0) return;
+			left = left.subarray(client.write(left));
+			if (left.length === 0) client.shutdown();
+		};
+		client.onConnect = say;
+		client.onWritable = say;
+		client.onReadable = () => {
+			back.push(client.read());
+			ended = client.ended;
+		};
+		await lab.advance("300s");
+		expect(Buffer.compare(Buffer.concat(back), whole)).toBe(0);
+		expect(ended).toBe(true);
+	});
+
 	test("where nobody listens in the container the client is accepted, and let go", async () => {
 		const { lab, other } = site();
 		expect(await ask(lab, other.netns, "172.31.1.6", "")).toBe(" FIN");
@@ -252,6 +293,33 @@ describe("the host's end of a published port", () => {
 		host.netns.tcp.listen({ port: 7001 });
 		expect(() => run("r2")).toThrow(/listen tcp4 0\.0\.0\.0:7001: bind: address already in use$/);
 		expect(run("r2")).toEqual(["0.0.0.0:7002", ":::7002"]);
+	});
+
+	test("may be several, on addresses of their own; a restart keeps them, and the daemon's choice goes on", async () => {
+		const { lab, host, docker, outside } = site();
+		const publish = ["172.31.1.6:9000-9001:90-91", "127.0.0.1:9000:92", "93", "6000-6001:94-95/udp"];
+		const { netns } = docker.run({ name: "many", network: "net", publish });
+		const expected = [
+			"90/tcp -> 172.31.1.6:9000",
+			"91/tcp -> 172.31.1.6:9001",
+			"92/tcp -> 127.0.0.1:9000",
+			"93/tcp -> 0.0.0.0:32768",
+			"94/udp -> 0.0.0.0:6000",
+			"95/udp -> 0.0.0.0:6001",
+		];
+		const published = (): string[] =>
+			docker
+				.port("many")
+				.filter((line) => !line.includes(":::"))
+				.sort();
+		expect(published()).toEqual(expected);
+		for (const port of [90, 91, 92]) answering(netns, port);
+		expect(await ask(lab, outside, "172.31.1.6", "a", 9000)).toBe("heard a FIN");
+		expect(await ask(lab, outside, "172.31.1.6", "b", 9001)).toBe("heard b FIN");
+		expect(await ask(lab, host.netns, "127.0.0.1", "c", 9000)).toBe("heard c FIN");
+		expect(await ask(lab, host.netns, "127.0.0.1", "d", 9001)).toBe(" ECONNREFUSED");
+		docker.restart("many");
+		expect(published()).toEqual(expected.map((line) => line.replace("32768", "32769")));
 	});
 
 	test("of the daemon's choice is tried ten times", () => {

@@ -317,6 +317,9 @@ describe("a container on networks of the cluster's", () => {
 		expect(way()).toBe("default via 172.18.0.1 dev eth1");
 		const [gateway] = Object.values(docker.networks.inspect("docker_gwbridge").Containers ?? {});
 		expect(gateway?.Name).toBe(`gateway_${c1.sandbox?.id.slice(0, 12) ?? ""}`);
+		// That endpoint is anonymous: it has no name, and its address none either.
+		await expect(c1.resolve(gateway?.Name ?? "")).rejects.toThrow();
+		await expect(c1.resolve("2.0.18.172.in-addr.arpa", "PTR")).rejects.toThrow();
 		expect(docker.port(c1)[0]).toBe("80/tcp -> 0.0.0.0:8080");
 		docker.networks.create("local", { subnet: "10.3.0.0/24" });
 		await docker.networks.connect("local", c1);

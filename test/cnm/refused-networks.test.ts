@@ -104,6 +104,25 @@ describe("what is refused of networks, is refused in Docker's words", () => {
 			`${daemon}requested ipvlan flag 'open' is not valid, 'bridge' is the ipvlan driver default`,
 		],
 		[
+			"an ipvlan parent that another network has",
+			({ docker }) => {
+				const ipvlan = (name: string, subnet: string) =>
+					docker.networks.create(name, { driver: "ipvlan", subnet, options: { parent: "eth2.30" } });
+				const { id } = ipvlan("first", "10.9.0.0/24");
+				try {
+					ipvlan("second", "10.9.1.0/24");
+				} finally {
+					docker.networks.rm(id);
+				}
+			},
+			/^Error response from daemon: network di-[0-9a-f]{12} is already using parent interface eth2\.30$/,
+		],
+		[
+			"a link to nobody",
+			run({ links: ["nope:db"] }),
+			`${daemon}could not get container for nope: No such container: nope`,
+		],
+		[
 			"loopback as an ipvlan parent",
 			child("ipvlan", { parent: "lo" }),
 			`${daemon}loopback interface is not a valid ipvlan parent link`,
@@ -128,10 +147,19 @@ describe("what is refused of networks, is refused in Docker's words", () => {
 		],
 		[
 			"one's own namespace",
-			({ docker }) => {
-				docker.create({ name: "self", network: "container:self" });
-			},
-			/No such container: self$/,
+			run({ name: "self", network: "container:self" }),
+			`${daemon}cannot join own network`,
+		],
+		["nobody's namespace", run({ network: "container:nope" }), `${daemon}No such container: nope`],
+		[
+			"a bridge that says it is docker0",
+			create("x", {
+				options: {
+					"com.docker.network.bridge.default_bridge": "true",
+					"com.docker.network.bridge.name": "br9",
+				},
+			}),
+			`${daemon}bridge device with non default name br9 must be created manually`,
 		],
 		[
 			"a shared namespace and --dns",

@@ -65,8 +65,10 @@ function untilFin(frames: readonly TimedFrame[]): TimedFrame[] {
 }
 
 /**
- * The last of two equal acknowledgments finds no connection any more and is answered by RST. On the recorded machine
- * another processor had found it while the first was still at work.
+ * Of hairpin-sibling alone: a capture on the bridge doubles each frame, so that the client, waiting for the last
+ * acknowledgment, gets two, 14 us apart. The first ends the connection, and the second finds none and is answered by RST
+ * (`tcp_v4_send_reset`). On the recorded machine the two ran on two processors, as their stamps tell that stand in the
+ * wrong order: the second had found the socket while the first was still at work, and a closed socket says nothing.
  */
 const notReset = (frames: readonly TimedFrame[]): TimedFrame[] =>
 	keep(frames, (layers) => !has(layers, "tcp") || Number(value(layers, "tcp.flags")) !== RST);
@@ -159,6 +161,16 @@ describe("03: a published port with the userland proxy", () => {
 			...inner("localhost-veth-pub1", `node2:${port(pub1)}`, 320, 330),
 			...inner("localhost-pub1-eth0", "node2/pub1:eth0", 320, 330),
 		]).toEqual([]);
+		expect([
+			...inner("outside-host-docker0", "node2:docker0", 0, 2),
+			...inner("outside-host-lo", "node2:lo", 0, 2),
+			...inner("hairpin-samenet-host-docker0", "node2:docker0", 180, 200),
+			...inner("hairpin-samenet-host-eth0", "node2:eth0", 180, 200),
+			...inner("hairpin-samenet-host-lo", "node2:lo", 180, 200),
+			...inner("localhost-cli1-eth0", "node2/cli1:eth0", 320, 330),
+			...inner("localhost-host-docker0", "node2:docker0", 320, 330),
+			...inner("localhost-host-eth0", "node2:eth0", 320, 330),
+		]).toEqual([]);
 		// Loopback leaves checksums to nobody: the recorded ones are halves. [::1] is left out.
 		const halves = { field: "tcp.checksum", why: "loopback has checksum offload" };
 		const lo = recording("03-port-mapping/localhost-host-lo");
@@ -212,6 +224,8 @@ describe("03b: a published port without the userland proxy", () => {
 		];
 		await atInstants(lab, start, commands, start + 180);
 		const comparison = new Comparison({ time: 0.06 });
+		const ours = (file: string, frames: readonly TimedFrame[]): readonly TimedFrame[] =>
+			file.startsWith("hairpin-sibling") ? notReset(frames) : frames;
 		const differences = (
 			file: string,
 			place: string,
@@ -225,10 +239,15 @@ describe("03b: a published port without the userland proxy", () => {
 					recording(`03b-no-userland-proxy/${file}`),
 					(layers) => has(layers, "ipv4") || has(layers, "arp"),
 				),
-				exchanged(window(notReset(emulated(from < 160 ? everywhere : containers, place)), from, to), crossed),
+				exchanged(
+					ours(file, window(emulated(from < 160 ? everywhere : containers, place), from, to)),
+					crossed,
+				),
 				start,
 			);
 		const veth = `node3:${port(pub1)}`;
+		const resets = window(emulated(everywhere, "node3/cli1:eth0"), 0, 2);
+		expect(resets.length - notReset(resets).length).toBe(1);
 		expect([
 			...differences("hairpin-sibling-cli1-eth0", "node3/cli1:eth0", 0, 2, [9]),
 			...differences("hairpin-sibling-pub1-eth0", "node3/pub1:eth0", 0, 2),
@@ -237,7 +256,21 @@ describe("03b: a published port without the userland proxy", () => {
 			...differences("hairpin-self-pub1-eth0", "node3/pub1:eth0", 42, 44, [6, 33]),
 			...differences("hairpin-self-veth-pub1", veth, 42, 44),
 			...differences("hairpin-self-host-bridge", `node3:${bridge}`, 42, 44),
+			...differences("hairpin-sibling-host-docker0", "node3:docker0", 0, 2),
+			...differences("hairpin-sibling-host-lo", "node3:lo", 0, 2),
+			...differences("hairpin-self-cli1-eth0", "node3/cli1:eth0", 42, 44),
+			...differences("hairpin-self-host-docker0", "node3:docker0", 42, 44),
+			...differences("hairpin-self-host-lo", "node3:lo", 42, 44),
 			...differences("hairpin-othernet-host-docker0", "node3:docker0", 82, 85),
+			...differences("hairpin-othernet-host-bridge", `node3:${bridge}`, 82, 85),
+			...differences("hairpin-othernet-host-lo", "node3:lo", 82, 85),
+			...differences("hairpin-othernet-cli1-eth0", "node3/cli1:eth0", 82, 85),
+			...differences("hairpin-othernet-pub1-eth0", "node3/pub1:eth0", 82, 85),
+			...differences("hairpin-othernet-veth-pub1", veth, 82, 85),
+			// By [::1], which is refused there, and nobody asks here.
+			...differences("localhost-host-lo", "node3:lo", 132, 135),
+			...differences("localhost-host-docker0", "node3:docker0", 132, 135),
+			...differences("localhost-cli1-eth0", "node3/cli1:eth0", 132, 135),
 			...differences("localhost-pub1-eth0", "node3/pub1:eth0", 132, 135),
 			...differences("localhost-veth-pub1", veth, 132, 135),
 			...differences("localhost-host-bridge", `node3:${bridge}`, 132, 135),

@@ -415,6 +415,25 @@ describe("what a connection begins with", () => {
 		expect(steps.filter((step) => step === 2).length).toBeGreaterThan(35);
 	});
 
+	test("a SYN from the same port while the server is in TIME-WAIT: a new connection, numbered behind the old one", async () => {
+		const { lab, a, b } = pair();
+		let server: TcpSocket | undefined;
+		b.tcp.listen({ port: 80 }).onConnection = (socket) => (server = socket);
+		const dial = (): TcpSocket => a.tcp.connect({ address: "10.5.0.2", port: 80, localPort: 40_000 });
+		const first = dial();
+		await lab.advance("100ms");
+		const old = server;
+		old?.close();
+		await lab.advance("10ms");
+		first.close();
+		await lab.advance("2s");
+		expect([old?.state, a.tcp.count]).toEqual(["time-wait", 0]);
+		const second = dial();
+		await lab.advance("100ms");
+		expect(second.state).toBe("established");
+		expect(((server?.tcb.iss ?? 0) - (old?.tcb.sndNxt ?? 0)) | 0).toBe(65_537);
+	});
+
 	test("one local port may serve two destinations; for one it runs out", () => {
 		const { a } = pair();
 		a.localPortRange = [40_000, 40_003];

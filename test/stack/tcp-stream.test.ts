@@ -154,6 +154,16 @@ describe("TCP streams", () => {
 		expect(got).toBe(1_000_000);
 	});
 
+	test("TCP_MAXSEG bounds what is announced and what is sent, on either side", async () => {
+		const { a, b } = pair();
+		const server = b.listen({ port: 80, maxSegment: 700 });
+		const client = await a.connect({ hostname: "10.0.0.2", port: 80, maxSegment: 1000 });
+		const peer = await server.accept();
+		expect([client.socket.info.mss, peer.socket.info.mss]).toEqual([688, 688]);
+		for (const maxSegment of [87, 32_768, 1.5])
+			expect(() => a.tcp.connect({ address: "10.0.0.2", port: 80, maxSegment })).toThrow("Invalid argument");
+	});
+
 	test("a device that takes shorter packets from now on gets shorter segments", async () => {
 		const { lab, a, b } = pair();
 		const server = b.listen({ port: 80 });

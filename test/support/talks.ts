@@ -111,15 +111,20 @@ function act(socket: TcpSocket | undefined, deed: Deed): void {
 
 /**
  * The client's program: connects, speaks and ends as it did there; it reads at once what comes. One that nobody answers
- * gives up after so many seconds.
+ * gives up after so many seconds; `maxSegment` is its `TCP_MAXSEG`.
  */
-export function client(ns: Netns, talk: Talk, { giveUp }: { readonly giveUp?: number } = {}): Command[] {
+export function client(
+	ns: Netns,
+	talk: Talk,
+	{ giveUp, ...tuning }: { readonly giveUp?: number; readonly maxSegment?: number } = {},
+): Command[] {
 	let socket: TcpSocket | undefined;
 	const connect = (): void => {
 		const connected = ns.tcp.connect({
 			address: talk.server,
 			port: talk.serverPort,
 			localPort: talk.clientPort,
+			...tuning,
 		});
 		connected.onReadable = () => void connected.read();
 		socket = connected;

@@ -7,24 +7,26 @@ import {
 	GrpcServer,
 	type Exchange,
 	type Identity,
+	json,
+	messageOf,
 	type Method,
-	protobuf,
 	RpcError,
 	RpcServer,
 	unary,
 } from "../../src/swarm/control/index.ts";
+import { protobuf } from "../../src/wire/index.ts";
 import { HpackDecoder, HpackEncoder } from "../../src/swarm/control/hpack.ts";
 import { huffman, unhuffman } from "../../src/swarm/control/huffman.ts";
 import { tls } from "../../src/wire/index.ts";
 import { streamOf } from "../support/tcp-replay.ts";
 
-const { bytes, json, message, nested, oneOf, repeated, string, uint } = protobuf;
+const { message, octets: raw, optional, text: string, texts, uint, word } = protobuf;
 interface Text {
 	readonly text: string;
 }
-const text = message({ text: [1, string] });
-const echo: Method<Text, Text> = { path: "/test.Echo/Say", request: text, reply: text };
-const listen: Method<Text, Text> = { path: "/test.Echo/Listen", request: text, reply: text };
+const text = message<Text>({ text: string(1) });
+const echo: Method<Text, Text> = { path: "/test.Echo/Say", request: messageOf(text), reply: messageOf(text) };
+const listen: Method<Text, Text> = { ...echo, path: "/test.Echo/Listen" };
 const hex = (octets: Uint8Array): string =>
 	[...octets].map((octet) => octet.toString(16).padStart(2, "0")).join("");
 
@@ -172,16 +174,16 @@ describe("what is inside", () => {
 	});
 
 	test("messages are what protoc makes of them, and are read back; any octets are one or none", () => {
-		const heartbeat = message({ period: [1, nested(message({ seconds: [1, uint], nanos: [2, uint] }))] });
+		const heartbeat = message({ period: optional(1, message({ seconds: uint(1), nanos: uint(2) })) });
 		expect(hex(heartbeat.write({ period: { seconds: 5, nanos: 150 } }))).toBe("0a050805109601");
 		const all = message({
-			name: [1, string],
-			count: [2, uint],
-			list: [3, repeated(string)],
-			raw: [4, bytes],
-			kind: [5, oneOf(["a", "b"])],
-			inner: [16, nested(text)],
-			plain: [17, json<readonly number[]>()],
+			name: string(1),
+			count: uint(2),
+			list: texts(3),
+			raw: raw(4),
+			kind: word(5, ["a", "b"]),
+			inner: optional(16, text),
+			plain: json<readonly number[]>(17),
 		});
 		const any = fc.record({
 			name: fc.string(),

@@ -92,9 +92,11 @@ export class NeighbourCommands {
 		this.#ns.delProxyNeighbour(this.#device(options.dev), toIp4(address, "address"));
 	}
 
-	/** `ip neigh show`. */
-	show(): NeighbourLine[] {
-		return this.#ns.inDevices.flatMap((inDevice) =>
+	/** `ip neigh show [dev DEV]`; the device that is asked for does not stand in the lines again. */
+	show(filter: { readonly dev?: Device | string } = {}): NeighbourLine[] {
+		const only = filter.dev === undefined ? undefined : this.#device(filter.dev);
+		const asked = this.#ns.inDevices.filter(({ device }) => only === undefined || device === only);
+		return asked.flatMap((inDevice) =>
 			this.#ns
 				.neighbours(inDevice)
 				.entries()
@@ -103,7 +105,8 @@ export class NeighbourCommands {
 					const dev = inDevice.device.name;
 					const lladdr = facts.mac === undefined ? undefined : formatMac(facts.mac);
 					const state = facts.state.toUpperCase();
-					const text = `${address} dev ${dev} ${lladdr === undefined ? "" : `lladdr ${lladdr} `}${state} `;
+					const at = only === undefined ? ` dev ${dev}` : "";
+					const text = `${address}${at} ${lladdr === undefined ? "" : `lladdr ${lladdr} `}${state} `;
 					return { address, dev, lladdr, state, text };
 				}),
 		);

@@ -11,13 +11,13 @@ import { Reno } from "./congestion.ts";
 import { Effects } from "./effects.ts";
 import { type ListenOptions, TcpListener } from "./listener.ts";
 import { LocalPortSearch } from "./local-port.ts";
-import { answer, open } from "./machine.ts";
+import { open } from "./machine.ts";
 import type { Beginning } from "./open.ts";
+import { type Ends, type PassiveOpener, PassiveOpens } from "./passive-opens.ts";
 import { Segment } from "./segment.ts";
 import { refuse } from "./send-segment.ts";
 import { between } from "./sequence.ts";
 import { TcpSocket } from "./socket.ts";
-import { SynCookies } from "./syn-cookies.ts";
 import { Tcb, type TcpTuning } from "./tcb.ts";
 
 /** Who to connect to, and how. */
@@ -29,9 +29,6 @@ export interface ConnectOptions extends TcpTuning {
 	readonly localPort?: number;
 }
 
-/** What tells connections apart: local address and port, remote address and port. */
-type Ends = readonly [local: Ip4, port: number, remote: Ip4, remotePort: number];
-
 /** The TCP connections and listeners of one namespace (RFC 9293). Reference: net/ipv4/tcp_ipv4.c, inet_hashtables.c. */
 export class Tcp {
 	readonly #ns: Namespace;
@@ -42,10 +39,9 @@ export class Tcp {
 	readonly #listeners = new Map<number, TcpListener[]>();
 	/** Connections by local port. */
 	readonly #ports = new Map<number, number>();
-	readonly #requests = new Map<TcpSocket, TcpListener>();
+	readonly #passive: PassiveOpens;
 	readonly #secret: number;
 	#search: LocalPortSearch | undefined;
-	#cookies: SynCookies | undefined;
 	#conf: (TcpConf & TcpChoices) | undefined;
 	#coreConf: CoreConf | undefined;
 	#count = 0;
@@ -53,6 +49,13 @@ export class Tcp {
 	constructor(ns: Namespace) {
 		this.#ns = ns;
 		this.#secret = ns.kernel.rng.uint32() | 0;
+		const opener: PassiveOpener = {
+			kernel: ns.kernel,
+			settings: () => this.#conf ?? TCP_CONF,
+			make: (tuning, ends) => this.#make(tuning, ...ends),
+			beginning: (ends) => this.#beginning(...ends),
+		};
+		this.#passive = new PassiveOpens(opener, this.#secret);
 	}
 
 	/** `net.ipv4.tcp_…`, open to be changed. */
@@ -85,9 +88,10 @@ export class Tcp {
 	// ── programs ──────────────────────────────────────────────────────────────────────────────────
 
 	/**
-	 * Listens on a port. Throws `NetError` EADDRINUSE, EADDRNOTAVAIL.
+	 * Listens on a port. Throws `NetError` EADDRINUSE, EADDRNOTAVAIL, EINVAL (`maxSegment`).
 	 */
 	listen(options: ListenOptions): TcpListener {
+		checkMaxSegment(options);
 		const address = options.address === undefined ? ANY_IP4 : toIp4(options.address, "address");
 		if (address !== ANY_IP4 && !this.#ns.isOwnAddress(address)) throw this.#notOurs(address);
 		const port = options.port === 0 ? this.#freePort() : toPort(options.port, "port");
@@ -109,7 +113,7 @@ export class Tcp {
 		const left = (this.#listeners.get(listener.port) ?? []).filter((each) => each !== listener);
 		if (left.length > 0) this.#listeners.set(listener.port, left);
 		else this.#listeners.delete(listener.port);
-		for (const [request, owner] of [...this.#requests]) if (owner === listener) request.close();
+		this.#passive.stopped(listener);
 	}
 
 	#notOurs(address: Ip4): NetError {
@@ -120,9 +124,10 @@ export class Tcp {
 
 	/**
 	 * Begins a connection: the SYN is sent, the socket calls back. Throws `NetError` ENETUNREACH, EHOSTUNREACH, EACCES,
-	 * EINVAL (by the route), EADDRNOTAVAIL, EADDRINUSE.
+	 * EINVAL (by the route, or `maxSegment`), EADDRNOTAVAIL, EADDRINUSE.
 	 */
 	connect(options: ConnectOptions): TcpSocket {
+		checkMaxSegment(options);
 		const ns = this.#ns;
 		const remote = toIp4(options.address, "address");
 		const remotePort = toPort(options.port, "port");
@@ -246,9 +251,9 @@ export class Tcp {
 			return device.dropIn(frame, "tcp-csum");
 		const port = tcp.destinationPort(view, at);
 		const socket = this.#find(destination, port, source, tcp.sourcePort(view, at));
+		let iss: number | undefined;
 		if (socket !== undefined) {
-			if (socket.tcb.bare && socket.state === "syn-received")
-				socket.tcb.acceptQueueFull = this.#requests.get(socket)?.full === true;
+			if (socket.tcb.bare && socket.state === "syn-received") this.#passive.prepare(socket);
 			const verdict = socket.take(segment);
 			if (verdict === "done") return frame.release();
 			if (verdict === "refuse") {
@@ -257,36 +262,26 @@ export class Tcp {
 				refuse(this.#ns, frame, segment);
 				return device.dropIn(frame, "tcp-reset");
 			}
+			// Well behind what TIME-WAIT may still see of the old connection (`tcp_timewait_state_process`).
+			iss = (socket.tcb.sndNxt + 65_537) | 0;
 			segment.read(view, frame.bytes, at, frame.end);
 		}
 		const listener = this.#listener(port, destination);
 		if (listener !== undefined && !segment.rst) {
 			const ends: Ends = [destination, port, source, tcp.sourcePort(view, at)];
 			if (segment.ack) {
-				const verdict = segment.syn ? "none" : this.#thirdSegment(listener, segment, ends);
+				const verdict = segment.syn ? "none" : this.#passive.thirdSegment(listener, segment, ends);
 				if (verdict === "connection") return frame.release();
 				if (verdict === "full") return device.dropIn(frame, "socket-backlog");
 				refuse(this.#ns, frame, segment);
 				return device.dropIn(frame, "no-socket", `tcp port ${String(port)}`);
 			}
 			if (!segment.syn || segment.fin) return device.dropIn(frame, "tcp-flags");
-			if (listener.full) return device.dropIn(frame, "socket-backlog");
-			const flooded = this.#isFlooded(listener);
-			if (flooded === "drop") return device.dropIn(frame, "socket-backlog");
-			if (flooded === "cookie") this.#sendCookie(listener, segment, ends);
-			else this.#request(listener, segment, ends);
+			if (!this.#passive.syn(listener, segment, ends, iss)) return device.dropIn(frame, "socket-backlog");
 			return frame.release();
 		}
 		if (!segment.rst) refuse(this.#ns, frame, segment);
 		device.dropIn(frame, "no-socket", `tcp port ${String(port)}`);
-	}
-
-	/** No room for one request more: a cookie, or nothing at all (`tcp_conn_request`). */
-	#isFlooded({ requests, backlog }: TcpListener): "no" | "cookie" | "drop" {
-		const { tcp_syncookies: cookies, tcp_max_syn_backlog: most } = this.#conf ?? TCP_CONF;
-		if (cookies === 2) return "cookie";
-		if (requests >= backlog) return cookies === 0 ? "drop" : "cookie";
-		return cookies === 0 && most - requests < most >> 2 ? "drop" : "no";
 	}
 
 	#listener(port: number, address: Ip4): TcpListener | undefined {
@@ -297,83 +292,14 @@ export class Tcp {
 		);
 	}
 
-	#request(listener: TcpListener, segment: Segment, [local, port, remote, remotePort]: Ends): void {
-		const socket = this.#make(listener.tuning, local, port, remote, remotePort);
-		this.#requests.set(socket, listener);
-		listener.requests++;
-		const beginning = this.#beginning(local, port, remote, remotePort);
-		answer(socket.tcb, beginning, segment, this.#ns.kernel.world.scheduler.now);
-		socket.apply();
-	}
-
-	/** Answers a SYN and forgets it: what has to be known comes back with the third segment. */
-	#sendCookie(listener: TcpListener, segment: Segment, ends: Ends): void {
-		const { kernel } = this.#ns;
-		const [local, port, remote, remotePort] = ends;
-		const { now } = kernel.world.scheduler;
-		const cookies = (this.#cookies ??= new SynCookies(this.#secret));
-		if (listener.warnsOfFlood()) {
-			kernel.log.say(
-				`TCP: request_sock_TCP: Possible SYN flooding on port ${String(port)}. Sending cookies.  Check SNMP counters.`,
-			);
-		}
-		if (!segment.timestamps) [segment.windowScale, segment.sackPermitted] = [-1, false];
-		const iss = cookies.sequence(segment, remote, local, (port << 16) | remotePort, now);
-		const socket = this.#make(listener.tuning, local, port, remote, remotePort);
-		const offset = this.#cookieOffset(ends);
-		const beginning = { ...this.#beginning(local, port, remote, remotePort), iss, timestampOffset: offset };
-		const effects = answer(socket.tcb, beginning, segment, now);
-		const said = effects.segment(0);
-		if (segment.timestamps) said.tsval = (cookies.timestamp(segment, (said.tsval - offset) | 0) + offset) | 0;
-		socket.apply();
-		socket.forget();
-	}
-
-	/** Timestamps of cookies start where the four parts of the connection say: nothing else is remembered. */
-	#cookieOffset([local, port, remote, remotePort]: Ends): number {
-		return keyedHash(this.#secret, 1, remote, local, (port << 16) | remotePort) | 0;
-	}
-
-	/** A third segment that no request waits for may bring a cookie (`cookie_v4_check`). */
-	#thirdSegment(listener: TcpListener, segment: Segment, ends: Ends): "connection" | "full" | "none" {
-		const [local, port, remote, remotePort] = ends;
-		const { now } = this.#ns.kernel.world.scheduler;
-		const timestampOffset = this.#cookieOffset(ends);
-		const ports = (port << 16) | remotePort;
-		const syn = this.#cookies?.syn(segment, remote, local, ports, now, timestampOffset);
-		if (syn === undefined) return "none";
-		if (listener.full) return "full";
-		const socket = this.#make(listener.tuning, local, port, remote, remotePort);
-		this.#requests.set(socket, listener);
-		listener.requests++;
-		const iss = (segment.acknowledgment - 1) | 0;
-		answer(
-			socket.tcb,
-			{ ...this.#beginning(local, port, remote, remotePort), iss, timestampOffset },
-			syn,
-			now,
-		);
-		socket.tcb.retries = 1; // No round trip was measured.
-		socket.take(segment);
-		return "connection";
-	}
-
 	/** A handshake is complete. A request's listener gets the connection. */
 	connected(socket: TcpSocket): void {
-		const listener = this.#requests.get(socket);
-		if (listener === undefined) return;
-		this.#requests.delete(socket);
-		listener.requests--;
-		listener.arrived(socket);
+		this.#passive.connected(socket);
 	}
 
 	/** A connection is over. */
 	remove(socket: TcpSocket): void {
-		const listener = this.#requests.get(socket);
-		if (listener !== undefined) {
-			this.#requests.delete(socket);
-			listener.requests--;
-		}
+		this.#passive.forget(socket);
 		const key = socket.localPort * 0x1_0000 + socket.remotePort;
 		let each = this.#connections.get(key) ?? null;
 		if (each === socket) {
@@ -414,4 +340,11 @@ export class Tcp {
 		const meant = errorOf(error, true);
 		if (meant !== undefined) socket.fail(meant);
 	}
+}
+
+/** `TCP_MIN_MSS` and `MAX_TCP_WINDOW`. */
+function checkMaxSegment({ maxSegment }: TcpTuning): void {
+	if (maxSegment === undefined || (Number.isInteger(maxSegment) && maxSegment >= 88 && maxSegment <= 32_767))
+		return;
+	throw new NetError("EINVAL", "setsockopt: Invalid argument", { context: { maxSegment } });
 }

@@ -25,7 +25,7 @@ function begin(tcb: Tcb, beginning: Beginning): void {
 	tcb.sndSml = tcb.iss;
 	tcb.writeSeq = tcb.iss;
 	tcb.pathMtu = beginning.pathMtu;
-	tcb.advertisedMss = beginning.localMtu - limits.HEADERS;
+	tcb.advertisedMss = Math.min(tcb.userMss, beginning.localMtu - limits.HEADERS);
 	tcb.rto = limits.RTO_FIRST;
 	tcb.synSentAt = tcb.now;
 }
@@ -60,7 +60,7 @@ export function agree(tcb: Tcb, segment: Segment): void {
 		tcb.rcvScale = 0;
 		tcb.windowClamp = Math.min(tcb.windowClamp, 65_535);
 	}
-	tcb.mssClamp = segment.mss === 0 ? limits.MSS_DEFAULT : Math.max(segment.mss, 48);
+	tcb.mssClamp = segment.mss === 0 ? limits.MSS_DEFAULT : Math.max(Math.min(segment.mss, tcb.userMss), 48);
 	if (tcb.timestamps) {
 		tcb.tsRecent = segment.tsval;
 		tcb.tsRecentAt = tcb.now;

@@ -56,6 +56,11 @@ export interface TcpTuning {
 	readonly congestion?: "cubic" | "reno";
 	/** `TCP_NODELAY`. */
 	readonly noDelay?: boolean;
+	/**
+	 * `TCP_MAXSEG`: the most octets that a segment of this connection carries either way, from 88 to 32767; what the path
+	 * allows is not exceeded.
+	 */
+	readonly maxSegment?: number;
 	/** `SO_KEEPALIVE`: with the times of `net.ipv4.tcp_keepalive_…`, or its own in nanoseconds. */
 	readonly keepAlive?: boolean | KeepAlive;
 	/** `TCP_USER_TIMEOUT` in nanoseconds; 0 is none. */
@@ -104,6 +109,8 @@ export class Tcb {
 	/** What the other side takes, and what this side told it. */
 	mssClamp: number = limits.MSS_DEFAULT;
 	advertisedMss: number = limits.MSS_DEFAULT;
+	/** `TCP_MAXSEG`. */
+	readonly userMss: number;
 	pathMtu = 1500;
 	headerOctets = 20;
 	noDelay = false;
@@ -291,6 +298,7 @@ export class Tcb {
 		if (keepAlive !== undefined && keepAlive !== false)
 			this.keepAlive = keepAlive === true ? keepAliveOf(conf) : keepAlive;
 		this.userTimeout = tuning.userTimeout ?? 0;
+		this.userMss = tuning.maxSegment ?? Infinity;
 		if (tuning.receiveBuffer !== undefined) {
 			this.receiveBuffer = Math.max(2 * tuning.receiveBuffer, limits.RECEIVE_BUFFER_LEAST);
 			this.receiveBufferFixed = true;

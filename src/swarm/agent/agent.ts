@@ -1,6 +1,6 @@
 import { timestamp } from "../../cnm/index.ts";
 import { milliseconds, type Nanoseconds, type Rng, seconds, Timer } from "../../sim/index.ts";
-import { Clock } from "../clock.ts";
+import { MachineClock } from "../clock.ts";
 import type { Kernel } from "../../stack/index.ts";
 import type { Channel, RpcError } from "../control/index.ts";
 import { describe } from "../description.ts";
@@ -54,7 +54,7 @@ export interface AgentOptions {
 export class Agent {
 	readonly #options: AgentOptions;
 	readonly #worker: Worker;
-	readonly #clock: Clock;
+	readonly #clock: MachineClock;
 	readonly #reports = new Map<string, TaskStatus>();
 	readonly #beginning = new Timer(() => {
 		this.#begin();
@@ -79,7 +79,7 @@ export class Agent {
 
 	constructor(options: AgentOptions) {
 		this.#options = options;
-		this.#clock = new Clock(options.kernel);
+		this.#clock = new MachineClock(options.kernel);
 		const { executor, kernel, onAttachment } = options;
 		this.#description = executor.describe();
 		this.#worker = new Worker({
@@ -165,12 +165,12 @@ export class Agent {
 		this.#registered = message.sessionId;
 		this.#backoff = 0;
 		this.#connection?.observe(true);
-		const managers = message.managers.flatMap((each) => each?.peer ?? []);
+		const managers = message.managers.flatMap(({ peer }) => peer ?? []);
 		if (managers.length > 0) this.#options.onManagers(managers);
-		const keys = message.keys.filter((key) => key !== undefined);
+		const { keys } = message;
 		if (keys.length > 0 && JSON.stringify(keys) !== this.#keys) {
 			this.#keys = JSON.stringify(keys);
-			this.#options.executor.setNetworkKeys(keys);
+			this.#options.executor.setNetworkKeys(keys, node);
 		}
 		this.#networks = networks ?? [];
 		if (node !== undefined) {

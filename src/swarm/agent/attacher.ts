@@ -1,8 +1,9 @@
-import type { ClusterAttachment, ClusterNetwork } from "../../cnm/index.ts";
+import type { ClusterAttachment } from "../../cnm/index.ts";
 import { type NetError } from "../../errors.ts";
 import { seconds, Timer } from "../../sim/index.ts";
 import type { Clock } from "../clock.ts";
 import { type Channel, RpcError, unary } from "../control/index.ts";
+import { clusterNetwork } from "../cluster-network.ts";
 import { attachNetwork, detachNetwork } from "../methods.ts";
 import type { NetworkObject, TaskObject } from "../objects.ts";
 import { failed, refusalOf } from "../refusals.ts";
@@ -78,7 +79,7 @@ export class Attacher {
 		const [attachment] = task.networks;
 		if (attachment === undefined || attachment.addresses.length === 0) return;
 		this.#assigned.set(task.id, {
-			network: clusterNetworkOf(network),
+			network: clusterNetwork(network),
 			addresses: attachment.addresses,
 			taskId: task.id,
 		});
@@ -127,24 +128,4 @@ export class Attacher {
 		for (const { timer } of this.#wanted.splice(0)) timer.cancel();
 		this.#assigned.clear();
 	}
-}
-
-/** A network as an engine has it. */
-export function clusterNetworkOf({ id, meta, spec, allocated }: NetworkObject): ClusterNetwork {
-	return {
-		id,
-		name: spec.name,
-		driver: spec.driver,
-		created: meta.createdAt,
-		internal: spec.internal,
-		attachable: spec.attachable,
-		ingress: spec.ingress,
-		labels: spec.labels,
-		options: allocated?.options ?? spec.options,
-		ipam: (allocated?.configs ?? []).map(({ subnet, gateway }, index) => {
-			const range = spec.ipam.configs[index]?.range;
-			return { Subnet: subnet, Gateway: gateway, ...(range === undefined ? {} : { IPRange: range }) };
-		}),
-		ipamOptions: spec.ipam.options,
-	};
 }

@@ -1,5 +1,5 @@
 import { type Rng, seconds, Timer } from "../../sim/index.ts";
-import { Clock } from "../clock.ts";
+import { MachineClock } from "../clock.ts";
 import type { IpNamespace } from "../../stack/index.ts";
 import { type Channel, GrpcClient, type Identity, RpcError, unary } from "../control/index.ts";
 import { digestIn, digestOf } from "../identity.ts";
@@ -33,7 +33,7 @@ export type JoinResult = Identity | { readonly error: string };
  */
 export function obtainCertificate(request: JoinRequest, done: (result: JoinResult) => void): () => void {
 	const { ns, rng, remote, token, availability } = request;
-	const clock = new Clock(ns.kernel);
+	const clock = new MachineClock(ns.kernel);
 	const [address = "", port = ""] = remote.split(":");
 	let client: GrpcClient | undefined;
 	let over = false;

@@ -34,16 +34,15 @@ export class Worker {
 
 	/** What a manager says that the node is to run. */
 	assign({ type, changes }: AssignmentsMessage): void {
-		const list = changes.filter((change) => change !== undefined);
-		if (type === "complete") this.#forgetAllBut(list);
-		for (const { network, action } of list)
+		if (type === "complete") this.#forgetAllBut(changes);
+		for (const { network, action } of changes)
 			if (network !== undefined && action === "update") this.#networks.set(network.id, network);
-		for (const { task, action } of list) {
+		for (const { task, action } of changes) {
 			if (task === undefined) continue;
 			if (action === "update") this.#update(task);
 			else this.#remove(task.id);
 		}
-		for (const { network, action } of list)
+		for (const { network, action } of changes)
 			if (network !== undefined && action === "remove") this.#networks.delete(network.id);
 	}
 

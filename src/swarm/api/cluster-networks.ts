@@ -6,8 +6,9 @@ import {
 	type NetworkJson,
 } from "../../cnm/index.ts";
 import type { NetError } from "../../errors.ts";
-import type { NetworkObject, NetworkSpec } from "../objects.ts";
+import type { NetworkSpec } from "../objects.ts";
 import { findNetwork } from "./find.ts";
+import { clusterNetwork } from "../cluster-network.ts";
 import type { ManagerContext } from "./manager-context.ts";
 import type { ControlResult } from "./requests.ts";
 
@@ -102,25 +103,4 @@ export class ClusterNetworks {
 			Labels: labels,
 		};
 	}
-}
-
-/** A network as engines see it. One that got no subnet has no driver either (swarmkit issue 2398). */
-export function clusterNetwork({ id, meta, spec, allocated }: NetworkObject): ClusterNetwork {
-	const configs = allocated?.configs ?? spec.ipam.configs;
-	return {
-		id,
-		name: spec.name,
-		driver: allocated === undefined ? "" : spec.driver,
-		created: meta.createdAt,
-		internal: spec.internal,
-		attachable: spec.attachable,
-		ingress: spec.ingress,
-		labels: spec.labels,
-		options: allocated?.options ?? {},
-		ipam: configs.map(({ subnet, gateway = "" }, i) => {
-			const range = spec.ipam.configs[i]?.range;
-			return { Subnet: subnet, Gateway: gateway, ...(range === undefined ? {} : { IPRange: range }) };
-		}),
-		ipamOptions: spec.ipam.options,
-	};
 }

@@ -14,7 +14,13 @@ import {
 	checkNetworkRemove,
 	createNetwork,
 } from "./control-networks.ts";
-import { checkNodeRemove, checkNodeUpdate, removeNode, updateNode } from "./control-nodes.ts";
+import {
+	checkNodeRemove,
+	checkNodeUpdate,
+	type ManagerStatusOf,
+	removeNode,
+	updateNode,
+} from "./control-nodes.ts";
 import {
 	checkCreate,
 	checkRemove,
@@ -33,6 +39,8 @@ export interface ControlApiOptions {
 	readonly kernel: Kernel;
 	/** A stream of its own: ids of what is made. */
 	readonly rng: Rng;
+	/** What the raft group knows of a manager; what stands in the node's object unless said. */
+	readonly managerStatus?: ManagerStatusOf;
 }
 
 /** What a leader is asked by managers' users and by nodes (swarmkit manager/controlapi, resourceapi). */
@@ -40,9 +48,11 @@ export class ControlApi implements ControlClient {
 	readonly #store: Store;
 	readonly #rng: Rng;
 	readonly #now: () => string;
+	readonly #statusOf: ManagerStatusOf;
 
-	constructor({ store, kernel, rng }: ControlApiOptions) {
+	constructor({ store, kernel, rng, managerStatus }: ControlApiOptions) {
 		this.#store = store;
+		this.#statusOf = managerStatus ?? ((id) => store.get("node", id)?.managerStatus);
 		this.#rng = rng;
 		const clock = kernelClock(kernel);
 		this.#now = () => clock.timestamp();
@@ -53,11 +63,11 @@ export class ControlApi implements ControlClient {
 	 * upon, or with why it was refused after all.
 	 */
 	call(request: ControlRequest, done: (result: ControlResult | NetError) => void): void {
-		check(this.#store, request);
+		check(this.#store, request, this.#statusOf);
 		const id = "id" in request ? request.id : "taskId" in request ? request.taskId : newId(this.#rng);
 		this.#store.update(
 			(tx) => {
-				write(tx, request, id, this.#now());
+				write(tx, request, id, this.#statusOf, this.#now());
 			},
 			(error) => {
 				if (error !== undefined && !(error instanceof NetError)) throw error as Error;
@@ -67,7 +77,7 @@ export class ControlApi implements ControlClient {
 	}
 }
 
-function check(reader: Reader, request: ControlRequest): void {
+function check(reader: Reader, request: ControlRequest, statusOf: ManagerStatusOf): void {
 	switch (request.method) {
 		case "createService":
 			return checkCreate(reader, request.spec);
@@ -78,9 +88,9 @@ function check(reader: Reader, request: ControlRequest): void {
 		case "removeService":
 			return checkRemove(reader, request.id);
 		case "updateNode":
-			return checkNodeUpdate(reader, request.id, request.changes);
+			return checkNodeUpdate(reader, request.id, request.changes, statusOf);
 		case "removeNode":
-			return checkNodeRemove(reader, request.id, request.force);
+			return checkNodeRemove(reader, request.id, request.force, statusOf);
 		case "createNetwork":
 			return checkNetworkCreate(reader, request.spec);
 		case "removeNetwork":
@@ -92,7 +102,13 @@ function check(reader: Reader, request: ControlRequest): void {
 	}
 }
 
-function write(tx: Transaction, request: ControlRequest, id: string, now: string): void {
+function write(
+	tx: Transaction,
+	request: ControlRequest,
+	id: string,
+	statusOf: ManagerStatusOf,
+	now: string,
+): void {
 	switch (request.method) {
 		case "createService":
 			return createService(tx, id, request.spec, now);
@@ -101,21 +117,21 @@ function write(tx: Transaction, request: ControlRequest, id: string, now: string
 		case "rollbackService":
 			return rollbackService(tx, id, now);
 		case "updateNode":
-			return updateNode(tx, id, request.changes, now);
+			return updateNode(tx, id, request.changes, statusOf, now);
 		case "removeNode":
-			return removeNode(tx, id, request.force, now);
+			return removeNode(tx, id, request.force, statusOf, now);
 		case "createNetwork":
 			return createNetwork(tx, id, request.spec, now);
 		case "attachNetwork":
 			return attach(tx, id, request, now);
 		case "removeService":
-			check(tx, request);
+			check(tx, request, statusOf);
 			return tx.delete("service", id);
 		case "removeNetwork":
-			check(tx, request);
+			check(tx, request, statusOf);
 			return tx.delete("network", id);
 		case "detachNetwork":
-			check(tx, request);
+			check(tx, request, statusOf);
 			return tx.delete("task", id);
 	}
 }

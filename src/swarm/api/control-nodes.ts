@@ -5,6 +5,9 @@ import type { Transaction } from "../store/transaction.ts";
 import type { NodeChanges } from "./requests.ts";
 import { rpcError } from "./rpc-error.ts";
 
+/** What is known of a manager in the group, by its id; undefined for a node that is none. */
+export type ManagerStatusOf = (nodeId: string) => NodeObject["managerStatus"];
+
 function node(reader: Reader, id: string): NodeObject {
 	const found = reader.get("node", id);
 	if (found === undefined) throw rpcError("NotFound", `node ${id} not found`);
@@ -12,15 +15,20 @@ function node(reader: Reader, id: string): NodeObject {
 }
 
 /** `UpdateNode` (swarmkit controlapi/node.go). Throws `DockerError`. */
-export function checkNodeUpdate(reader: Reader, id: string, { role }: NodeChanges): void {
+export function checkNodeUpdate(
+	reader: Reader,
+	id: string,
+	{ role }: NodeChanges,
+	statusOf: ManagerStatusOf,
+): void {
 	const found = node(reader, id);
 	if (found.spec.role !== "manager" || role !== "worker") return;
 	const managers = reader.all("node").filter(({ spec }) => spec.role === "manager");
 	if (managers.length === 1)
 		throw rpcError("FailedPrecondition", "attempting to demote the last manager of the swarm");
-	if (found.managerStatus === undefined) throw rpcError("NotFound", "can't find manager in raft memberlist");
-	const left = managers.filter((each) => each.id !== id && each.managerStatus !== undefined);
-	const reachable = left.filter(({ managerStatus }) => managerStatus?.reachability === "reachable");
+	if (statusOf(id) === undefined) throw rpcError("NotFound", "can't find manager in raft memberlist");
+	const left = managers.flatMap((each) => (each.id === id ? [] : (statusOf(each.id) ?? [])));
+	const reachable = left.filter(({ reachability }) => reachability === "reachable");
 	if (reachable.length < Math.floor(left.length / 2) + 1) {
 		throw rpcError(
 			"FailedPrecondition",
@@ -29,8 +37,14 @@ export function checkNodeUpdate(reader: Reader, id: string, { role }: NodeChange
 	}
 }
 
-export function updateNode(tx: Transaction, id: string, changes: NodeChanges, now: string): void {
-	checkNodeUpdate(tx, id, changes);
+export function updateNode(
+	tx: Transaction,
+	id: string,
+	changes: NodeChanges,
+	statusOf: ManagerStatusOf,
+	now: string,
+): void {
+	checkNodeUpdate(tx, id, changes, statusOf);
 	const found = node(tx, id);
 	const labels = Object.fromEntries(
 		Object.entries({ ...found.spec.labels, ...changes.labelAdd }).filter(
@@ -49,9 +63,9 @@ export function updateNode(tx: Transaction, id: string, changes: NodeChanges, no
 }
 
 /** `RemoveNode`. Throws `DockerError`. */
-export function checkNodeRemove(reader: Reader, id: string, force: boolean): void {
+export function checkNodeRemove(reader: Reader, id: string, force: boolean, statusOf: ManagerStatusOf): void {
 	const found = node(reader, id);
-	if (found.spec.role === "manager" && found.managerStatus !== undefined) {
+	if (found.spec.role === "manager" && statusOf(id) !== undefined) {
 		throw rpcError(
 			"FailedPrecondition",
 			`node ${id} is a cluster manager and is a member of the raft cluster. It must be demoted to worker before removal`,
@@ -61,8 +75,14 @@ export function checkNodeRemove(reader: Reader, id: string, force: boolean): voi
 		throw rpcError("FailedPrecondition", `node ${id} is not down and can't be removed`);
 }
 
-export function removeNode(tx: Transaction, id: string, force: boolean, now: string): void {
-	checkNodeRemove(tx, id, force);
+export function removeNode(
+	tx: Transaction,
+	id: string,
+	force: boolean,
+	statusOf: ManagerStatusOf,
+	now: string,
+): void {
+	checkNodeRemove(tx, id, force, statusOf);
 	// Nobody will hear of its tasks again.
 	for (const task of tx.tasksOn(id)) {
 		if (rank(task.status.state) >= rank("complete")) continue;
@@ -73,5 +93,8 @@ export function removeNode(tx: Transaction, id: string, force: boolean, now: str
 			status: { ...task.status, state: "orphaned", timestamp: now, message, err: "" },
 		});
 	}
+	// Its certificate is good no longer.
+	const [cluster] = tx.all("cluster");
+	if (cluster !== undefined) tx.update({ ...cluster, removedNodes: [...(cluster.removedNodes ?? []), id] });
 	tx.delete("node", id);
 }

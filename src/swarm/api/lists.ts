@@ -1,3 +1,4 @@
+import { Listing } from "../../cnm/index.ts";
 import type { Clock } from "../manager/clock.ts";
 import { nanosecondsOf } from "../manager/clock.ts";
 import type { NodeObject, ServiceObject, ServicePort, TaskObject } from "../objects.ts";
@@ -31,7 +32,7 @@ const taskName = (task: TaskObject): string =>
 	`${task.serviceName}.${task.slot === 0 ? task.nodeId : String(task.slot)}`;
 
 /** Tasks as `docker service ps` lists them: by name, newest first. Attachments are not shown. */
-export function taskLines(reader: Reader, tasks: readonly TaskObject[], clock: Clock): TaskLine[] {
+export function taskLines(reader: Reader, tasks: readonly TaskObject[], clock: Clock): Listing<TaskLine> {
 	const sorted = tasks
 		.filter(({ serviceId }) => serviceId !== "")
 		.map((task) => ({
@@ -41,7 +42,7 @@ export function taskLines(reader: Reader, tasks: readonly TaskObject[], clock: C
 			nth: tasks.indexOf(task),
 		}))
 		.sort((a, b) => natural(a.name, b.name) || Number(b.at - a.at) || b.nth - a.nth);
-	return sorted.map(({ task, name }, i) => ({
+	const lines = sorted.map(({ task, name }, i): TaskLine => ({
 		id: task.id.slice(0, SHORT),
 		name: sorted[i - 1]?.name === name ? ` \\_ ${name}` : name,
 		image: task.spec.container.image,
@@ -53,6 +54,16 @@ export function taskLines(reader: Reader, tasks: readonly TaskObject[], clock: C
 			.map((port) => `*:${String(port.publishedPort)}->${String(port.targetPort)}/${port.protocol}`)
 			.join(","),
 	}));
+	return new Listing(lines, [
+		["ID", ({ id }) => id],
+		["NAME", ({ name }) => name],
+		["IMAGE", ({ image }) => image],
+		["NODE", ({ node }) => node],
+		["DESIRED STATE", ({ desiredState }) => desiredState],
+		["CURRENT STATE", ({ currentState }) => currentState],
+		["ERROR", ({ error }) => error],
+		["PORTS", ({ ports }) => ports],
+	]);
 }
 
 const cut = (text: string): string => (text.length > ERROR ? `${text.slice(0, ERROR - 1)}…` : text);
@@ -70,10 +81,10 @@ export interface ServiceLine {
 }
 
 /** Services as `docker service ls` lists them. */
-export function serviceLines(reader: Reader): ServiceLine[] {
-	return [...reader.all("service")]
+export function serviceLines(reader: Reader): Listing<ServiceLine> {
+	const lines = [...reader.all("service")]
 		.sort((a, b) => natural(a.spec.name, b.spec.name))
-		.map((service) => ({
+		.map((service): ServiceLine => ({
 			id: service.id.slice(0, SHORT),
 			name: service.spec.name,
 			mode: service.spec.mode.kind,
@@ -83,6 +94,14 @@ export function serviceLines(reader: Reader): ServiceLine[] {
 				(service.endpoint?.ports ?? []).filter(({ publishMode }) => publishMode === "ingress"),
 			),
 		}));
+	return new Listing(lines, [
+		["ID", ({ id }) => id],
+		["NAME", ({ name }) => name],
+		["MODE", ({ mode }) => mode],
+		["REPLICAS", ({ replicas }) => replicas],
+		["IMAGE", ({ image }) => image],
+		["PORTS", ({ ports }) => ports],
+	]);
 }
 
 function replicas({ spec }: ServiceObject, tasks: readonly TaskObject[]): string {
@@ -129,10 +148,10 @@ export interface NodeLine {
 }
 
 /** Nodes as `docker node ls` lists them. */
-export function nodeLines(reader: Reader, self: string): NodeLine[] {
-	return [...reader.all("node")]
+export function nodeLines(nodes: readonly NodeObject[], self: string): Listing<NodeLine> {
+	const lines = [...nodes]
 		.sort((a, b) => natural(a.description?.hostname ?? "", b.description?.hostname ?? ""))
-		.map(({ id, description, status, spec, managerStatus }) => ({
+		.map(({ id, description, status, spec, managerStatus }): NodeLine => ({
 			id,
 			self: id === self,
 			hostname: description?.hostname ?? "",
@@ -146,6 +165,14 @@ export function nodeLines(reader: Reader, self: string): NodeLine[] {
 						: capital(managerStatus.reachability),
 			engineVersion: description?.engineVersion ?? "",
 		}));
+	return new Listing(lines, [
+		["ID", (line) => `${line.id} ${line.self ? "*" : " "}`],
+		["HOSTNAME", ({ hostname }) => hostname],
+		["STATUS", ({ status }) => status],
+		["AVAILABILITY", ({ availability }) => availability],
+		["MANAGER STATUS", ({ managerStatus }) => managerStatus],
+		["ENGINE VERSION", ({ engineVersion }) => engineVersion],
+	]);
 }
 
 /** What `docker node inspect` prints, keys in its order. */

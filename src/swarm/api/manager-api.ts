@@ -3,6 +3,7 @@ import type { Kernel } from "../../stack/index.ts";
 import { kernelClock } from "../manager/clock.ts";
 import type { Store } from "../store/store.ts";
 import { ClusterNetworks } from "./cluster-networks.ts";
+import type { ManagerStatusOf } from "./control-nodes.ts";
 import type { ManagerContext } from "./manager-context.ts";
 import { Nodes } from "./nodes.ts";
 import type { ControlClient } from "./requests.ts";
@@ -22,6 +23,8 @@ export interface ManagerApiOptions {
 	readonly nodeId: string;
 	/** The name of a network of this engine's own, by name or id. */
 	readonly localNetwork?: (term: string) => string | undefined;
+	/** What is known of a manager in the group; undefined for a node that is none. */
+	readonly managerStatus?: ManagerStatusOf;
 }
 
 /** What a user calls on a manager: `docker service …`, `docker node …`, the cluster's part of `docker network …`. */
@@ -30,7 +33,7 @@ export class ManagerApi {
 	readonly nodes: Nodes;
 	readonly networks: ClusterNetworks;
 
-	constructor({ store, client, kernel, rng, nodeId, localNetwork }: ManagerApiOptions) {
+	constructor({ store, client, kernel, rng, nodeId, localNetwork, managerStatus }: ManagerApiOptions) {
 		const context: ManagerContext = {
 			store,
 			client,
@@ -39,6 +42,7 @@ export class ManagerApi {
 			nodeId,
 			clock: kernelClock(kernel),
 			localNetwork: localNetwork ?? (() => undefined),
+			managerStatus: managerStatus ?? ((id) => store.get("node", id)?.managerStatus),
 		};
 		this.services = new Services(context);
 		this.nodes = new Nodes(context);

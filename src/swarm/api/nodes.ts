@@ -1,3 +1,4 @@
+import type { Listing } from "../../cnm/index.ts";
 import type { Operation } from "../../sim/index.ts";
 import type { NodeObject } from "../objects.ts";
 import { findNode } from "./find.ts";
@@ -14,18 +15,22 @@ export class Nodes {
 		this.#context = context;
 	}
 
-	/** `docker node ls`. */
-	ls(): NodeLine[] {
-		return nodeLines(this.#context.store, this.#context.nodeId);
+	/** `docker node ls`; `text()` of it is what the command prints. */
+	ls(): Listing<NodeLine> {
+		const { store, nodeId } = this.#context;
+		return nodeLines(
+			store.all("node").map((node) => this.#seen(node)),
+			nodeId,
+		);
 	}
 
 	/** `docker node inspect`. Throws `DockerError` 404. */
 	inspect(term: string): NodeJson {
-		return nodeJson(this.#find(term));
+		return nodeJson(this.#seen(this.#find(term)));
 	}
 
-	/** `docker node ps`. Throws `DockerError` 404. */
-	ps(term = "self"): TaskLine[] {
+	/** `docker node ps`; `text()` of it is what the command prints. Throws `DockerError` 404. */
+	ps(term = "self"): Listing<TaskLine> {
 		const { store, clock } = this.#context;
 		return taskLines(store, store.tasksOn(this.#find(term).id), clock);
 	}
@@ -52,6 +57,12 @@ export class Nodes {
 		const { kernel, client } = this.#context;
 		const request = { method: "removeNode", id: this.#find(term).id, force } as const;
 		return new PendingCall(kernel, client, request, `docker node rm ${term}`).operation();
+	}
+
+	/** With what this manager knows of the group of managers, which is not in the store. */
+	#seen(node: NodeObject): NodeObject {
+		const status = this.#context.managerStatus(node.id);
+		return status === undefined ? node : { ...node, managerStatus: status };
 	}
 
 	#find(term: string): NodeObject {

@@ -1,3 +1,4 @@
+import type { Listing } from "../../cnm/index.ts";
 import type { Operation } from "../../sim/index.ts";
 import type { ServiceObject } from "../objects.ts";
 import type { TaskLine } from "./lists.ts";
@@ -47,8 +48,8 @@ export class Service {
 		return this.#services.inspect(this.#term);
 	}
 
-	/** `docker service ps`. Throws `DockerError` 404. */
-	ps(): TaskLine[] {
+	/** `docker service ps`; `text()` of it is what the command prints. Throws `DockerError` 404. */
+	ps(): Listing<TaskLine> {
 		return this.#services.ps(this.#term);
 	}
 

@@ -1,4 +1,4 @@
-import { cliRefuses, DockerError } from "../../cnm/index.ts";
+import { cliRefuses, DockerError, type Listing } from "../../cnm/index.ts";
 import type { Operation } from "../../sim/index.ts";
 import type { ServiceObject } from "../objects.ts";
 import { converged } from "./convergence.ts";
@@ -69,13 +69,13 @@ export class Services {
 		).operation();
 	}
 
-	/** `docker service ls`. */
-	ls(): ServiceLine[] {
+	/** `docker service ls`; `text()` of it is what the command prints. */
+	ls(): Listing<ServiceLine> {
 		return serviceLines(this.#context.store);
 	}
 
-	/** `docker service ps`, of one service or several. Throws `DockerError` 404. */
-	ps(...terms: readonly string[]): TaskLine[] {
+	/** `docker service ps`, of one service or several; `text()` of it is what the command prints. Throws `DockerError` 404. */
+	ps(...terms: readonly string[]): Listing<TaskLine> {
 		const { store, clock } = this.#context;
 		return taskLines(
 			store,

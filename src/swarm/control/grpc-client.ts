@@ -1,6 +1,6 @@
 import { formatIp4 } from "../../addr/index.ts";
-import { seconds, Timer } from "../../sim/index.ts";
-import { Clock } from "../clock.ts";
+import { type Nanoseconds, seconds, Timer } from "../../sim/index.ts";
+import { MachineClock } from "../clock.ts";
 import type { IpNamespace, TcpSocket } from "../../stack/index.ts";
 import { forwardedFields } from "./caller-metadata.ts";
 import { Http2 } from "./http2.ts";
@@ -20,7 +20,9 @@ import { TlsConnection, type TlsOptions } from "./tls-connection.ts";
 /** How long a connection may take to come about (grpc-go `minConnectTimeout`). */
 const CONNECT_TIMEOUT = seconds(20);
 /** What Go asks of every connection: probes after 15 s of silence. */
-export const KEEP_ALIVE = { keepAlive: { idle: seconds(15), interval: seconds(15), probes: 9 } } as const;
+export const KEEP_ALIVE: {
+	readonly keepAlive: { readonly idle: Nanoseconds; readonly interval: Nanoseconds; readonly probes: number };
+} = { keepAlive: { idle: seconds(15), interval: seconds(15), probes: 9 } };
 /** In 20.10.24's swarmkit. */
 const USER_AGENT = "grpc-go/1.27.1";
 
@@ -44,7 +46,7 @@ interface Call {
 
 /** A channel over one TCP connection, made at once. When it breaks all calls end with Unavailable, and so does every new one. */
 export class GrpcClient implements Channel {
-	readonly #clock: Clock;
+	readonly #clock: MachineClock;
 	readonly #target: GrpcTarget;
 	readonly #calls = new Set<Call>();
 	readonly #streams = new Map<number, Call>();
@@ -64,7 +66,7 @@ export class GrpcClient implements Channel {
 
 	constructor(ns: IpNamespace, target: GrpcTarget) {
 		this.#target = target;
-		const clock = new Clock(ns.kernel);
+		const clock = new MachineClock(ns.kernel);
 		this.#clock = clock;
 		clock.after(CONNECT_TIMEOUT, this.#connecting);
 		try {

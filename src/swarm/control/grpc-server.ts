@@ -1,6 +1,6 @@
 import { formatIp4 } from "../../addr/index.ts";
 import type { Rng } from "../../sim/index.ts";
-import { Clock } from "../clock.ts";
+import { MachineClock } from "../clock.ts";
 import type { IpNamespace, TcpListener, TcpSocket } from "../../stack/index.ts";
 import { callerOf } from "./caller-metadata.ts";
 import { KEEP_ALIVE } from "./grpc-client.ts";
@@ -90,7 +90,7 @@ class ServerConnection {
 		this.#rpc = rpc;
 		this.#gone = gone;
 		this.#address = formatIp4(socket.remoteAddress);
-		const clock = new Clock(ns.kernel);
+		const clock = new MachineClock(ns.kernel);
 		const { identity, trusts, rng } = options;
 		this.#tls = new TlsConnection(
 			"server",

@@ -1,8 +1,7 @@
 export { GrpcClient, type GrpcTarget } from "./grpc-client.ts";
 export { GrpcServer, type GrpcServerOptions } from "./grpc-server.ts";
 export { LocalChannel } from "./local-channel.ts";
-export type { Codec } from "./protobuf.ts";
-export * as protobuf from "./protobuf.ts";
+export { json, jsons } from "./json-field.ts";
 export {
 	type CallOptions,
 	type Caller,
@@ -10,6 +9,8 @@ export {
 	Exchange,
 	type Handler,
 	type Identity,
+	type MessageCodec,
+	messageOf,
 	type Method,
 	rawMethod,
 	type ReplySink,

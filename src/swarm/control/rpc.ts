@@ -1,6 +1,6 @@
 import { NetError } from "../../errors.ts";
 import type { NodeRole } from "../objects.ts";
-import type { Codec } from "./protobuf.ts";
+import type { protobuf } from "../../wire/index.ts";
 
 /** gRPC's codes of errors, by number. */
 export const RPC_CODES = [
@@ -58,12 +58,30 @@ export function rpcErrorOf(error: unknown): RpcError {
 	return new RpcError("Unknown", error instanceof Error ? error.message : String(error));
 }
 
+/** Octets ↔ meaning of one kind of message. */
+export interface MessageCodec<T> {
+	write(message: T): Uint8Array;
+	/** Undefined for octets that are no such message. */
+	read(bytes: Uint8Array): T | undefined;
+}
+
+/** A message by its fields, for a call. */
+export function messageOf<T extends object>(codec: protobuf.Codec<T>): MessageCodec<T> {
+	return {
+		write: (value) => codec.write(value),
+		read: (bytes) => {
+			const value = codec.read(bytes);
+			return typeof value === "string" ? undefined : value;
+		},
+	};
+}
+
 /** One call that a server knows: its path, and what goes each way. */
 export interface Method<Q, R> {
 	/** `/docker.swarmkit.v1.Dispatcher/Heartbeat`. */
 	readonly path: string;
-	readonly request: Codec<Q>;
-	readonly reply: Codec<R>;
+	readonly request: MessageCodec<Q>;
+	readonly reply: MessageCodec<R>;
 }
 
 /** A call as it is on the wire, for whoever hands it on. */
@@ -73,7 +91,7 @@ export const rawMethod = (path: string): Method<Uint8Array, Uint8Array> => ({
 	reply: RAW,
 });
 
-const RAW: Codec<Uint8Array> = { write: (octets) => octets, read: (octets) => octets };
+const RAW: MessageCodec<Uint8Array> = { write: (octets) => octets, read: (octets) => octets };
 
 /** Who a node says it is in its certificate. */
 export interface Identity {

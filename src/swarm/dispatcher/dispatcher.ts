@@ -1,4 +1,5 @@
 import { timestamp } from "../../cnm/index.ts";
+import { VXLAN_PORT } from "../../link/index.ts";
 import { milliseconds } from "../../sim/index.ts";
 import { type Caller, type Exchange, RpcError, type RpcServer } from "../control/index.ts";
 import {
@@ -10,7 +11,14 @@ import {
 	type SessionMessage,
 	updateTaskStatus,
 } from "../methods.ts";
-import { type NodeDescription, type NodeState, TASK_STATES, type TaskStatus } from "../objects.ts";
+import {
+	type ClusterObject,
+	type NodeDescription,
+	type NodeObject,
+	type NodeState,
+	TASK_STATES,
+	type TaskStatus,
+} from "../objects.ts";
 import { nodeCertificate, rootCertificate } from "../certificates.ts";
 import { describe, descriptionIn } from "../description.ts";
 import { AssignmentSet } from "./assignment-set.ts";
@@ -79,10 +87,10 @@ export class Dispatcher {
 		rpc.handle(updateTaskStatus, ({ sessionId, updates }, exchange) => {
 			const { nodeId } = this.#sessionOf(exchange.caller, sessionId);
 			for (const update of updates) {
-				const task = update === undefined ? undefined : this.#reign.store.get("task", update.taskId);
+				const task = this.#reign.store.get("task", update.taskId);
 				if (task !== undefined && task.nodeId !== nodeId)
 					throw new RpcError("PermissionDenied", "cannot update a task not assigned this node");
-				if (update?.status !== undefined && task !== undefined)
+				if (update.status !== undefined && task !== undefined)
 					this.#taskUpdates.set(update.taskId, update.status);
 			}
 			this.#writeSoon();
@@ -148,7 +156,7 @@ export class Dispatcher {
 		const networks = node?.attachments.flatMap(({ networkId }) => store.get("network", networkId) ?? []);
 		return {
 			sessionId,
-			node: node === undefined ? undefined : { ...node, description: undefined },
+			node: node === undefined ? undefined : { ...node, description: undefined, ...portOf(cluster) },
 			description:
 				node?.description === undefined ? undefined : describe(node.description, cluster?.id ?? ""),
 			managers: raft.members.map(({ nodeId: id, addr }) => ({ peer: { nodeId: id, addr }, weight: WEIGHT })),
@@ -244,3 +252,7 @@ export class Dispatcher {
 
 const orderOf = ({ state }: TaskStatus): number => TASK_STATES.indexOf(state);
 const stopped = (): RpcError => new RpcError("Aborted", "dispatcher is stopped");
+
+/** The port of overlays, for nodes to know: said when it is not the usual one. */
+const portOf = (cluster: ClusterObject | undefined): Pick<NodeObject, "dataPathPort"> =>
+	cluster === undefined || cluster.dataPathPort === VXLAN_PORT ? {} : { dataPathPort: cluster.dataPathPort };

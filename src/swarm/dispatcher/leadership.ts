@@ -1,5 +1,5 @@
 import type { Nanoseconds, Rng } from "../../sim/index.ts";
-import { Clock } from "../clock.ts";
+import { MachineClock } from "../clock.ts";
 import { Timer } from "../../sim/index.ts";
 import type { Kernel } from "../../stack/index.ts";
 import type { GrpcServer } from "../control/index.ts";
@@ -24,14 +24,14 @@ export class Leadership {
 	readonly store: Store;
 	readonly raft: RaftNode;
 	readonly server: () => GrpcServer | undefined;
-	readonly #clock: Clock;
+	readonly #clock: MachineClock;
 	readonly #timers = new Set<Timer>();
 	readonly #endings: (() => void)[] = [];
 	#over = false;
 
 	constructor({ kernel, rng, store, raft, server }: LeadershipOptions) {
 		this.kernel = kernel;
-		this.#clock = new Clock(kernel);
+		this.#clock = new MachineClock(kernel);
 		this.rng = rng;
 		this.store = store;
 		this.raft = raft;

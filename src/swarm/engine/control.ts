@@ -41,7 +41,12 @@ export class NodeControlApi implements ControlClient {
 	logic(store: Store): Logic {
 		const rng = this.#rng.fork(`reign/${String(++this.#reigns)}`);
 		const leader = new LeaderLogic({ store, kernel: this.#kernel, rng: rng.fork("logic") });
-		const api = new ControlApi({ store, kernel: this.#kernel, rng: rng.fork("api") });
+		const api = new ControlApi({
+			store,
+			kernel: this.#kernel,
+			rng: rng.fork("api"),
+			managerStatus: (id) => this.node?.managerStatus(id),
+		});
 		return {
 			start: () => {
 				this.#own = api;

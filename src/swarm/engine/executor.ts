@@ -1,7 +1,8 @@
 import { parsePrefix4 } from "../../addr/index.ts";
 import type { Docker, Network, NetworkListener } from "../../cnm/index.ts";
+import { VXLAN_PORT } from "../../link/index.ts";
 import type { IpNamespace, Kernel } from "../../stack/index.ts";
-import { clusterNetwork } from "../api/index.ts";
+import { clusterNetwork } from "../cluster-network.ts";
 import type { Executor, TaskController } from "../executor.ts";
 import type { EncryptionKey, NetworkObject, NodeDescription, NodeObject, TaskObject } from "../objects.ts";
 import { ContainerTask } from "./container-task.ts";
@@ -19,7 +20,9 @@ export interface EngineExecutorOptions<N extends IpNamespace> {
 	/** `labels` of `daemon.json`. */
 	readonly engineLabels: Readonly<Record<string, string>>;
 	/** The keys came, first or anew. */
-	readonly onKeys: (keys: readonly EncryptionKey[]) => void;
+	readonly onKeys: (keys: readonly EncryptionKey[], dataPathPort: number) => void;
+	/** Does something when this node's gossip knows the others. */
+	readonly whenJoined: (action: () => void) => void;
 }
 
 /** The engine of a node as its cluster sees it (daemon/cluster/executor/container/executor.go). */
@@ -58,8 +61,12 @@ export class EngineExecutor<N extends IpNamespace> implements Executor, NetworkL
 			this.#ingress = undefined;
 		}
 		if (ingress !== undefined && this.#ingress === undefined) {
-			this.#ingress = ingress.id;
-			controller.createManagedNetwork(clusterNetwork(ingress), INGRESS_USER);
+			const { id } = ingress;
+			this.#ingress = id;
+			// Only then is it told at once what is on the network.
+			this.#options.whenJoined(() => {
+				if (this.#ingress === id) controller.createManagedNetwork(clusterNetwork(ingress), INGRESS_USER);
+			});
 		}
 		for (const network of controller.networks) this.#balance(network);
 	}
@@ -77,8 +84,8 @@ export class EngineExecutor<N extends IpNamespace> implements Executor, NetworkL
 		else services.createLoadBalancer(network, address.address);
 	}
 
-	setNetworkKeys(keys: readonly EncryptionKey[]): void {
-		this.#options.onKeys(keys);
+	setNetworkKeys(keys: readonly EncryptionKey[], node: NodeObject | undefined): void {
+		this.#options.onKeys(keys, node?.dataPathPort ?? VXLAN_PORT);
 	}
 
 	controller(task: TaskObject, networks: readonly NetworkObject[]): TaskController {

@@ -1,4 +1,4 @@
-import type { ClusterNode, Docker } from "../../cnm/index.ts";
+import type { Docker } from "../../cnm/index.ts";
 import { DockerError } from "../../cnm/index.ts";
 import { NetError } from "../../errors.ts";
 import type { Operation, Rng, Settle } from "../../sim/index.ts";
@@ -14,8 +14,6 @@ import { EngineExecutor } from "./executor.ts";
 import { Gossip } from "../gossip/index.ts";
 import { GossipAgent } from "./gossip-agent.ts";
 import { SwarmProvider } from "./provider.ts";
-
-const VXLAN_PORT = 4789;
 
 /** What `docker swarm join` takes. */
 export interface JoinOptions extends Omit<SwarmJoinOptions, "remoteAddrs"> {
@@ -85,8 +83,8 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 			configure: (node, networks) => {
 				now().configure(node, networks);
 			},
-			setNetworkKeys: (keys) => {
-				now().setNetworkKeys(keys);
+			setNetworkKeys: (keys, node) => {
+				now().setNetworkKeys(keys, node);
 			},
 			controller: (task, networks) => now().controller(task, networks),
 		};
@@ -99,21 +97,26 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 		const { netns, name } = this.#machine;
 		const rng = this.#rng.fork(`gossip/${String(++this.#starts)}`);
 		const gossip = new GossipAgent(docker, netns, name, rng);
-		const onKeys = (keys: readonly EncryptionKey[]): void => {
-			gossip.setKeys(keys, { ...this.#place(), address: this.#node.nodeAddress, managers: this.#managers() });
+		const onKeys = (keys: readonly EncryptionKey[], dataPathPort: number): void => {
+			const { nodeAddress: address, dataPathAddress } = this.#node;
+			gossip.setKeys(keys, { address, dataPathAddress, dataPathPort, managers: this.#managers() });
 		};
 		const { kernel } = netns;
-		const executor = new EngineExecutor({ docker, kernel, hostname: name, engineLabels, onKeys });
+		const whenJoined = (action: () => void): void => {
+			gossip.whenJoined(action);
+		};
+		const executor = new EngineExecutor({
+			docker,
+			kernel,
+			hostname: name,
+			engineLabels,
+			onKeys,
+			whenJoined,
+		});
 		this.#running = { docker, executor, gossip };
 		if (this.#node.nodeId === "") return;
 		this.#provide();
 		this.#node.restart();
-	}
-
-	#place(): Pick<ClusterNode, "dataPathAddress" | "dataPathPort"> {
-		const [cluster] = this.#node.store?.all("cluster") ?? [];
-		const dataPathPort = cluster?.dataPathPort ?? VXLAN_PORT;
-		return { dataPathAddress: this.#node.dataPathAddress, dataPathPort };
 	}
 
 	#managers(): string[] {
@@ -237,6 +240,16 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 		);
 	}
 
+	/**
+	 * The keys that managers made and told: of the gossip, by which captures of port 7946 are read (`gossipSights`), and of
+	 * encrypted networks. Throws `DockerError` on a node that is no manager.
+	 */
+	get keys(): readonly EncryptionKey[] {
+		return this.#store()
+			.all("cluster")
+			.flatMap(({ keys }) => keys);
+	}
+
 	/** The part of `docker info` that is about the swarm. */
 	info(): SwarmInfo {
 		return this.#node.info();
@@ -269,6 +282,7 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 			kernel: this.#machine.netns.kernel,
 			rng: this.#rng.fork("names"),
 			nodeId: this.#node.nodeId,
+			managerStatus: (id) => this.#node.managerStatus(id),
 			localNetwork: (term) =>
 				this.#running?.docker.controller.networks.find(
 					({ id, name, about }) => about.scope === "local" && (id === term || name === term),

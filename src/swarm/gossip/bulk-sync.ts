@@ -3,7 +3,7 @@ import { networkdb } from "../../wire/index.ts";
 import type { ClusterNodes } from "./cluster-nodes.ts";
 import type { Entry, Tables } from "./tables.ts";
 import type { Endpoint } from "./transport.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../clock.ts";
 
 const { CHANGE, TYPE } = networkdb;
 /** How long an answer is waited for. */

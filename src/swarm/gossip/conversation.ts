@@ -4,7 +4,7 @@ import type { TcpSocket } from "../../stack/index.ts";
 import { memberlist, memberlistPacket } from "../../wire/index.ts";
 import type { Keyring } from "./keyring.ts";
 import { TCP_TIMEOUT } from "./scale.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../clock.ts";
 
 /** What conversations share. */
 export interface ConversationOptions {

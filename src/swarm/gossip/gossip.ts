@@ -5,7 +5,7 @@ import { NetError } from "../../errors.ts";
 import type { Rng } from "../../sim/index.ts";
 import type { IpNamespace } from "../../stack/index.ts";
 import { memberlist, networkdb } from "../../wire/index.ts";
-import { MachineClock } from "./clock.ts";
+import { MachineClock } from "../clock.ts";
 import { Keyring } from "./keyring.ts";
 import { Member, type MemberState } from "./member.ts";
 import { Memberlist } from "./memberlist.ts";

@@ -19,7 +19,7 @@ import {
 } from "./scale.ts";
 import { Ticker } from "./ticker.ts";
 import { type Endpoint, Transport } from "./transport.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../clock.ts";
 
 /** The type in front of octets of the layer above. */
 const USER_OCTETS = 1;

@@ -6,7 +6,7 @@ import { ipOf, Member, octetsOf, STATES } from "./member.ts";
 import { Members } from "./members.ts";
 import { Suspicion } from "./suspicion.ts";
 import { incompatibility } from "./versions.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../clock.ts";
 
 /** What membership asks for. */
 export interface MembershipEffects {

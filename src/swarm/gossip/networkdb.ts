@@ -14,7 +14,7 @@ import { REAP_ENTRY, REAP_PERIOD, SharedState, type Way } from "./shared-state.t
 import type { Entry } from "./tables.ts";
 import { Ticker } from "./ticker.ts";
 import type { Endpoint } from "./transport.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../clock.ts";
 
 const { CHANGE, MEMBERSHIP, TYPE } = networkdb;
 const BULK_SYNC_INTERVAL = seconds(30);

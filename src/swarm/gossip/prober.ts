@@ -4,7 +4,7 @@ import { ipOf, type Member, octetsOf } from "./member.ts";
 import type { Membership } from "./membership.ts";
 import { INDIRECT_CHECKS, PROBE_INTERVAL, PROBE_TIMEOUT } from "./scale.ts";
 import type { Endpoint, Transport } from "./transport.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../clock.ts";
 
 /** How a prober sends. */
 export interface ProberEffects {

@@ -5,7 +5,7 @@ import type { Memberlist } from "./memberlist.ts";
 import type { NetworkDb } from "./networkdb.ts";
 import { Ticker } from "./ticker.ts";
 import type { Endpoint } from "./transport.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../clock.ts";
 
 /** Between two attempts to reach a node that failed, or a bootstrap node. */
 const RETRY_INTERVAL = seconds(1);

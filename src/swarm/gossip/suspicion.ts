@@ -1,6 +1,6 @@
 import { type Instant, Timer } from "../../sim/index.ts";
 import { type SuspicionTerms, suspicionTerms, suspicionTimeout } from "./scale.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../clock.ts";
 
 /**
  * A node is under suspicion: unless it is cleared it is dead after a time that gets shorter with every other node that

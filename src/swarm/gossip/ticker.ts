@@ -1,5 +1,5 @@
 import { type Instant, microseconds, type Nanoseconds, type Rng, Timer } from "../../sim/index.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../clock.ts";
 
 /** How late a goroutine may run after its time came. */
 const LATEST = microseconds(800);

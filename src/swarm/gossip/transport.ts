@@ -4,7 +4,7 @@ import { NetError } from "../../errors.ts";
 import type { Nanoseconds, Rng } from "../../sim/index.ts";
 import type { IpNamespace, TcpListener, UdpSocket } from "../../stack/index.ts";
 import { memberlist, memberlistPacket, NONCE_OCTETS } from "../../wire/index.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../clock.ts";
 import { Conversation, type ConversationOptions } from "./conversation.ts";
 import type { Keyring } from "./keyring.ts";
 import { TCP_TIMEOUT } from "./scale.ts";
@@ -102,7 +102,11 @@ export class Transport {
 	}
 
 	/** Sends a message, or a compound, in one datagram; the reason why it could not be sent. */
-	send(message: Uint8Array, to: Endpoint, { crc = false } = {}): NetError | undefined {
+	send(
+		message: Uint8Array,
+		to: Endpoint,
+		{ crc = false }: { readonly crc?: boolean } = {},
+	): NetError | undefined {
 		if (!this.#isOpen()) return undefined;
 		const payload = memberlistPacket.sealPacket(message, {
 			key: this.#keyring.primary,

@@ -1,6 +1,6 @@
 import { NetError } from "../../errors.ts";
 import { type Rng, seconds, Timer } from "../../sim/index.ts";
-import { Clock } from "../clock.ts";
+import { MachineClock } from "../clock.ts";
 import type { IpNamespace } from "../../stack/index.ts";
 import {
 	type Caller,
@@ -72,11 +72,11 @@ export interface ManagerOptions {
  * call, and, while it leads, everything that decides. What is not its own to answer it hands on to the leader.
  */
 export class Manager {
-	readonly store = new Store();
+	readonly store: Store = new Store();
 	/** What is answered here, whoever leads. */
-	readonly rpc = new RpcServer();
+	readonly rpc: RpcServer = new RpcServer();
 	readonly #options: ManagerOptions;
-	readonly #clock: Clock;
+	readonly #clock: MachineClock;
 	readonly #peers: Peers;
 	readonly #server: GrpcServer;
 	readonly #local: LocalChannel;
@@ -99,7 +99,7 @@ export class Manager {
 	/** Listens at once. Throws `NetError` EADDRINUSE, EADDRNOTAVAIL. */
 	constructor(options: ManagerOptions) {
 		this.#options = options;
-		this.#clock = new Clock(options.ns.kernel);
+		this.#clock = new MachineClock(options.ns.kernel);
 		const { ns, rng, identity, listenAddress, listenPort } = options;
 		const trusts = (peer: Identity | undefined): boolean => this.#trusts(peer);
 		this.#peers = new Peers({ ns, rng: rng.fork("peers"), identity: () => identity, trusts });

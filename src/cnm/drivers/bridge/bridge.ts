@@ -134,6 +134,9 @@ export class BridgeDriver implements NetworkDriver {
 			if (device.kind === "bridge") return [this.#ns.bridge(config.name), false];
 			throw failed(`bridge setup failed: failed to create bridge ${config.name} via netlink: file exists`);
 		}
+		// One that says it is docker0 under another name is somebody else's to make (`setupDevice`).
+		if (config.defaultBridge && config.name !== "docker0")
+			throw forbidden(`bridge device with non default name ${config.name} must be created manually`);
 		try {
 			const device = this.#ns.addBridge(config.name, { mac: this.#ids.bridgeMac() });
 			device.txQueueLength = 0; // as netlink has it when nobody says
