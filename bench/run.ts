@@ -4,18 +4,19 @@ import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { type BenchCase, type BenchRow, measure } from "./runner.ts";
+import { type BenchCase, type BenchRow, type BuildCase, measure, measureBuild } from "./runner.ts";
 
 const { values, positionals } = parseArgs({
 	options: { json: { type: "boolean", default: false }, only: { type: "string" } },
 	allowPositionals: true,
 });
 const here = new URL("./", import.meta.url);
-const cases: BenchCase[] = [];
+const cases: (BenchCase | BuildCase)[] = [];
 for (const file of readdirSync(here).sort()) {
 	if (!/\.bench\.[jt]s$/.test(file)) continue;
 	cases.push(
-		...((await import(new URL(file, here).href)) as { readonly default: readonly BenchCase[] }).default,
+		...((await import(new URL(file, here).href)) as { readonly default: readonly (BenchCase | BuildCase)[] })
+			.default,
 	);
 }
 
@@ -33,6 +34,7 @@ function line(row: BenchRow): string {
 		`${row.bytesPerPacket.toFixed(1)} B`,
 		`${(row.spread * 100).toFixed(0)} %`,
 		row.ratio.toFixed(3),
+		...(row.keptBytes === undefined ? [] : [`${(row.keptBytes / 1024).toFixed(1)} KiB kept`]),
 	];
 	return row.name.padEnd(58) + cells.map((cell) => cell.padStart(11)).join("");
 }
@@ -40,7 +42,7 @@ function line(row: BenchRow): string {
 if (values.only !== undefined) {
 	const wanted = cases.find((each) => each.name === values.only);
 	if (wanted === undefined) throw new RangeError(`there is no case "${values.only}"`);
-	console.log(JSON.stringify(await measure(wanted)));
+	console.log(JSON.stringify(await ("build" in wanted ? measureBuild(wanted) : measure(wanted))));
 } else {
 	const pattern = new RegExp(positionals[0] ?? "", "i");
 	if (!values.json) {

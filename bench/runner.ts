@@ -7,6 +7,15 @@ export interface BenchCase {
 	readonly prepare: () => (() => void) | Promise<() => void>;
 }
 
+/** The other question: what does it cost to build this, and what stays of it? */
+export interface BuildCase {
+	readonly name: string;
+	/** Things that are built, containers mostly. */
+	readonly packets: number;
+	/** Builds it once; what it gives is held while memory is measured. */
+	readonly build: () => unknown;
+}
+
 /** What was measured. */
 export interface BenchRow {
 	readonly name: string;
@@ -15,6 +24,8 @@ export interface BenchRow {
 	readonly medianNsPerPacket: number;
 	/** Octets of garbage per packet. */
 	readonly bytesPerPacket: number;
+	/** Octets that stay per thing built, for what is built. */
+	readonly keptBytes?: number;
 	/** How far the median is above the best, as a share. */
 	readonly spread: number;
 	/** Best slice against the best calibration slice of the same run: comparable across a noisy day. */
@@ -79,3 +90,33 @@ export async function measure(bench: BenchCase): Promise<BenchRow> {
 }
 
 const round = (value: number, digits = 1): number => Math.round(value * 10 ** digits) / 10 ** digits;
+
+/** Builds once, in CPU time of the process: seconds of it would say of a shared machine what others do. */
+export async function measureBuild({ name, packets, build }: BuildCase): Promise<BenchRow> {
+	const { gc } = globalThis as { readonly gc?: () => void };
+	const calibrate = calibration();
+	let pace = Infinity;
+	for (let i = 0; i < WARM; i++) {
+		const began = performance.now();
+		calibrate();
+		pace = Math.min(pace, performance.now() - began);
+	}
+	gc?.();
+	const heap = process.memoryUsage().heapUsed;
+	const before = process.cpuUsage();
+	const built = await build();
+	const { user, system } = process.cpuUsage(before);
+	gc?.();
+	const kept = process.memoryUsage().heapUsed - heap;
+	if (built === undefined) throw new Error(`${name} gave nothing to be held`);
+	const ns = round(((user + system) * 1000) / packets);
+	return {
+		name,
+		nsPerPacket: ns,
+		medianNsPerPacket: ns,
+		bytesPerPacket: 0,
+		keptBytes: round(kept / packets),
+		spread: 0,
+		ratio: round((user + system) / 1000 / pace, 3),
+	};
+}

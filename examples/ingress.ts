@@ -28,13 +28,8 @@ export default async function ingress({ print, save }: ExampleContext): Promise<
 	for (const node of [node2, node3])
 		await node.docker.swarm.join({ token: swarm.joinToken("worker"), address: "172.31.1.5:2377" });
 	const constraints = ["node.hostname!=node3"];
-	const web = swarm.services.create({
-		name: "web",
-		image: "box",
-		replicas: 2,
-		constraints,
-		publish: ["8080:80"],
-	});
+	const options = { name: "web", image: "box", replicas: 2, constraints, publish: ["8080:80"] };
+	const web = swarm.services.create(options);
 	await web.converged();
 	print(`node1# docker service ps web\n${web.ps().text()}\n`);
 
@@ -42,7 +37,7 @@ export default async function ingress({ print, save }: ExampleContext): Promise<
 		print(`client# curl ${address}:8080\n${await curl(client, `http://${address}:8080/`)}`);
 	const capture = lab.capture();
 	print(`client# curl 172.31.1.7:8080\n${await curl(client, "http://172.31.1.7:8080/")}\n`);
-	const syn = findPacket(capture, (layers) => layers.some(({ protocol }) => protocol === "tcp")) ?? 0;
+	const syn = findPacket(capture, { "tcp.flags": "SYN" }) ?? 0;
 	print(`The client's SYN, hop by hop:\n${hopTable(trace(capture, syn))}\n`);
 
 	const sandbox = node3.namespaces.get("ingress_sbox");

@@ -33,7 +33,7 @@ export default async function macvlan100({ print, save }: ExampleContext): Promi
 		const { received } = await c1.ping(address, { count: 1, timeout: "1s" });
 		print(`c1 ${c1.ip()} > ${name} ${address}: ${String(received)} of 1`);
 	}
-	const echo = findPacket(capture, (layers) => layers.some(({ protocol }) => protocol === "icmp")) ?? 0;
+	const echo = findPacket(capture, "icmp") ?? 0;
 	print(`\nc1 > gateway, tagged on the trunk:\n${hopTable(trace(capture, echo))}\n`);
 	print(c1.netns.links.show("eth0").trimEnd());
 	print(netns.links.show("eth0.100").trimEnd());

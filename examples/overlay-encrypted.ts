@@ -6,7 +6,7 @@ import { espSa, Lab } from "vethwork";
 import { describe } from "vethwork/wire";
 import type { ExampleContext } from "../scripts/example-context.ts";
 
-export default async function overlayEncrypted({ print, save }: ExampleContext): Promise<void> {
+export default async function overlayEncrypted({ print, save, write }: ExampleContext): Promise<void> {
 	await using lab = new Lab({ seed: 1 });
 	const underlay = lab.switch("underlay");
 	const machine = (name: string, address: string) =>
@@ -32,7 +32,10 @@ export default async function overlayEncrypted({ print, save }: ExampleContext):
 	const rules = (["mangle", "filter"] as const).map((table) => node1.netns.iptablesTool.save({ table }));
 	print("\nThe rules that mark what is to be encrypted, and drop what comes in clear:");
 	for (const line of rules.join("").split("\n")) if (line.includes("--dport 4789")) print(line);
-	print("\nWireshark opens them with these lines in the file esp_sa of its profile:");
-	print(espSa(node1.netns));
+	print(
+		"\nWireshark opens them with this file as esp_sa of its profile (or tshark -o 'uat:esp_sa:LINE' for each line):",
+	);
+	print(espSa(node1.netns).trimEnd());
+	write("esp_sa", espSa(node1.netns));
 	save(capture);
 }

@@ -47,7 +47,7 @@ export default async function overlayPing({ print, save }: ExampleContext): Prom
 	const capture = lab.capture("node*:*");
 	const result = await c1.ping("10.0.1.8", { count: 4 });
 	print(`${result.text()}\n`);
-	const request = findPacket(capture, (layers) => layers.some((layer) => layer.protocol === "icmp")) ?? 0;
+	const request = findPacket(capture, "icmp") ?? 0;
 	print(`The first echo request, hop by hop:\n${hopTable(trace(capture, request))}`);
 	save(capture);
 }

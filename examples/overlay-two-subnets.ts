@@ -26,7 +26,7 @@ export default async function overlayTwoSubnets({ print, save }: ExampleContext)
 	const capture = lab.capture();
 	const result = await m1.ping("m2", { count: 2 });
 	print(`${result.text()}\n`);
-	const echo = findPacket(capture, (layers) => layers.some(({ protocol }) => protocol === "icmp")) ?? 0;
+	const echo = findPacket(capture, "icmp") ?? 0;
 	print(`The first echo request, hop by hop:\n${hopTable(trace(capture, echo))}\n`);
 
 	const sandbox = node1.namespaces.get(`1-${network.id.slice(0, 10)}`);

@@ -29,7 +29,7 @@ export default async function overlay({ print, save }: ExampleContext): Promise<
 	const result = await c1.ping(c2.name, { count: 3 });
 	print(`node1# docker exec c1 ping -c 3 c2\n${result.text()}\n`);
 
-	const echo = findPacket(capture, (layers) => layers.some(({ protocol }) => protocol === "icmp")) ?? 0;
+	const echo = findPacket(capture, "icmp") ?? 0;
 	print(`The first echo request, hop by hop:\n${hopTable(trace(capture, echo))}\n`);
 
 	const sandbox = node1.namespaces.get(`1-${network.id.slice(0, 10)}`);

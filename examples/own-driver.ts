@@ -22,7 +22,7 @@ export default async function ownDriver({ print, save }: ExampleContext): Promis
 	await lab.advance("1s");
 	const ping = await c1!.ping("c2", { count: 1 });
 	print(`c1 $ ping -c 1 c2\n${ping.text()}\n`);
-	const request = findPacket(capture, (layers) => layers.some(({ protocol }) => protocol === "icmp")) ?? 0;
+	const request = findPacket(capture, "icmp") ?? 0;
 	print(`Its request, routed by the host:\n${hopTable(trace(capture, request))}\n`);
 	print(`node $ ip route\n${host.netns.routes.show()}`);
 	for (const each of [c1!, c2!]) docker.rm(each, { force: true });

@@ -38,7 +38,7 @@ export default async function portMapping({ print, save }: ExampleContext): Prom
 	const capture = lab.capture();
 
 	print(`outside $ curl http://172.31.1.6:5001/\n${await curl(outside.netns, "172.31.1.6", 5001)}\n`);
-	const asked = findPacket(capture, (layers) => layers.some(({ protocol }) => protocol === "tcp"));
+	const asked = findPacket(capture, { "tcp.flags": "SYN" });
 	print(`Its first segment, translated on node2 (DNAT, TTL - 1):\n${hopTable(trace(capture, asked ?? 0))}\n`);
 
 	print(`sibling $ curl http://172.31.1.6:5001/\n${await curl(sibling.netns, "172.31.1.6", 5001)}\n`);

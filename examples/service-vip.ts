@@ -43,7 +43,7 @@ export default async function serviceVip({ print, save }: ExampleContext): Promi
 
 	const capture = lab.capture();
 	const answer = await curl(q1, "http://svc/");
-	const syn = findPacket(capture, (layers) => layers.some(({ protocol }) => protocol === "tcp")) ?? 0;
+	const syn = findPacket(capture, { "tcp.flags": "SYN" }) ?? 0;
 	print(`\nThe first packet to ${answer}, hop by hop:\n${hopTable(trace(capture, syn))}`);
 	const balancer = [...node1.namespaces.values()].find(({ name }) => name.startsWith("node1/lb_"));
 	print(`\nIn lb_… of node1:\n# ipvsadm -Ln\n${balancer?.ipvsadm("-Ln") ?? ""}`);

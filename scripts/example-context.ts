@@ -6,6 +6,8 @@ export interface ExampleContext {
 	readonly print: (text: string) => void;
 	/** Writes the capture as `NAME.pcapng`. */
 	readonly save: (capture: Capture) => void;
+	/** Writes a text beside it, as `NAME.ENDING`. */
+	readonly write: (ending: string, text: string) => void;
 }
 
 /** The function that each example exports as its default. */

@@ -40,6 +40,10 @@ await module.default({
 	print: (text) => {
 		console.log(text);
 	},
+	write: (ending, text) => {
+		mkdirSync(values.out, { recursive: true });
+		writeFileSync(join(values.out, `${name}.${ending}`), text);
+	},
 	save: (capture) => {
 		mkdirSync(values.out, { recursive: true });
 		const path = join(values.out, `${name}.pcapng`);

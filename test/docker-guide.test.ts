@@ -18,6 +18,7 @@ describe("the guide shows what the examples print", () => {
 			save: () => {
 				// Captures are judged with the examples themselves.
 			},
+			write: () => undefined,
 		});
 		const text = printed.join("\n");
 		for (const { block } of shown.filter((each) => each.name === name))

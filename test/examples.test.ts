@@ -11,12 +11,15 @@ describe.each(files)("example %s", (file) => {
 		const example = (await import(new URL(file, folder).href)) as { readonly default: Example };
 		const printed: string[] = [];
 		const captures: Uint8Array[] = [];
+		const files: [ending: string, text: string][] = [];
 		await example.default({
 			print: (text) => printed.push(text),
 			save: (capture) => captures.push(capture.toPcapng()),
+			write: (ending, text) => files.push([ending, text]),
 		});
 		expect(printed.join("\n").length).toBeGreaterThan(100);
 		expect(captures).toHaveLength(1);
+		for (const [ending, text] of files) expect([/^\w+$/.test(ending), text.length > 0]).toEqual([true, true]);
 		for (const capture of captures) await expectCleanInWireshark(capture);
 	});
 

@@ -28,11 +28,13 @@ export class Listing<T> extends Array<T> {
 		];
 		const last = this.#columns.length - 1;
 		const width = (i: number): number =>
-			Math.max(LEAST, ...rows.map((row) => [...(row[i] ?? "")].length + BETWEEN));
+			Math.max(LEAST, ...rows.map((row) => Array.from(row[i] ?? "").length + BETWEEN));
 		const widths = this.#columns.map((_, i) => (i === last ? 0 : width(i)));
 		return rows
 			.map((row) =>
-				row.map((cell, i) => cell + " ".repeat(Math.max(0, (widths[i] ?? 0) - [...cell].length))).join(""),
+				row
+					.map((cell, i) => cell + " ".repeat(Math.max(0, (widths[i] ?? 0) - Array.from(cell).length)))
+					.join(""),
 			)
 			.join("\n");
 	}

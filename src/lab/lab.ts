@@ -30,6 +30,7 @@ import {
 	Scheduler,
 } from "../sim/index.ts";
 import { IpNamespace, Kernel } from "../stack/index.ts";
+import { Swarm } from "../swarm/index.ts";
 import { type LabCableOptions, plugIn } from "./cabling.ts";
 import { type Fault, partition } from "./faults.ts";
 import { Host, type HostOptions } from "./host.ts";
@@ -189,6 +190,17 @@ export class Lab implements CaptureHost {
 			this.world,
 			groups.map((group) => group.map((host) => (typeof host === "string" ? this.#host(host) : host))),
 		);
+	}
+
+	/**
+	 * Makes these hosts, nodes of one swarm, hear at once what they should have heard of each other by gossip: nodes, networks,
+	 * entries. Nothing is sent. For labs of hundreds of nodes, in which each telling each takes longer than what the lab is
+	 * for: let them join with `gossip: "waits"`, place tasks, and settle all, or the few whose containers are to talk. What
+	 * happens later they tell each other. Hosts that are no nodes are passed over; throws RangeError for an unknown name.
+	 */
+	settle(hosts: readonly (Host | string)[]): void {
+		const nodes = hosts.map((host) => (typeof host === "string" ? this.#host(host) : host));
+		Swarm.settle(nodes.map(({ docker }) => docker.swarm));
 	}
 
 	#host(name: string): Host {

@@ -33,6 +33,7 @@ export class CaptureLog implements Tap {
 	/** Names of the interfaces, `namespace:device`, in the order of first sight of each. */
 	readonly places: string[] = [];
 	readonly #placeOf = new Map<Device, number>();
+	readonly #placeByName = new Map<string, number>();
 	readonly #clock: { readonly now: number };
 	/** Octets, in chunks that never move. */
 	#chunks: { readonly bytes: Uint8Array; readonly view: DataView; used: number }[] = [];
@@ -62,8 +63,9 @@ export class CaptureLog implements Tap {
 
 	/** Gives a device its interface; done when the tap is set. */
 	enter(device: Device): void {
-		const known = this.places.indexOf(device.place);
-		this.#placeOf.set(device, known >= 0 ? known : this.places.push(device.place) - 1);
+		const known = this.#placeByName.get(device.place) ?? this.places.push(device.place) - 1;
+		this.#placeByName.set(device.place, known);
+		this.#placeOf.set(device, known);
 		this.#lastDevice = null;
 	}
 

@@ -23,4 +23,5 @@ export {
 	PcapngWriter,
 	writePcapng,
 } from "./pcapng.ts";
-export { findPacket, type Hop, hopTable, trace } from "./trace.ts";
+export { gossipSights, type GossipSight, readGossip } from "./gossip.ts";
+export { findPacket, type Hop, hopTable, type PacketFilter, trace } from "./trace.ts";

@@ -29,12 +29,24 @@ export function trace(capture: Capture, packet: number): Hop[] {
 		.map((row) => hop(capture, row));
 }
 
-/** The first packet of a capture whose layers satisfy `which`: its journey's id. */
-export function findPacket(
-	capture: Capture,
-	which: (layers: readonly Layer[]) => boolean,
-): number | undefined {
-	return capture.sightings().find((row) => which(dissect(row.data)))?.packet;
+/**
+ * What packet is meant: one with a protocol ("icmp"), one whose fields read so (`{ "tcp.flags": "SYN" }`), or one whose layers
+ * satisfy a function.
+ */
+export type PacketFilter =
+	string | Readonly<Record<string, string>> | ((layers: readonly Layer[]) => boolean);
+
+/** The first packet of a capture that is meant: its journey's id. */
+export function findPacket(capture: Capture, which: PacketFilter): number | undefined {
+	return capture.sightings().find((row) => fits(dissect(row.data), which))?.packet;
+}
+
+function fits(layers: readonly Layer[], which: PacketFilter): boolean {
+	if (typeof which === "function") return which(layers);
+	if (typeof which === "string") return layers.some(({ protocol }) => protocol === which);
+	return Object.entries(which).every(([wanted, reading]) =>
+		layers.some(({ fields }) => fields.some(({ name, text }) => name === wanted && text === reading)),
+	);
 }
 
 function hop(capture: Capture, row: Sighting): Hop {

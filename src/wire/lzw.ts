@@ -27,7 +27,7 @@ function nextGeneration(): number {
 }
 
 /** Compresses; undefined as soon as it is known that more than `most` octets are needed. */
-export function compress(octets: Uint8Array, most = Infinity): Uint8Array<ArrayBuffer> | undefined {
+export function compress(octets: Uint8Array, most: number = Infinity): Uint8Array<ArrayBuffer> | undefined {
 	const writer = new BitWriter();
 	let stamp = nextGeneration();
 	let width = FIRST_WIDTH;

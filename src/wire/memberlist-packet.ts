@@ -69,7 +69,7 @@ const compressed = struct<Compress>({ algo: uint("Algo", 8), buf: raw("Buf") });
 const COMPRESS_OCTETS = 12;
 
 /** A message compressed; undefined when that would not be shorter than `most` octets. */
-export function compress(message: Uint8Array, most = Infinity): Uint8Array<ArrayBuffer> | undefined {
+export function compress(message: Uint8Array, most: number = Infinity): Uint8Array<ArrayBuffer> | undefined {
 	const buf = pack(message, most - COMPRESS_OCTETS);
 	if (buf === undefined) return undefined;
 	const writer = OctetWriter.begin();

@@ -36,7 +36,7 @@ export const COMPOUND_EACH_OCTETS = 2;
 /** A compound counts its messages in one octet. */
 const MOST_PARTS = 255;
 /** The longest state that a stream may carry (`maxPushStateBytes`). */
-export const MOST_STREAM_OCTETS = 10 * 1024 * 1024;
+export const MOST_STREAM_OCTETS: number = 10 * 1024 * 1024;
 /** A member's state in a push/pull is longer than this; a count of more than fit is a lie. */
 const LEAST_STATE_OCTETS = 16;
 

@@ -86,7 +86,11 @@ export function webImage(lab: Lab, name = "web", version = ""): void {
 		serve(
 			container.netns,
 			80,
-			createServer((_, response) => response.end(`${container.hostname}${version}`)),
+			createServer((_, response) => {
+				// Node would say the real time of day.
+				response.sendDate = false;
+				response.end(`${container.hostname}${version}`);
+			}),
 		);
 	});
 }

@@ -126,6 +126,8 @@ describe("docker swarm on engines", () => {
 
 	test("a worker that leaves has none of the cluster's networks any more", async () => {
 		const { lab, hosts, swarm } = await swarmOf(2);
+		// The ingress network comes when the node's gossip knows the others.
+		await lab.advance("10s");
 		const before = hosts[1].netns.iptablesTool.save();
 		expect(before).toContain("docker_gwbridge");
 		hosts[1].docker.swarm.leave();

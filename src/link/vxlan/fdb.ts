@@ -68,6 +68,8 @@ export class VxlanFdb {
 	readonly #table = new MacTable<VxlanFdbEntry>();
 	readonly #clock: { readonly now: Instant };
 	readonly ageing: Nanoseconds;
+	/** How many entries age. */
+	#learned = 0;
 
 	constructor(clock: { readonly now: Instant }, ageing: Nanoseconds) {
 		this.#clock = clock;
@@ -115,7 +117,9 @@ export class VxlanFdb {
 	append(mac: Mac, remote: Remote, flags: FdbFlags = BY_HAND): void {
 		const old = this.find(mac);
 		if (old === undefined) return this.#create(mac, remote, flags);
+		if (old.learned) this.#learned--;
 		old.state = flags.state;
+		if (old.learned) this.#learned++;
 		old.router = flags.router;
 		if (isGroup(mac) && !old.remotes.some((each) => sameRemote(each, remote))) {
 			old.remotes = [...old.remotes, remote];
@@ -159,6 +163,7 @@ export class VxlanFdb {
 	expire(): Instant | undefined {
 		const { now } = this.#clock;
 		let next: Instant | undefined;
+		if (this.#learned === 0) return undefined;
 		for (const entry of [...this.#table.values()]) {
 			if (!entry.learned) continue;
 			const due = entry.used + this.ageing;
@@ -170,8 +175,7 @@ export class VxlanFdb {
 
 	/** Whether anything is there that ages. */
 	get hasLearned(): boolean {
-		for (const entry of this.#table.values()) if (entry.learned) return true;
-		return false;
+		return this.#learned > 0;
 	}
 
 	/** All entries, by address. */
@@ -184,10 +188,13 @@ export class VxlanFdb {
 	}
 
 	#put(entry: VxlanFdbEntry): void {
+		if (this.find(entry.mac)?.learned === true) this.#learned--;
+		if (entry.learned) this.#learned++;
 		this.#table.set(macLow(entry.mac), macHigh(entry.mac), entry);
 	}
 
 	#delete(mac: Mac): void {
+		if (this.find(mac)?.learned === true) this.#learned--;
 		this.#table.delete(macLow(mac), macHigh(mac));
 	}
 }

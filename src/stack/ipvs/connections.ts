@@ -177,8 +177,11 @@ export class Connections {
 
 	#restart(connection: Connection, ticks: number): void {
 		const { now } = this.#scheduler;
-		connection.expires = this.#jiffies.jiffiesAt(now) + ticks;
-		connection.due = this.#jiffies.fires(now, connection.expires);
+		const expires = this.#jiffies.jiffiesAt(now) + ticks;
+		// The next packet within a jiffy moves nothing (`__mod_timer`).
+		if (expires === connection.expires && connection.timer?.pending === true) return;
+		connection.expires = expires;
+		connection.due = this.#jiffies.fires(now, expires);
 		const timer = (connection.timer ??= new Timer(() => {
 			this.#fired(connection);
 		}));

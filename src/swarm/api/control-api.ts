@@ -52,7 +52,7 @@ export class ControlApi implements ControlClient {
 
 	constructor({ store, kernel, rng, managerStatus }: ControlApiOptions) {
 		this.#store = store;
-		this.#statusOf = managerStatus ?? ((node) => node.managerStatus);
+		this.#statusOf = managerStatus ?? ((id) => store.get("node", id)?.managerStatus);
 		this.#rng = rng;
 		const clock = kernelClock(kernel);
 		this.#now = () => clock.timestamp();

@@ -5,8 +5,8 @@ import type { Transaction } from "../store/transaction.ts";
 import type { NodeChanges } from "./requests.ts";
 import { rpcError } from "./rpc-error.ts";
 
-/** What the raft group knows of a node as one of its managers; undefined for others. */
-export type ManagerStatusOf = (node: NodeObject) => NodeObject["managerStatus"];
+/** What is known of a manager in the group, by its id; undefined for a node that is none. */
+export type ManagerStatusOf = (nodeId: string) => NodeObject["managerStatus"];
 
 function node(reader: Reader, id: string): NodeObject {
 	const found = reader.get("node", id);
@@ -26,8 +26,8 @@ export function checkNodeUpdate(
 	const managers = reader.all("node").filter(({ spec }) => spec.role === "manager");
 	if (managers.length === 1)
 		throw rpcError("FailedPrecondition", "attempting to demote the last manager of the swarm");
-	if (statusOf(found) === undefined) throw rpcError("NotFound", "can't find manager in raft memberlist");
-	const left = managers.flatMap((each) => (each.id === id ? [] : (statusOf(each) ?? [])));
+	if (statusOf(id) === undefined) throw rpcError("NotFound", "can't find manager in raft memberlist");
+	const left = managers.flatMap((each) => (each.id === id ? [] : (statusOf(each.id) ?? [])));
 	const reachable = left.filter(({ reachability }) => reachability === "reachable");
 	if (reachable.length < Math.floor(left.length / 2) + 1) {
 		throw rpcError(
@@ -65,7 +65,7 @@ export function updateNode(
 /** `RemoveNode`. Throws `DockerError`. */
 export function checkNodeRemove(reader: Reader, id: string, force: boolean, statusOf: ManagerStatusOf): void {
 	const found = node(reader, id);
-	if (found.spec.role === "manager" && statusOf(found) !== undefined) {
+	if (found.spec.role === "manager" && statusOf(id) !== undefined) {
 		throw rpcError(
 			"FailedPrecondition",
 			`node ${id} is a cluster manager and is a member of the raft cluster. It must be demoted to worker before removal`,

@@ -3,7 +3,6 @@ import type { Clock } from "../manager/clock.ts";
 import { nanosecondsOf } from "../manager/clock.ts";
 import type { NodeObject, ServiceObject, ServicePort, TaskObject } from "../objects.ts";
 import type { Reader } from "../store/tables.ts";
-import type { ManagerStatusOf } from "./control-nodes.ts";
 import { capital, humanDuration, natural } from "./human.ts";
 
 /** Digits of an id in docker's lists. */
@@ -149,10 +148,9 @@ export interface NodeLine {
 }
 
 /** Nodes as `docker node ls` lists them. */
-export function nodeLines(reader: Reader, self: string, statusOf: ManagerStatusOf): Listing<NodeLine> {
-	const lines = [...reader.all("node")]
+export function nodeLines(nodes: readonly NodeObject[], self: string): Listing<NodeLine> {
+	const lines = [...nodes]
 		.sort((a, b) => natural(a.description?.hostname ?? "", b.description?.hostname ?? ""))
-		.map((node) => ({ ...node, managerStatus: statusOf(node) }))
 		.map(({ id, description, status, spec, managerStatus }): NodeLine => ({
 			id,
 			self: id === self,
@@ -198,10 +196,7 @@ export interface NodeJson {
 }
 
 /** A node as `docker node inspect` prints it. */
-export function nodeJson(
-	{ id, meta, spec, description, status }: NodeObject,
-	managerStatus: NodeObject["managerStatus"],
-): NodeJson {
+export function nodeJson({ id, meta, spec, description, status, managerStatus }: NodeObject): NodeJson {
 	const labels = description?.engineLabels ?? {};
 	return {
 		ID: id,

@@ -21,10 +21,10 @@ export interface ManagerApiOptions {
 	readonly rng: Rng;
 	/** This node's id. */
 	readonly nodeId: string;
-	/** What the raft group knows of a manager; what stands in the node's object unless said. */
-	readonly managerStatus?: ManagerStatusOf;
 	/** The name of a network of this engine's own, by name or id. */
 	readonly localNetwork?: (term: string) => string | undefined;
+	/** What is known of a manager in the group; undefined for a node that is none. */
+	readonly managerStatus?: ManagerStatusOf;
 }
 
 /** What a user calls on a manager: `docker service …`, `docker node …`, the cluster's part of `docker network …`. */
@@ -33,7 +33,7 @@ export class ManagerApi {
 	readonly nodes: Nodes;
 	readonly networks: ClusterNetworks;
 
-	constructor({ store, client, kernel, rng, nodeId, managerStatus, localNetwork }: ManagerApiOptions) {
+	constructor({ store, client, kernel, rng, nodeId, localNetwork, managerStatus }: ManagerApiOptions) {
 		const context: ManagerContext = {
 			store,
 			client,
@@ -41,8 +41,8 @@ export class ManagerApi {
 			rng,
 			nodeId,
 			clock: kernelClock(kernel),
-			managerStatus: managerStatus ?? ((node) => node.managerStatus),
 			localNetwork: localNetwork ?? (() => undefined),
+			managerStatus: managerStatus ?? ((id) => store.get("node", id)?.managerStatus),
 		};
 		this.services = new Services(context);
 		this.nodes = new Nodes(context);

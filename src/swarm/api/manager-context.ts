@@ -16,8 +16,8 @@ export interface ManagerContext {
 	readonly rng: Rng;
 	/** This node's id. */
 	readonly nodeId: string;
-	/** What the raft group knows of a manager. */
-	readonly managerStatus: ManagerStatusOf;
 	/** The name of a network of this engine's own, by name or id: such ones are not for services. */
 	readonly localNetwork: (term: string) => string | undefined;
+	/** What is known of a manager in the group; undefined for a node that is none. */
+	readonly managerStatus: ManagerStatusOf;
 }

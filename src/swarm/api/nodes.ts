@@ -17,14 +17,16 @@ export class Nodes {
 
 	/** `docker node ls`; `text()` of it is what the command prints. */
 	ls(): Listing<NodeLine> {
-		const { store, nodeId, managerStatus } = this.#context;
-		return nodeLines(store, nodeId, managerStatus);
+		const { store, nodeId } = this.#context;
+		return nodeLines(
+			store.all("node").map((node) => this.#seen(node)),
+			nodeId,
+		);
 	}
 
 	/** `docker node inspect`. Throws `DockerError` 404. */
 	inspect(term: string): NodeJson {
-		const node = this.#find(term);
-		return nodeJson(node, this.#context.managerStatus(node));
+		return nodeJson(this.#seen(this.#find(term)));
 	}
 
 	/** `docker node ps`; `text()` of it is what the command prints. Throws `DockerError` 404. */
@@ -55,6 +57,12 @@ export class Nodes {
 		const { kernel, client } = this.#context;
 		const request = { method: "removeNode", id: this.#find(term).id, force } as const;
 		return new PendingCall(kernel, client, request, `docker node rm ${term}`).operation();
+	}
+
+	/** With what this manager knows of the group of managers, which is not in the store. */
+	#seen(node: NodeObject): NodeObject {
+		const status = this.#context.managerStatus(node.id);
+		return status === undefined ? node : { ...node, managerStatus: status };
 	}
 
 	#find(term: string): NodeObject {

@@ -1,5 +1,5 @@
 import { formatIp4 } from "../../addr/index.ts";
-import { seconds, Timer } from "../../sim/index.ts";
+import { type Nanoseconds, seconds, Timer } from "../../sim/index.ts";
 import { MachineClock } from "../clock.ts";
 import type { IpNamespace, TcpSocket } from "../../stack/index.ts";
 import { forwardedFields } from "./caller-metadata.ts";
@@ -20,7 +20,9 @@ import { TlsConnection, type TlsOptions } from "./tls-connection.ts";
 /** How long a connection may take to come about (grpc-go `minConnectTimeout`). */
 const CONNECT_TIMEOUT = seconds(20);
 /** What Go asks of every connection: probes after 15 s of silence. */
-export const KEEP_ALIVE = { keepAlive: { idle: seconds(15), interval: seconds(15), probes: 9 } } as const;
+export const KEEP_ALIVE: {
+	readonly keepAlive: { readonly idle: Nanoseconds; readonly interval: Nanoseconds; readonly probes: number };
+} = { keepAlive: { idle: seconds(15), interval: seconds(15), probes: 9 } };
 /** In 20.10.24's swarmkit. */
 const USER_AGENT = "grpc-go/1.27.1";
 

@@ -1,11 +1,11 @@
-import { type Rng, seconds } from "../../sim/index.ts";
+import { type Nanoseconds, type Rng, seconds } from "../../sim/index.ts";
 import type { ClusterObject, EncryptionKey } from "../objects.ts";
 import type { Leadership } from "./leadership.ts";
 
 /** Keys of a subsystem that are known at once: the last, the present and the next one. */
 const KEYS = 3;
 /** How long a key is the newest (swarmkit `DefaultKeyRotationInterval`). */
-export const ROTATION = seconds(12 * 3600);
+export const ROTATION: Nanoseconds = seconds(12 * 3600);
 const KEY_OCTETS = 16;
 const SUBSYSTEMS = ["networking:gossip", "networking:ipsec"] as const;
 

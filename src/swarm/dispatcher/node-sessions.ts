@@ -3,7 +3,7 @@ import { newId } from "../identity.ts";
 import type { Leadership } from "./leadership.ts";
 
 /** How often a node says that it is there, less or more by up to half a second (`DefaultHeartBeatPeriod`, `defaultHeartBeatEpsilon`). */
-export const HEARTBEAT = seconds(5);
+export const HEARTBEAT: Nanoseconds = seconds(5);
 const EPSILON = seconds(0.5);
 /** So many periods of silence make a node down. */
 const GRACE = 3;

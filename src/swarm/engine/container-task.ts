@@ -19,6 +19,12 @@ const CREATE = milliseconds(150);
 const START = milliseconds(250);
 /** A task that winds down is stopped so long after it was told of: by then all nodes know (`defaultGossipConvergeDelay`). */
 const CONVERGE = seconds(2);
+/** From the end of its process to the removal of its network, on an ordinary machine. */
+const RELEASE = milliseconds(50);
+
+/** What a program ends with when SIGTERM ends it. */
+const TERMINATED = 143;
+const UNHEALTHY = `task: non-zero exit (${String(TERMINATED)}): dockerexec: unhealthy container`;
 
 /**
  * A service's task on its node: a container on the task's networks, and its share in the service (daemon/cluster/executor/
@@ -135,7 +141,12 @@ export class ContainerTask<N extends IpNamespace> implements TaskController {
 			if (status === "healthy") end();
 			else if (status !== "unhealthy") return;
 			else if (open) end("unhealthy container");
-			else this.#tellExit({ exitCode: 1, err: "dockerexec: unhealthy container" });
+			else {
+				// It winds down by itself, and its task has failed when it has stopped.
+				this.shutdown(() => {
+					this.#tellExit({ exitCode: TERMINATED, err: UNHEALTHY });
+				});
+			}
 		});
 	}
 
@@ -165,8 +176,12 @@ export class ContainerTask<N extends IpNamespace> implements TaskController {
 		}
 		this.#docker.services.deactivateService(container.sandbox);
 		this.#after(CONVERGE, () => {
-			this.#docker.stop(container);
-			done();
+			// The process ends first, and what its connections say then still goes out.
+			if (container.sandbox?.own === true) container.netns.endPrograms();
+			this.#after(RELEASE, () => {
+				this.#docker.stop(container);
+				done();
+			});
 		});
 	}
 

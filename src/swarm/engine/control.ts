@@ -45,7 +45,7 @@ export class NodeControlApi implements ControlClient {
 			store,
 			kernel: this.#kernel,
 			rng: rng.fork("api"),
-			managerStatus: ({ id }) => this.node?.managerStatus(id),
+			managerStatus: (id) => this.node?.managerStatus(id),
 		});
 		return {
 			start: () => {

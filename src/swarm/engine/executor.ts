@@ -21,6 +21,8 @@ export interface EngineExecutorOptions<N extends IpNamespace> {
 	readonly engineLabels: Readonly<Record<string, string>>;
 	/** The keys came, first or anew. */
 	readonly onKeys: (keys: readonly EncryptionKey[], dataPathPort: number) => void;
+	/** Does something when this node's gossip knows the others. */
+	readonly whenJoined: (action: () => void) => void;
 }
 
 /** The engine of a node as its cluster sees it (daemon/cluster/executor/container/executor.go). */
@@ -59,8 +61,12 @@ export class EngineExecutor<N extends IpNamespace> implements Executor, NetworkL
 			this.#ingress = undefined;
 		}
 		if (ingress !== undefined && this.#ingress === undefined) {
-			this.#ingress = ingress.id;
-			controller.createManagedNetwork(clusterNetwork(ingress), INGRESS_USER);
+			const { id } = ingress;
+			this.#ingress = id;
+			// Only then is it told at once what is on the network.
+			this.#options.whenJoined(() => {
+				if (this.#ingress === id) controller.createManagedNetwork(clusterNetwork(ingress), INGRESS_USER);
+			});
 		}
 		for (const network of controller.networks) this.#balance(network);
 	}

@@ -21,6 +21,10 @@ export class GossipAgent<N extends IpNamespace> {
 	readonly #hostname: string;
 	readonly #rng: Rng;
 	#gossip: Gossip | undefined;
+	/** What waits until this node knows the others. */
+	#waiting: (() => void)[] | undefined = [];
+	/** It speaks to nobody of its own accord: `Gossip.settle` makes it one of the cluster. */
+	waits = false;
 
 	constructor(docker: Docker<N>, ns: IpNamespace, hostname: string, rng: Rng) {
 		this.#docker = docker;
@@ -64,13 +68,30 @@ export class GossipAgent<N extends IpNamespace> {
 			bindAddress: dataPathAddress,
 			dataPathPort,
 		});
-		if (others.length > 0) gossip.join(others, () => undefined);
+		const joined = (): void => {
+			if (this.#gossip === gossip) this.#joined();
+		};
+		if (others.length > 0 && !this.waits) gossip.join(others, joined);
+		else joined();
+	}
+
+	/** Does something when this node knows the others, or tried to: at once when it does (`AgentInitWait`). */
+	whenJoined(action: () => void): void {
+		if (this.#waiting === undefined) action();
+		else this.#waiting.push(action);
+	}
+
+	#joined(): void {
+		const actions = this.#waiting ?? [];
+		this.#waiting = undefined;
+		for (const action of actions) action();
 	}
 
 	/** The node leaves: the others are told. */
 	leave(): void {
 		const gossip = this.#gossip;
 		this.#gossip = undefined;
+		this.#waiting = [];
 		gossip?.leave(() => {
 			gossip.stop();
 		});
@@ -80,6 +101,7 @@ export class GossipAgent<N extends IpNamespace> {
 	crash(): void {
 		this.#gossip?.stop();
 		this.#gossip = undefined;
+		this.#waiting = [];
 	}
 }
 

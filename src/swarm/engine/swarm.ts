@@ -11,6 +11,7 @@ import type { EncryptionKey, NodeRole } from "../objects.ts";
 import type { Store } from "../store/store.ts";
 import { NodeControlApi } from "./control.ts";
 import { EngineExecutor } from "./executor.ts";
+import { Gossip } from "../gossip/index.ts";
 import { GossipAgent } from "./gossip-agent.ts";
 import { SwarmProvider } from "./provider.ts";
 
@@ -18,6 +19,11 @@ import { SwarmProvider } from "./provider.ts";
 export interface JoinOptions extends Omit<SwarmJoinOptions, "remoteAddrs"> {
 	/** A manager's address, port 2377 unless said. */
 	readonly address: string;
+	/**
+	 * `waits`: the node's gossip joins nobody's until `lab.settle` makes it one of the cluster at once, for labs of
+	 * hundreds of nodes. `joins` unless said, as ever outside of labs.
+	 */
+	readonly gossip?: "joins" | "waits";
 }
 
 /** The machine that is to be a node. */
@@ -96,7 +102,17 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 			gossip.setKeys(keys, { address, dataPathAddress, dataPathPort, managers: this.#managers() });
 		};
 		const { kernel } = netns;
-		const executor = new EngineExecutor({ docker, kernel, hostname: name, engineLabels, onKeys });
+		const whenJoined = (action: () => void): void => {
+			gossip.whenJoined(action);
+		};
+		const executor = new EngineExecutor({
+			docker,
+			kernel,
+			hostname: name,
+			engineLabels,
+			onKeys,
+			whenJoined,
+		});
 		this.#running = { docker, executor, gossip };
 		if (this.#node.nodeId === "") return;
 		this.#provide();
@@ -141,8 +157,9 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 	}
 
 	/** `docker swarm join`. Throws `DockerError` for what is refused at once; the operation rejects with what a manager refuses. */
-	join({ address, ...options }: JoinOptions): Operation<this> {
+	join({ address, gossip = "joins", ...options }: JoinOptions): Operation<this> {
 		this.#begin();
+		if (this.#running !== undefined) this.#running.gossip.waits = gossip === "waits";
 		try {
 			this.#node.join({ ...options, remoteAddrs: [address] }, (error) => {
 				this.#ended(error);
@@ -184,6 +201,14 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 		);
 	}
 
+	/**
+	 * Makes nodes of one cluster that all have been it for long: what each should have heard of the others by gossip it
+	 * knows, nodes, networks and entries, and nothing is sent. Nodes whose gossip does not run are passed over.
+	 */
+	static settle<N extends IpNamespace>(nodes: readonly Swarm<N>[]): void {
+		Gossip.settle(nodes.flatMap((each) => each.#running?.gossip.gossip ?? []));
+	}
+
 	/** `docker swarm leave [--force]`. Throws `DockerError`. */
 	leave(options: { readonly force?: boolean } = {}): void {
 		this.#node.leave(options);
@@ -213,6 +238,16 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 			},
 			{ what: `docker swarm join-token --rotate ${role}` },
 		);
+	}
+
+	/**
+	 * The keys that managers made and told: of the gossip, by which captures of port 7946 are read (`gossipSights`), and of
+	 * encrypted networks. Throws `DockerError` on a node that is no manager.
+	 */
+	get keys(): readonly EncryptionKey[] {
+		return this.#store()
+			.all("cluster")
+			.flatMap(({ keys }) => keys);
 	}
 
 	/** The part of `docker info` that is about the swarm. */
@@ -247,7 +282,7 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 			kernel: this.#machine.netns.kernel,
 			rng: this.#rng.fork("names"),
 			nodeId: this.#node.nodeId,
-			managerStatus: ({ id }) => this.#node.managerStatus(id),
+			managerStatus: (id) => this.#node.managerStatus(id),
 			localNetwork: (term) =>
 				this.#running?.docker.controller.networks.find(
 					({ id, name, about }) => about.scope === "local" && (id === term || name === term),

@@ -11,6 +11,7 @@ import { Member, type MemberState } from "./member.ts";
 import { Memberlist } from "./memberlist.ts";
 import { NetworkDb } from "./networkdb.ts";
 import { Reunion } from "./reunion.ts";
+import { settleStates } from "./settle.ts";
 import type { Endpoint } from "./transport.ts";
 
 /** Octets of a node's name, twice as many hexadecimal digits. */
@@ -144,8 +145,9 @@ export class Gossip implements NetworkTables {
 	}
 
 	/**
-	 * Makes nodes that were started a cluster that has been one for long: all know all, and nothing is sent. In a lab of
-	 * many nodes joining one after the other takes longer than what the lab is for, as each of n nodes tells each of n.
+	 * Makes nodes that were started a cluster that has been one for long: all know all nodes, who takes part in which network
+	 * and what the tables of those say, and nothing is sent. In a lab of many nodes telling takes longer than what the lab is
+	 * for, as each of n nodes tells each of n. What the nodes have of each other already stays as it is.
 	 */
 	static settle(nodes: readonly Gossip[]): void {
 		const selves = nodes.map((each) => each.#memberlist.membership.self);
@@ -153,6 +155,7 @@ export class Gossip implements NetworkTables {
 			for (const self of selves) each.#memberlist.membership.introduce(self);
 			each.#memberlist.wakeGossip();
 		}
+		settleStates(nodes.map((each) => each.#db.state));
 	}
 
 	/** Leaves the cluster: others are told, and then the process ends. */

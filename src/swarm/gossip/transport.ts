@@ -102,7 +102,11 @@ export class Transport {
 	}
 
 	/** Sends a message, or a compound, in one datagram; the reason why it could not be sent. */
-	send(message: Uint8Array, to: Endpoint, { crc = false } = {}): NetError | undefined {
+	send(
+		message: Uint8Array,
+		to: Endpoint,
+		{ crc = false }: { readonly crc?: boolean } = {},
+	): NetError | undefined {
 		if (!this.#isOpen()) return undefined;
 		const payload = memberlistPacket.sealPacket(message, {
 			key: this.#keyring.primary,

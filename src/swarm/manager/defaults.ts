@@ -20,7 +20,7 @@ export const UPDATE: UpdateConfig = {
 	order: "stop-first",
 };
 export const RESTART: RestartPolicy = { condition: "any", delay: 5 * SECOND, maxAttempts: 0, window: 0 };
-export const STOP_GRACE_PERIOD = 10 * SECOND;
+export const STOP_GRACE_PERIOD: number = 10 * SECOND;
 export const ENDPOINT: EndpointSpec = { mode: "vip", ports: [] };
 /** Tasks of one slot that are kept. */
 export const TASK_HISTORY = 5;

@@ -72,9 +72,9 @@ export interface ManagerOptions {
  * call, and, while it leads, everything that decides. What is not its own to answer it hands on to the leader.
  */
 export class Manager {
-	readonly store = new Store();
+	readonly store: Store = new Store();
 	/** What is answered here, whoever leads. */
-	readonly rpc = new RpcServer();
+	readonly rpc: RpcServer = new RpcServer();
 	readonly #options: ManagerOptions;
 	readonly #clock: MachineClock;
 	readonly #peers: Peers;

@@ -1,3 +1,4 @@
+import type { Instant } from "../../../sim/index.ts";
 import type { Clock } from "../clock.ts";
 import type { RestartPolicy, ServiceObject, TaskObject } from "../../objects.ts";
 import { placeKey, placeOf } from "./task.ts";
@@ -19,7 +20,7 @@ export class RestartHistory {
 	}
 
 	/** A task is made because another one ended; `at` is when, now unless said. */
-	record(service: ServiceObject, task: TaskObject, at = this.#clock.now): void {
+	record(service: ServiceObject, task: TaskObject, at: Instant = this.#clock.now): void {
 		if (task.spec.restart.maxAttempts === 0) return;
 		let places = this.#services.get(service.id);
 		if (places === undefined) this.#services.set(service.id, (places = new Map<string, Restarted>()));
