@@ -5,7 +5,10 @@ export type Undo = (step: () => void) => void;
 export function undoing<T>(work: (undo: Undo) => T): T {
 	const steps: (() => void)[] = [];
 	try {
-		return work((step) => steps.push(step));
+		const done = work((step) => steps.push(step));
+		// What was made may hold on to this call, and need not hold the way back.
+		steps.length = 0;
+		return done;
 	} catch (error) {
 		for (const step of steps.reverse()) step();
 		throw error;

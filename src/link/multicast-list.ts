@@ -8,9 +8,9 @@ export const ALL_NODES_MAC: Mac = 0x3333_0000_0001 as Mac;
  * twice, an address has to be left twice. Reference: net/core/dev_addr_lists.c.
  */
 export class MulticastList {
-	// Two short arrays: most devices are in two groups.
-	readonly #macs: Mac[] = [];
-	readonly #counts: number[] = [];
+	// Two short arrays: most devices are in two groups. Copied to grow, for what grows in place takes room for seventeen.
+	#macs: readonly Mac[] = [];
+	#counts: number[] = [];
 	#lower: MulticastList | null = null;
 	/** Above zero while somebody wants all groups (`IFF_ALLMULTI`). */
 	#all = 0;
@@ -22,8 +22,8 @@ export class MulticastList {
 			this.#counts[at]!++;
 			return;
 		}
-		this.#macs.push(mac);
-		this.#counts.push(1);
+		this.#macs = this.#macs.concat(mac);
+		this.#counts = this.#counts.concat(1);
 		this.#lower?.add(mac);
 	}
 
@@ -31,8 +31,8 @@ export class MulticastList {
 	delete(mac: Mac): void {
 		const at = this.#macs.indexOf(mac);
 		if (at < 0 || --this.#counts[at]! > 0) return;
-		this.#macs.splice(at, 1);
-		this.#counts.splice(at, 1);
+		this.#macs = this.#macs.toSpliced(at, 1);
+		this.#counts = this.#counts.toSpliced(at, 1);
 		this.#lower?.delete(mac);
 	}
 

@@ -68,7 +68,7 @@ export {
 	XfrmStateCommands,
 } from "./xfrm/index.ts";
 export { type ConntrackFilter, ConntrackTool } from "./tools/conntrack.ts";
-export { Sysctl, type SysctlLists, type SysctlName } from "./sysctl.ts";
+export { Sysctl, type SysctlLists, type SysctlModules, type SysctlName } from "./sysctl.ts";
 export { type QdiscHandle, TcCommands } from "./tc.ts";
 export { LinkCommands } from "./links.ts";
 export type { SocketProgram } from "./socket-program.ts";

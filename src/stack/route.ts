@@ -127,17 +127,20 @@ export class Fib {
 		if (index < 0) {
 			index = this.#lengths.findIndex((length) => length < route.length);
 			if (index < 0) index = this.#lengths.length;
-			this.#lengths.splice(index, 0, route.length);
-			this.#masks.splice(index, 0, signedMask(route.length));
-			this.#maps.splice(index, 0, new Map());
+			// Copies are as long as they must be; what grows in place takes room for seventeen.
+			this.#lengths = this.#lengths.toSpliced(index, 0, route.length);
+			this.#masks = this.#masks.toSpliced(index, 0, signedMask(route.length));
+			this.#maps = this.#maps.toSpliced(index, 0, new Map());
 		}
 		const map = this.#maps[index]!;
 		const key = route.network & signedMask(route.length);
-		const routes = map.get(key) ?? [];
-		map.set(
-			key,
-			[...routes, route].sort((a, b) => a.metric - b.metric),
-		);
+		const routes = map.get(key);
+		if (routes === undefined) map.set(key, [route]);
+		else
+			map.set(
+				key,
+				[...routes, route].sort((a, b) => a.metric - b.metric),
+			);
 	}
 
 	/** Takes a route out; says whether it was there. */

@@ -32,6 +32,14 @@ export interface SysctlLists {
 	"net.ipv4.tcp_congestion_control": TcpChoices["tcp_congestion_control"];
 }
 
+/** What modules of the kernel keep in their own tables. */
+export interface SysctlModules {
+	/** The values below `net.netfilter`. */
+	readonly conntrack: () => ConntrackConf;
+	/** The values below `net.ipv4.vs`. */
+	readonly ipvs: () => IpvsSettings;
+}
+
 /**
  * `sysctl` of one namespace. Reference: Documentation/networking/ip-sysctl.rst.
  *
@@ -39,19 +47,21 @@ export interface SysctlLists {
  */
 export class Sysctl {
 	readonly #ns: Namespace;
-	/** Where the names that begin alike are kept; asked for when one is named, since most namespaces never need them. */
-	readonly #families: readonly (readonly [prefix: string, settings: () => object, begin?: string])[];
+	readonly #modules: SysctlModules;
 
-	/** `conntrack` gives the values below `net.netfilter`, `ipvs` those below `net.ipv4.vs`. */
-	constructor(
-		ns: Namespace,
-		{ conntrack, ipvs }: { readonly conntrack: () => ConntrackConf; readonly ipvs: () => IpvsSettings },
-	) {
+	/** `modules` are asked when one of their names is named, since most namespaces never need them. */
+	constructor(ns: Namespace, modules: SysctlModules) {
 		this.#ns = ns;
-		this.#families = [
-			["net.netfilter.", conntrack],
+		this.#modules = modules;
+	}
+
+	/** Where the names that begin alike are kept. */
+	#families(): readonly (readonly [prefix: string, settings: () => object, begin?: string])[] {
+		const ns = this.#ns;
+		return [
+			["net.netfilter.", this.#modules.conntrack],
 			["net.bridge.", () => ns.bridgeFilter?.conf ?? {}],
-			["net.ipv4.vs.", ipvs],
+			["net.ipv4.vs.", this.#modules.ipvs],
 			// One for the machine, and shown where it boots.
 			["net.ipv4.neigh.default.", () => (ns.name === ns.kernel.name ? ns.kernel.neighbourGc : {})],
 			["net.ipv4.", () => ns.igmpConf],
@@ -127,7 +137,7 @@ export class Sysctl {
 	}
 
 	#place(name: string): { readonly table: Record<string, number>; readonly key: string } {
-		for (const [prefix, settings, begin = ""] of this.#families) {
+		for (const [prefix, settings, begin = ""] of this.#families()) {
 			const own = name.slice(prefix.length);
 			if (!name.startsWith(prefix) || !own.startsWith(begin)) continue;
 			const table = shared(settings());

@@ -1,6 +1,7 @@
 import { invertPorts, STATUS, type Flow, type Tuple } from "./flow.ts";
 
-const FIRST_BUCKETS = 256;
+/** Few: most namespaces track next to nothing. */
+const FIRST_BUCKETS = 16;
 
 /** Spreads a tuple under a key; the same cost for all. */
 function hashTuple(
