@@ -4,7 +4,7 @@ import type { HostPort } from "./addresses.ts";
 import type { RemoteManager } from "./agent/index.ts";
 import type { Identity } from "./control/index.ts";
 import type { Executor } from "./executor.ts";
-import type { LeaderLogicFactory } from "./leader-logic.ts";
+import type { ClusterLogicFactory } from "./cluster-logic.ts";
 import type { NodeAvailability } from "./objects.ts";
 import type { ManagerDisk } from "./raft/index.ts";
 
@@ -17,7 +17,7 @@ export interface SwarmNodeOptions {
 	/** The engine that runs tasks. */
 	readonly executor: Executor;
 	/** What decides for the cluster while the node leads. */
-	readonly logic: LeaderLogicFactory;
+	readonly logic: ClusterLogicFactory;
 }
 
 /** `docker swarm init`. */

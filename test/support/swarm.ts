@@ -3,7 +3,7 @@ import type { Host } from "../../src/lab/index.ts";
 import {
 	type EncryptionKey,
 	type Executor,
-	type LeaderLogicFactory,
+	type ClusterLogicFactory,
 	type NetworkObject,
 	type NodeObject,
 	type Store,
@@ -79,7 +79,7 @@ export interface Member {
 
 /** Gives attachments their addresses, on networks that are allocated, as the allocator and the scheduler do. */
 const allocating =
-	(reigns: string[]): LeaderLogicFactory =>
+	(reigns: string[]): ClusterLogicFactory =>
 	(store: Store) => {
 		let stop = (): unknown => undefined;
 		return {

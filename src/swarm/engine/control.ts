@@ -2,7 +2,7 @@ import { NetError } from "../../errors.ts";
 import type { Rng } from "../../sim/index.ts";
 import type { Kernel } from "../../stack/index.ts";
 import { ControlApi, type ControlClient, type ControlRequest, type ControlResult } from "../api/index.ts";
-import type { LeaderLogic as Logic } from "../leader-logic.ts";
+import type { ClusterLogic } from "../cluster-logic.ts";
 import { LeaderLogic } from "../manager/index.ts";
 import type { SwarmNode } from "../node.ts";
 import type { Store } from "../store/store.ts";
@@ -38,7 +38,7 @@ export class NodeControlApi implements ControlClient {
 	}
 
 	/** What decides for the cluster while this node leads. */
-	logic(store: Store): Logic {
+	logic(store: Store): ClusterLogic {
 		const rng = this.#rng.fork(`reign/${String(++this.#reigns)}`);
 		const leader = new LeaderLogic({ store, kernel: this.#kernel, rng: rng.fork("logic") });
 		const api = new ControlApi({

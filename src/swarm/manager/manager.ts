@@ -24,7 +24,7 @@ import {
 	NodeControl,
 	RoleManager,
 } from "../dispatcher/index.ts";
-import type { LeaderLogic, LeaderLogicFactory } from "../leader-logic.ts";
+import type { ClusterLogic, ClusterLogicFactory } from "../cluster-logic.ts";
 import { checkHealth, control, joinRaft, processRaftMessage } from "../methods.ts";
 import type { ClusterObject, NodeObject } from "../objects.ts";
 import { type ManagerDisk, type Member, RaftNode } from "../raft/index.ts";
@@ -54,7 +54,7 @@ export interface ManagerOptions {
 	readonly listenPort: number;
 	/** Where others find it: `172.31.1.5:2377`. */
 	readonly advertise: string;
-	readonly logic: LeaderLogicFactory;
+	readonly logic: ClusterLogicFactory;
 	/** What is left of a former life. */
 	readonly restored?: { readonly raftId: number; readonly disk: ManagerDisk };
 	/** The cluster it makes. */
@@ -85,7 +85,7 @@ export class Manager {
 		| {
 				readonly leadership: Leadership;
 				readonly rpc: RpcServer;
-				readonly logic: LeaderLogic;
+				readonly logic: ClusterLogic;
 				readonly dispatcher: Dispatcher;
 				readonly membership: Membership;
 				readonly nodes: NodeControl;
@@ -323,7 +323,7 @@ export class Manager {
 	/** A reign that waits for its cluster to be made. */
 	#pending: Leadership | undefined;
 
-	#reignBegins(leadership: Leadership, logic: LeaderLogic): void {
+	#reignBegins(leadership: Leadership, logic: ClusterLogic): void {
 		this.#pending = undefined;
 		const rpc = new RpcServer();
 		const dispatcher = new Dispatcher(leadership);

@@ -2,7 +2,7 @@ import type { NetError } from "../errors.ts";
 import type { Store } from "./store/store.ts";
 
 /** What decides for the cluster: the allocator, the scheduler, the orchestrators. One at a time, on the node that leads. */
-export interface LeaderLogic {
+export interface ClusterLogic {
 	/** The node leads, and its store has everything that was agreed upon. */
 	start(): void;
 	/** It leads no longer: nothing more may be written. */
@@ -19,4 +19,4 @@ export interface LeaderLogic {
 }
 
 /** Made for each time that the node leads. */
-export type LeaderLogicFactory = (store: Store) => LeaderLogic;
+export type ClusterLogicFactory = (store: Store) => ClusterLogic;
