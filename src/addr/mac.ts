@@ -43,3 +43,12 @@ export const isLocallyAdministered = (mac: Mac): boolean => Math.floor(mac / 0x2
 
 /** True for 01:80:c2:00:00:0X, which bridges treat by rules of their own (IEEE 802.1D-2004 table 7-10). */
 export const isLinkLocalGroup = (mac: Mac): boolean => Math.floor(mac / 16) === 0x0180_c200_000;
+
+/** The upper 16 bits: the first two octets, as tables and headers hold them. */
+export const macHigh = (mac: Mac): number => Math.floor(mac / 0x1_0000_0000);
+
+/** The lower 32 bits: the last four octets. */
+export const macLow = (mac: Mac): number => mac % 0x1_0000_0000;
+
+/** The address of these two parts, each without a sign. */
+export const macOfParts = (high: number, low: number): Mac => (high * 0x1_0000_0000 + low) as Mac;

@@ -1,5 +1,5 @@
 import type { Ip4, Mac, Prefix4 } from "../addr/index.ts";
-import { BROADCAST_MAC, formatMac, toMac } from "../addr/index.ts";
+import { BROADCAST_MAC, formatMac, macHigh, macLow, toMac } from "../addr/index.ts";
 import type { DropReason } from "../drop.ts";
 import { NetError } from "../errors.ts";
 import type { Jiffies, Sink } from "../sim/index.ts";
@@ -219,8 +219,8 @@ export abstract class Device {
 	}
 
 	#splitMac(): void {
-		this.macHigh = Math.floor(this.#mac / 0x1_0000_0000);
-		this.macLow = this.#mac % 0x1_0000_0000;
+		this.macHigh = macHigh(this.#mac);
+		this.macLow = macLow(this.#mac);
 	}
 
 	/** The name in its namespace. */

@@ -1,5 +1,5 @@
-import type { Mac } from "../addr/index.ts";
-import { keyHigh, macHigh, macLow, spread } from "./mac-table.ts";
+import { type Mac, macHigh, macLow, macOfParts } from "../addr/index.ts";
+import { keyHigh, spread } from "./mac-table.ts";
 
 /**
  * How an address came to be in a forwarding table.
@@ -282,7 +282,7 @@ export class Fdb<Port extends FdbPort> {
 		const tick = this.#tick();
 		const seconds = ((this.#usedNow >>> USED_SHIFT) - (words[at + PORT]! >>> USED_SHIFT)) & PORT_BITS;
 		return {
-			mac: ((high & 0xffff) * 0x1_0000_0000 + (words[at + LOW]! >>> 0)) as Mac,
+			mac: macOfParts(high & 0xffff, words[at + LOW]! >>> 0),
 			vlan: high >>> 16,
 			kind: KINDS[kind]!,
 			isLocal: kind >= FIRST_LOCAL,

@@ -98,12 +98,6 @@ export class MacTable<T extends object> {
 /** The upper half of a key: the MAC's first two octets, the VLAN id (0 for none) above them. */
 export const keyHigh = (macHigh: number, vlan: number): number => ((vlan << 16) | macHigh) >>> 0;
 
-/** The lower 32 bits of a MAC held as a number. */
-export const macLow = (mac: number): number => mac % 0x1_0000_0000;
-
-/** The upper 16 bits of a MAC held as a number. */
-export const macHigh = (mac: number): number => Math.floor(mac / 0x1_0000_0000);
-
 /** Mixes the two halves of a key; tables take its lowest bits. */
 export function spread(low: number, high: number): number {
 	let mixed = Math.imul(low, 0x9e37_79b1) ^ Math.imul(high, 0x85eb_ca77);

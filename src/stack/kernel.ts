@@ -1,4 +1,4 @@
-import type { Ip4, Mac } from "../addr/index.ts";
+import { type Ip4, type Mac, macOfParts } from "../addr/index.ts";
 import { NetError } from "../errors.ts";
 import type { World } from "../link/index.ts";
 import { KernelLog } from "./kernel-log.ts";
@@ -171,7 +171,7 @@ export class Kernel {
 	/** An address as Linux draws it for a new device: random, locally administered, no group (`eth_random_addr`). */
 	randomMac(): Mac {
 		const high = (this.rng.below(0x1_0000) & 0xfeff) | 0x0200;
-		return (high * 0x1_0000_0000 + this.rng.uint32()) as Mac;
+		return macOfParts(high, this.rng.uint32());
 	}
 
 	/** `modprobe MODULE`, for the one module that nothing else loads. Throws `NetError` ENOENT for another. */

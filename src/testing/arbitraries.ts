@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import type { Ip4, Ip6, Mac, Vni } from "../addr/index.ts";
+import { type Ip4, type Ip6, type Mac, macOfParts, type Vni } from "../addr/index.ts";
 import {
 	arp,
 	checksum,
@@ -21,7 +21,7 @@ const bits = (count: number): fc.Arbitrary<number> => fc.integer({ min: 0, max: 
 /** Any Ethernet address, groups among them. */
 export const anyMac: fc.Arbitrary<Mac> = fc
 	.nat({ max: 0xffff_ffff })
-	.chain((low) => bits(16).map((high) => (high * 0x1_0000_0000 + low) as Mac));
+	.chain((low) => bits(16).map((high) => macOfParts(high, low)));
 /** Any IPv4 address. */
 export const anyIp4: fc.Arbitrary<Ip4> = bits(32).map((ip) => ip as Ip4);
 /** Any IPv6 address. */

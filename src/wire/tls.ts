@@ -2,6 +2,7 @@
 //   | type 1 | version 2 | length 2 | fragment … |
 // Behind the hellos everything is sealed: | fragment | content type 1 | tag 16 | in records of type application data.
 import type { DropReason } from "../drop.ts";
+import { joined } from "./joined.ts";
 import { checkField, header } from "./layout.ts";
 
 const HEADER = header({ type: 1, version: 2, length: 2 });
@@ -241,16 +242,6 @@ const extension = (name: keyof typeof EXTENSION, body: Uint8Array): Uint8Array =
 	joined([words([EXTENSION[name]]), withLength16(body)]);
 const named = (name: string): Uint8Array => joined([Uint8Array.of(0), withLength16(ascii(name))]);
 const share = (key: Uint8Array): Uint8Array => joined([words([X25519]), withLength16(key)]);
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-	const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-	let at = 0;
-	for (const part of parts) {
-		whole.set(part, at);
-		at += part.length;
-	}
-	return whole;
-}
 
 function readExtensions(bytes: Uint8Array): Map<number, Uint8Array> {
 	const found = new Map<number, Uint8Array>();

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { type Capture, readCapture } from "../../src/observe/index.ts";
 import { dissect } from "../../src/wire/index.ts";
 import { Comparison, has, keep, recording, type TimedFrame, value } from "../support/golden.ts";
-import { recordedOverlay } from "../support/overlay.ts";
+import { ownOnly, recordedOverlay, recordedPings } from "../support/overlay.ts";
 import { atInstants, emulated } from "../support/scenario.ts";
 import { expectCleanInWireshark } from "../support/wireshark.ts";
 
@@ -15,12 +15,6 @@ const WARM = 60;
 const SANDBOX = "1-m768rftdak";
 /** node1's br0 and docker_gwbridge. */
 const RANDOM = ["5e:f0:c6:c0:89:ec", "02:42:c7:df:bb:50"];
-
-/** The nodes' own traffic (gossip, ARP with their gateway) shares the underlay and is not this job; there is no IPv6 here. */
-const ownOnly = (place: string, frames: TimedFrame[]): TimedFrame[] =>
-	/^node\d:eth0$/.test(place)
-		? keep(frames, (layers) => has(layers, "vxlan"))
-		: keep(frames, (layers) => value(layers, "ethernet.type") !== 0x86dd);
 
 function differences(
 	capture: Capture,
@@ -40,19 +34,7 @@ describe("an overlay is on every interface what Docker's was", () => {
 		const { lab, nodes } = await recordedOverlay(5);
 		const capture = lab.capture();
 		const c1 = nodes[0].container;
-		const ping = (options: Parameters<typeof c1.ping>[1]) => (): void => void c1.ping("10.0.1.8", options);
-		await atInstants(
-			lab,
-			START - WARM,
-			[
-				[START + 0.0003, ping({ count: 4 })],
-				[START + 5.378, ping({ count: 2 })],
-				[START + 10.811, ping({ count: 1, size: 1422, mtuDiscovery: "do" })],
-				[START + 12.6, ping({ count: 1, size: 1423, mtuDiscovery: "do" })],
-				[START + 14.374, ping({ count: 1, size: 3000 })],
-			],
-			START + 17,
-		);
+		await atInstants(lab, START - WARM, recordedPings(START, c1), START + 17);
 		const interfaces = [
 			["ping-node1-c1-eth0", "node1/c1:eth0"],
 			["ping-node1-sandbox-veth1", `node1/${SANDBOX}:veth1`],

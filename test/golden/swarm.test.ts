@@ -15,7 +15,7 @@ import {
 	sandbox,
 	task,
 } from "../support/docker-swarm.ts";
-import { Comparison, has, keep, recording, type TimedFrame, value } from "../support/golden.ts";
+import { Comparison, keep, recording, type TimedFrame, value } from "../support/golden.ts";
 import { HttpRecordings } from "../support/http-recordings.ts";
 import {
 	CLIENT_CLOCK,
@@ -23,6 +23,7 @@ import {
 	replayIngress,
 	START as INGRESS_START,
 } from "../support/ingress-replay.ts";
+import { ownOnly, recordedPings } from "../support/overlay.ts";
 import { atInstants, emulated } from "../support/scenario.ts";
 import { dumps, flows, lines, links, recordedRoutes, savedRules } from "../support/state-dump.ts";
 import { expectCleanInWireshark } from "../support/wireshark.ts";
@@ -39,12 +40,6 @@ const sizeClass = ({ octets }: { readonly octets: number }): string =>
 
 /** Seconds between the machines' start and the first recorded frame. */
 const WARM = 120;
-
-/** Frames of the jobs alone: the nodes' gossip, control connections and ARP with the gateway share the underlay. */
-const ownOnly = (place: string, frames: TimedFrame[]): TimedFrame[] =>
-	/^node\d:eth0$/.test(place)
-		? keep(frames, (layers) => has(layers, "vxlan"))
-		: keep(frames, (layers) => value(layers, "ethernet.type") !== 0x86dd);
 
 /** What differs, each interface anchored at its first frame: the recorded nodes' clocks differ. */
 function differences(
@@ -80,19 +75,7 @@ describe("05: docker run on two nodes of an overlay", () => {
 			...hosts.slice(0, 2).map(({ namespaces }) => [...namespaces.keys()].sort()),
 		];
 		capture = lab.capture();
-		const ping = (options: Parameters<typeof c1.ping>[1]) => (): void => void c1.ping("10.0.1.8", options);
-		await atInstants(
-			lab,
-			START - WARM,
-			[
-				[START + 0.0003, ping({ count: 4 })],
-				[START + 5.378, ping({ count: 2 })],
-				[START + 10.811, ping({ count: 1, size: 1422, mtuDiscovery: "do" })],
-				[START + 12.6, ping({ count: 1, size: 1423, mtuDiscovery: "do" })],
-				[START + 14.374, ping({ count: 1, size: 3000 })],
-			],
-			START + 17,
-		);
+		await atInstants(lab, START - WARM, recordedPings(START, c1), START + 17);
 	});
 
 	test("the managers gave the containers and load balancers what the recorded ones gave", () => {

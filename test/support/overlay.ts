@@ -8,6 +8,7 @@ import {
 	type Netns,
 } from "../../src/index.ts";
 import { FakeCluster, sandboxOf } from "./cluster.ts";
+import { has, keep, type TimedFrame, value } from "./golden.ts";
 
 /** A node of the recorded swarm. */
 export interface OverlayNode {
@@ -143,3 +144,24 @@ export function recordedSection(file: string, title: string, command: string): s
 		.slice(1)
 		.filter((line) => line !== "");
 }
+
+/** The pings from c1 to c2 of 05-overlay, at their instants: four, two, one that just fits, one that does not, and fragments. */
+export function recordedPings(
+	start: number,
+	c1: Container<Netns>,
+): readonly (readonly [at: number, command: () => void])[] {
+	const ping = (options: Parameters<typeof c1.ping>[1]) => (): void => void c1.ping("10.0.1.8", options);
+	return [
+		[start + 0.0003, ping({ count: 4 })],
+		[start + 5.378, ping({ count: 2 })],
+		[start + 10.811, ping({ count: 1, size: 1422, mtuDiscovery: "do" })],
+		[start + 12.6, ping({ count: 1, size: 1423, mtuDiscovery: "do" })],
+		[start + 14.374, ping({ count: 1, size: 3000 })],
+	];
+}
+
+/** Frames of a job alone: what nodes say of their own (gossip, control, ARP with the gateway) shares the underlay; there is no IPv6. */
+export const ownOnly = (place: string, frames: TimedFrame[]): TimedFrame[] =>
+	/^node\d:eth0$/.test(place)
+		? keep(frames, (layers) => has(layers, "vxlan"))
+		: keep(frames, (layers) => value(layers, "ethernet.type") !== 0x86dd);

@@ -1,6 +1,7 @@
 import { formatIp4, type Ip4 } from "../../addr/index.ts";
 import { NetError } from "../../errors.ts";
 import type { IpNamespace } from "../../stack/index.ts";
+import { iptablesTakes } from "../rules.ts";
 import type { IngressPort } from "./binding.ts";
 
 const CHAIN = "DOCKER-INGRESS";
@@ -62,7 +63,7 @@ export class IngressMesh {
 	#chains(to: Ip4): void {
 		const ns = this.#ns;
 		for (const table of ["nat", "filter"])
-			if (!this.#can(`-t ${table} -S ${CHAIN}`)) ns.iptables(`-t ${table} -N ${CHAIN}`);
+			if (!iptablesTakes(this.#ns, `-t ${table} -S ${CHAIN}`)) ns.iptables(`-t ${table} -N ${CHAIN}`);
 		for (const table of ["nat", "filter"]) this.#once(table, "-A", CHAIN, "-j RETURN");
 		for (const chain of ["OUTPUT", "PREROUTING"])
 			this.#once("nat", "-I", chain, `-m addrtype --dst-type LOCAL -j ${CHAIN}`);
@@ -75,19 +76,9 @@ export class IngressMesh {
 
 	/** Puts a rule in where it is not yet; whether it was not. */
 	#once(table: string, command: "-A" | "-I", chain: string, rule: string): boolean {
-		if (this.#can(`-t ${table} -C ${chain} ${rule}`)) return false;
+		if (iptablesTakes(this.#ns, `-t ${table} -C ${chain} ${rule}`)) return false;
 		this.#ns.iptables(`-t ${table} ${command} ${chain} ${rule}`);
 		return true;
-	}
-
-	#can(command: string): boolean {
-		try {
-			this.#ns.iptables(command);
-			return true;
-		} catch (error) {
-			if (error instanceof NetError) return false;
-			throw error;
-		}
 	}
 
 	/** The daemon's own socket on the port (`plumbProxy`). Where another has the port the mesh works all the same. */

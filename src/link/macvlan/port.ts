@@ -1,4 +1,4 @@
-import type { Mac } from "../../addr/index.ts";
+import { type Mac, macHigh, macLow } from "../../addr/index.ts";
 import type { Lane, Sink } from "../../sim/index.ts";
 import { ethernet, type Frame } from "../../wire/index.ts";
 import { type Device, isForwardable, type Upper } from "../device.ts";
@@ -55,7 +55,7 @@ export class MacvlanPort implements Upper, Sink<Frame> {
 	/** True for an address that the parent or a running child has (`macvlan_addr_busy`). */
 	isBusy(mac: Mac): boolean {
 		if (!this.isPassthru && mac === this.device.mac) return true;
-		return this.find(Math.floor(mac / 0x1_0000_0000), mac % 0x1_0000_0000) !== undefined;
+		return this.find(macHigh(mac), macLow(mac)) !== undefined;
 	}
 
 	/** A child went up: it is found by its address. */

@@ -1,4 +1,4 @@
-import { formatMac, type Mac } from "../../addr/index.ts";
+import { formatMac, macOfParts } from "../../addr/index.ts";
 import { type Duration, parseDuration, seconds } from "../../sim/index.ts";
 import { ethernet, type Frame } from "../../wire/index.ts";
 import { keyHigh } from "../mac-table.ts";
@@ -148,7 +148,7 @@ export class PhysicalSwitch implements Place, SwitchCore {
 	}
 
 	#secure(low: number, key: number, from: SwitchPort, entry: SwitchEntry | undefined): boolean {
-		const allowed = from.allows(entry?.mac ?? macOf(low, key));
+		const allowed = from.allows(entry?.mac ?? macOfParts(key & 0xffff, low));
 		if (!allowed && from.secured >= (from.security?.others ?? 0)) return false;
 		if (!this.#table.put(low, key, from, "secure")) return false;
 		if (!allowed) from.secured++;
@@ -196,5 +196,3 @@ export class PhysicalSwitch implements Place, SwitchCore {
 
 const ageingOf = (ageing: Duration | undefined): number =>
 	ageing === undefined ? AGEING : parseDuration(ageing, "ageing");
-
-const macOf = (low: number, key: number): Mac => ((key & 0xffff) * 0x1_0000_0000 + low) as Mac;

@@ -1,6 +1,6 @@
-import { type Mac, formatMac } from "../../addr/index.ts";
+import { formatMac, type Mac, macHigh, macLow, macOfParts } from "../../addr/index.ts";
 import type { Nanoseconds } from "../../sim/index.ts";
-import { keyHigh, macHigh, macLow, MacTable } from "../mac-table.ts";
+import { keyHigh, MacTable } from "../mac-table.ts";
 import type { SwitchPort } from "./port.ts";
 
 /** One line of a switch's `show mac address-table`. */
@@ -60,7 +60,7 @@ export class SwitchTable {
 			return true;
 		}
 		if (this.#table.size >= this.#capacity && !this.#makeRoom()) return false;
-		const mac = ((high & 0xffff) * 0x1_0000_0000 + low) as Mac;
+		const mac = macOfParts(high & 0xffff, low);
 		this.#table.set(low, high, { mac, vlan: high >>> 16, kind, port, updated: now });
 		return true;
 	}

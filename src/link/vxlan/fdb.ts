@@ -4,13 +4,15 @@ import {
 	type Ip4,
 	isMulticastMac,
 	type Mac,
+	macHigh,
+	macLow,
 	type Vni,
 	ZERO_MAC,
 } from "../../addr/index.ts";
 import { NetError } from "../../errors.ts";
 import type { Instant, Nanoseconds } from "../../sim/index.ts";
 import type { Device } from "../device.ts";
-import { MacTable, macHigh, macLow } from "../mac-table.ts";
+import { MacTable } from "../mac-table.ts";
 
 /** One place an address can be reached at: `dst … port … vni … via …` of `bridge fdb`. */
 export interface Remote {

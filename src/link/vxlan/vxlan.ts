@@ -6,6 +6,9 @@ import {
 	isMulticastIp4,
 	isMulticastMac,
 	type Mac,
+	macHigh,
+	macLow,
+	macOfParts,
 	toIp4,
 	toPort,
 	type Vni,
@@ -23,7 +26,6 @@ import {
 } from "../../sim/index.ts";
 import { ethernet, type Frame, ipv4, udp, vxlan } from "../../wire/index.ts";
 import { Device, type DeviceOwner } from "../device.ts";
-import { macHigh, macLow } from "../mac-table.ts";
 import { checkNesting } from "../nesting.ts";
 import type { Underlay } from "../underlay.ts";
 import { showFdb, type VxlanFdbLine } from "./fdb-show.ts";
@@ -396,7 +398,7 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 		}
 		// A multicast or zero source is no station; the kernel's table refuses it.
 		if ((high & 0x0100) !== 0 || (high === 0 && low === 0)) return false;
-		const mac = (high * 0x1_0000_0000 + low) as Mac;
+		const mac = macOfParts(high, low);
 		if (this.isUp) this.fdb.learn(mac, { ip: source, port: this.port, vni: this.vni, device: null });
 		this.#watchAge();
 		return true;

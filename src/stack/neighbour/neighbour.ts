@@ -1,4 +1,4 @@
-import type { Ip4, Mac } from "../../addr/index.ts";
+import { type Ip4, type Mac, macHigh, macLow } from "../../addr/index.ts";
 import { Timer } from "../../sim/index.ts";
 import type { Frame } from "../../wire/index.ts";
 import { isConnected, type NeighbourFacts } from "./state.ts";
@@ -45,7 +45,7 @@ export class Neighbour {
 	}
 
 	private setMac(mac: Mac): void {
-		this.macHigh = Math.floor(mac / 0x1_0000_0000);
-		this.macLow = mac % 0x1_0000_0000;
+		this.macHigh = macHigh(mac);
+		this.macLow = macLow(mac);
 	}
 }

@@ -1,5 +1,5 @@
 import { DockerError } from "../../cnm/index.ts";
-import { NO_CONTAINER, RESTART } from "../manager/defaults.ts";
+import { attachmentTask } from "../manager/attachment-task.ts";
 import { PREDEFINED } from "../manager/labels.ts";
 import { live, rank } from "../manager/part.ts";
 import type { NetworkObject, NetworkSpec } from "../objects.ts";
@@ -86,29 +86,8 @@ export function checkAttach(reader: Reader, { network: term }: Attach): NetworkO
 
 export function attach(tx: Transaction, id: string, request: Attach, now: string): void {
 	const network = checkAttach(tx, request);
-	tx.create({
-		kind: "task",
-		id,
-		meta: { version: 0, createdAt: now, updatedAt: now },
-		serviceId: "",
-		serviceName: "",
-		slot: 0,
-		nodeId: request.nodeId,
-		spec: {
-			runtime: "attachment",
-			container: NO_CONTAINER,
-			attachmentContainerId: request.containerId,
-			networks: [{ target: network.id, aliases: [], addresses: request.addresses }],
-			placement: { constraints: [], preferences: [], maxReplicas: 0 },
-			restart: RESTART,
-			forceUpdate: 0,
-		},
-		specVersion: undefined,
-		status: { state: "new", timestamp: now, message: "created", err: "" },
-		desiredState: "running",
-		networks: [],
-		endpoint: undefined,
-	});
+	const { nodeId, containerId, addresses } = request;
+	tx.create(attachmentTask(id, now, { nodeId, containerId, networkId: network.id, addresses }));
 }
 
 /** `DetachNetwork`. Throws `DockerError`. */

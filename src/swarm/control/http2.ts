@@ -11,7 +11,7 @@ import {
 	writeFrame,
 } from "./frames.ts";
 import { type HeaderField, HpackDecoder, HpackEncoder } from "./hpack.ts";
-import { joined } from "./octets.ts";
+import { joined } from "../../wire/index.ts";
 import type { TlsConnection } from "./tls-connection.ts";
 import { encodeUtf8 } from "./utf8.ts";
 

@@ -1,4 +1,4 @@
-import { joined } from "./octets.ts";
+import { joined } from "../../wire/index.ts";
 
 // Messages of a gRPC stream: | compressed 1 | length 4 | message … |
 const PREFIX_OCTETS = 5;

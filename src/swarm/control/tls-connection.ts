@@ -1,9 +1,8 @@
 import { milliseconds, type Rng, Timer } from "../../sim/index.ts";
 import type { Clock } from "../clock.ts";
 import type { TcpSocket } from "../../stack/index.ts";
-import { tls } from "../../wire/index.ts";
+import { joined, tls } from "../../wire/index.ts";
 import { certificateOf, identityIn } from "./certificate.ts";
-import { joined } from "./octets.ts";
 import type { Identity } from "./rpc.ts";
 import { RecordProtection } from "./tls-keys.ts";
 

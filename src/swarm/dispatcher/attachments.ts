@@ -1,8 +1,9 @@
 import { timestamp } from "../../cnm/index.ts";
 import { type Caller, RpcError, type RpcServer } from "../control/index.ts";
 import { newId } from "../identity.ts";
+import { attachmentTask } from "../manager/attachment-task.ts";
 import { attachNetwork, detachNetwork } from "../methods.ts";
-import type { NetworkObject, TaskObject } from "../objects.ts";
+import type { NetworkObject } from "../objects.ts";
 import type { Leadership } from "./leadership.ts";
 
 /** Standalone containers' places on attachable networks: a task each (swarmkit manager/resourceapi). */
@@ -18,7 +19,14 @@ export class Attachments {
 		const { store } = this.#reign;
 		rpc.handle(attachNetwork, ({ target, addresses, containerId }, exchange) => {
 			const network = this.#network(target);
-			const task = this.#task(nodeOf(exchange.caller), network, addresses, containerId);
+			const nodeId = nodeOf(exchange.caller);
+			const { rng, kernel } = this.#reign;
+			const task = attachmentTask(newId(rng), timestamp(kernel), {
+				nodeId,
+				containerId,
+				networkId: network.id,
+				addresses,
+			});
 			store.update(
 				(tx) => {
 					tx.create(task);
@@ -57,38 +65,6 @@ export class Attachments {
 		if (!network.spec.attachable)
 			throw new RpcError("PermissionDenied", `network ${network.spec.name} not manually attachable`);
 		return network;
-	}
-
-	#task(
-		nodeId: string,
-		network: NetworkObject,
-		addresses: readonly string[],
-		containerId: string,
-	): TaskObject {
-		const now = timestamp(this.#reign.kernel);
-		return {
-			kind: "task",
-			id: newId(this.#reign.rng),
-			meta: { version: 0, createdAt: now, updatedAt: now },
-			serviceId: "",
-			serviceName: "",
-			slot: 0,
-			nodeId,
-			spec: {
-				runtime: "attachment",
-				container: { image: "", args: [], labels: {}, stopGracePeriod: 0 },
-				attachmentContainerId: containerId,
-				networks: [{ target: network.id, aliases: [], addresses }],
-				placement: { constraints: [], preferences: [], maxReplicas: 0 },
-				restart: { condition: "none", delay: 0, maxAttempts: 0, window: 0 },
-				forceUpdate: 0,
-			},
-			specVersion: undefined,
-			status: { state: "new", timestamp: now, message: "created", err: "" },
-			desiredState: "running",
-			networks: [],
-			endpoint: undefined,
-		};
 	}
 }
 

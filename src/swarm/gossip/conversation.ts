@@ -1,7 +1,7 @@
 import { isDrop, type DropReason } from "../../drop.ts";
 import { type Nanoseconds, Timer } from "../../sim/index.ts";
 import type { TcpSocket } from "../../stack/index.ts";
-import { memberlist, memberlistPacket } from "../../wire/index.ts";
+import { joined, memberlist, memberlistPacket } from "../../wire/index.ts";
 import type { Keyring } from "./keyring.ts";
 import { TCP_TIMEOUT } from "./scale.ts";
 import type { Clock } from "../clock.ts";
@@ -164,12 +164,7 @@ export class Conversation {
 	#whole(): Uint8Array {
 		const [first, ...others] = this.#received;
 		if (first === undefined || others.length === 0) return first ?? new Uint8Array(0);
-		const whole = new Uint8Array(this.#octets);
-		let at = 0;
-		for (const each of this.#received) {
-			whole.set(each, at);
-			at += each.length;
-		}
+		const whole = joined(this.#received);
 		this.#received.splice(0, this.#received.length, whole);
 		return whole;
 	}

@@ -1,6 +1,6 @@
 import { formatIp4, formatPrefix4, type Ip4, network, type Prefix4 } from "../../../addr/index.ts";
-import { NetError } from "../../../errors.ts";
 import type { IpNamespace } from "../../../stack/index.ts";
+import { iptablesTakes } from "../../rules.ts";
 import type { BridgeConfig } from "./options.ts";
 
 type Table = "filter" | "nat";
@@ -159,21 +159,11 @@ export class Firewall {
 	// ── commands: each does nothing when it is done already ───────────────────────────────────────
 
 	#has(table: Table, chain: string, rule: string): boolean {
-		return this.#try(`-t ${table} -C ${chain} ${rule}`);
+		return iptablesTakes(this.#ns, `-t ${table} -C ${chain} ${rule}`);
 	}
 
 	#hasChain(table: Table, chain: string): boolean {
-		return this.#try(`-t ${table} -S ${chain}`);
-	}
-
-	#try(command: string): boolean {
-		try {
-			this.#ns.iptables(command);
-			return true;
-		} catch (error) {
-			if (error instanceof NetError) return false;
-			throw error;
-		}
+		return iptablesTakes(this.#ns, `-t ${table} -S ${chain}`);
 	}
 
 	#newChain(table: Table, chain: string): void {

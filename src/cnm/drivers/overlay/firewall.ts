@@ -1,5 +1,5 @@
-import { NetError } from "../../../errors.ts";
 import type { IpNamespace } from "../../../stack/index.ts";
+import { iptablesTakes } from "../../rules.ts";
 import { REQID } from "./encryption.ts";
 
 /**
@@ -38,12 +38,6 @@ export class SubnetRules {
 	}
 
 	#has(table: string, chain: string, rule: string): boolean {
-		try {
-			this.#ns.iptables(`${table} -C ${chain} ${rule}`);
-			return true;
-		} catch (error) {
-			if (error instanceof NetError) return false;
-			throw error;
-		}
+		return iptablesTakes(this.#ns, `${table} -C ${chain} ${rule}`);
 	}
 }

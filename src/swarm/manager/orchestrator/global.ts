@@ -2,60 +2,28 @@ import type { NodeObject, ServiceObject, TaskObject } from "../../objects.ts";
 import type { StoreEvent } from "../../store/store.ts";
 import type { Transaction } from "../../store/transaction.ts";
 import { constraintsOf, nodeMatches } from "../constraint.ts";
-import { type Context, live, TurningPart } from "../part.ts";
-import { type Restarts, serviceOf } from "./restarts.ts";
+import { live } from "../part.ts";
+import { Orchestrator } from "./orchestrator.ts";
+import { serviceOf } from "./restarts.ts";
 import type { Slot } from "./slots.ts";
 import { invalidNode, isDirty, newTask, wanted } from "./task.ts";
-import type { Updates } from "./updates.ts";
 
 /** Keeps one task of a global service on each node that fits its constraints (swarmkit orchestrator/global). */
-export class Global extends TurningPart {
-	readonly #restarts: Restarts;
-	readonly #updates: Updates;
-	/** Services that changed. */
-	readonly #services = new Set<string>();
+export class Global extends Orchestrator {
+	protected readonly mode = "global";
 	/** Nodes that changed. */
 	readonly #nodes = new Set<string>();
-	/** Tasks that ended. */
-	readonly #ended = new Set<string>();
 	/** Tasks on nodes that are gone. */
 	readonly #lost = new Set<string>();
 
-	constructor(context: Context, restarts: Restarts, updates: Updates) {
-		super(context);
-		this.#restarts = restarts;
-		this.#updates = updates;
+	protected get hasWork(): boolean {
+		return this.services.size + this.#nodes.size + this.ended.size + this.#lost.size > 0;
 	}
 
-	start(): void {
-		const { store } = this.context;
-		for (const service of store.all("service"))
-			if (service.spec.mode.kind === "global") this.#services.add(service.id);
-		for (const task of store.all("task")) this.#taskChanged(task);
-		this.turn();
-	}
-
-	changed(events: readonly StoreEvent[]): void {
-		for (const { op, object, previous } of events) {
-			if (object.kind === "service" && object.spec.mode.kind === "global") {
-				if (op === "delete") this.#services.delete(object.id);
-				else this.#services.add(object.id);
-			} else if (object.kind === "node") {
-				if (op === "delete") this.#nodeGone(object);
-				else if (
-					previous?.kind !== "node" ||
-					previous.spec !== object.spec ||
-					previous.status !== object.status
-				)
-					this.#nodes.add(object.id);
-			} else if (object.kind === "task") {
-				this.#ended.delete(object.id);
-				if (op !== "delete") this.#taskChanged(object);
-				else if (wanted(object) && serviceOf(this.context.store, object, "global") !== undefined)
-					this.#nodes.add(object.nodeId);
-			}
-		}
-		if (this.#services.size + this.#nodes.size + this.#ended.size + this.#lost.size > 0) this.turn();
+	protected nodeChanged({ op, previous }: StoreEvent, node: NodeObject): void {
+		if (op === "delete") this.#nodeGone(node);
+		else if (previous?.kind !== "node" || previous.spec !== node.spec || previous.status !== node.status)
+			this.#nodes.add(node.id);
 	}
 
 	#nodeGone(node: NodeObject): void {
@@ -63,9 +31,14 @@ export class Global extends TurningPart {
 		for (const task of this.context.store.tasksOn(node.id)) this.#lost.add(task.id);
 	}
 
-	#taskChanged(task: TaskObject): void {
-		if (wanted(task) && !live(task.status) && serviceOf(this.context.store, task, "global") !== undefined)
-			this.#ended.add(task.id);
+	protected taskDeleted(task: TaskObject): void {
+		this.ended.delete(task.id);
+		if (wanted(task) && this.ownService(task) !== undefined) this.#nodes.add(task.nodeId);
+	}
+
+	protected taskChanged(task: TaskObject): void {
+		this.ended.delete(task.id);
+		if (wanted(task) && !live(task.status) && this.ownService(task) !== undefined) this.ended.add(task.id);
 	}
 
 	protected work(tx: Transaction): void {
@@ -74,11 +47,11 @@ export class Global extends TurningPart {
 			if (task !== undefined && serviceOf(tx, task, "global") !== undefined) tx.delete("task", id);
 		}
 		this.#lost.clear();
-		for (const id of [...this.#services]) {
+		for (const id of [...this.services]) {
 			const service = tx.get("service", id);
 			if (service?.spec.mode.kind === "global") this.#reconcile(tx, service);
 		}
-		this.#services.clear();
+		this.services.clear();
 		const services =
 			this.#nodes.size === 0 ? [] : tx.all("service").filter(({ spec }) => spec.mode.kind === "global");
 		for (const id of [...this.#nodes]) {
@@ -86,8 +59,8 @@ export class Global extends TurningPart {
 			if (node !== undefined) for (const service of services) this.#reconcileNode(tx, service, node);
 		}
 		this.#nodes.clear();
-		for (const id of [...this.#ended]) this.#restart(tx, id);
-		this.#ended.clear();
+		for (const id of [...this.ended]) this.#restart(tx, id);
+		this.ended.clear();
 	}
 
 	#restart(tx: Transaction, id: string): void {
@@ -102,7 +75,7 @@ export class Global extends TurningPart {
 			invalidNode(node)
 		)
 			return;
-		if (fits(service, node)) this.#restarts.restart(tx, service, task);
+		if (fits(service, node)) this.restarts.restart(tx, service, task);
 		else this.#shutDown(tx, [task]);
 	}
 
@@ -123,7 +96,7 @@ export class Global extends TurningPart {
 		}
 		// What is left is on nodes that are drained, down or gone.
 		for (const left of tasks.values()) this.#shutDown(tx, left.filter(wanted));
-		if (updatable.length > 0) this.#updates.update(service, updatable);
+		if (updatable.length > 0) this.updates.update(service, updatable);
 	}
 
 	/** A node changed: its tasks are brought to the spec at once, without the update's rules. */
@@ -137,7 +110,7 @@ export class Global extends TurningPart {
 		if (running.length === 0) return this.#add(tx, service, node.id);
 		// A rolling update comes to this node by itself, and a paused one does not.
 		const paused = /paused/.test(service.updateStatus?.state ?? "");
-		if (paused || this.#updates.busy(service.id)) return;
+		if (paused || this.updates.busy(service.id)) return;
 		const clean = running.filter((task) => !isDirty(tx, service, task));
 		if (clean.length === 0) this.#add(tx, service, node.id);
 		this.#shutDown(
