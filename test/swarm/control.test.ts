@@ -15,6 +15,8 @@ import {
 	unary,
 } from "../../src/swarm/control/index.ts";
 import { protobuf } from "../../src/wire/index.ts";
+import { callerOf } from "../../src/swarm/control/caller-metadata.ts";
+import { identityIn } from "../../src/swarm/control/certificate.ts";
 import { HpackDecoder, HpackEncoder } from "../../src/swarm/control/hpack.ts";
 import { huffman, unhuffman } from "../../src/swarm/control/huffman.ts";
 import { tls } from "../../src/wire/index.ts";
@@ -280,5 +282,37 @@ describe("calls", () => {
 	test("who is not trusted is shown the door", async () => {
 		const { say } = connected((identity) => identity?.nodeId !== "b");
 		expect(await say("hello", seconds(2))).toContain("code = Unavailable");
+	});
+});
+
+describe("who calls", () => {
+	const manager: Identity = { nodeId: "n1", role: "manager", cluster: "c" };
+	const direct = { identity: manager, address: "172.31.1.5" };
+	const certificate = (text: string): Uint8Array =>
+		Uint8Array.of(0x30, 0x82, 0, 0, text.length, ...new TextEncoder().encode(text));
+
+	test("is read from a certificate, and nobody is in one that holds something else", () => {
+		expect(identityIn(certificate(JSON.stringify(manager)))).toEqual(manager);
+		for (const text of ["null", "5", "[]", "{}", '{"nodeId":1,"role":"manager","cluster":"c"}', "not JSON"])
+			expect(identityIn(certificate(text)), text).toBeUndefined();
+		for (const role of ["root", null])
+			expect(identityIn(certificate(JSON.stringify({ ...manager, role }))), String(role)).toBeUndefined();
+	});
+
+	test("a manager speaks for others; what says nobody counts as its own word", () => {
+		const other = { identity: { ...manager, nodeId: "n2" }, address: "172.31.1.6" };
+		const said = (value: string) => callerOf([["remote-caller", value]], direct);
+		expect(said(JSON.stringify(other))).toEqual(other);
+		expect(said(JSON.stringify({ address: "172.31.1.7" }))).toEqual({ address: "172.31.1.7" });
+		for (const value of [
+			"null",
+			"5",
+			'{"identity":null,"address":"a"}',
+			'{"identity":{},"address":"a"}',
+			"{",
+		])
+			expect(said(value), value).toEqual(direct);
+		const worker = { ...direct, identity: { ...manager, role: "worker" as const } };
+		expect(callerOf([["remote-caller", JSON.stringify(other)]], worker)).toEqual(worker);
 	});
 });

@@ -15,11 +15,22 @@ export function certificateOf(identity: Identity, rng: Rng): Uint8Array {
 	return certificate;
 }
 
-/** Who a certificate is for. */
+/** Whether what was read from somebody's octets says who a node is. */
+export function isIdentity(value: unknown): value is Identity {
+	if (typeof value !== "object" || value === null) return false;
+	if (!("nodeId" in value && "role" in value && "cluster" in value)) return false;
+	const { nodeId, role, cluster } = value;
+	return (
+		typeof nodeId === "string" && (role === "worker" || role === "manager") && typeof cluster === "string"
+	);
+}
+
+/** Who a certificate is for; undefined where it does not say so. */
 export function identityIn(certificate: Uint8Array): Identity | undefined {
 	const [, , , , length = 0] = certificate;
 	try {
-		return JSON.parse(decodeUtf8(certificate.slice(5, 5 + length))) as Identity;
+		const said: unknown = JSON.parse(decodeUtf8(certificate.slice(5, 5 + length)));
+		return isIdentity(said) ? said : undefined;
 	} catch {
 		return undefined;
 	}
