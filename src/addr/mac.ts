@@ -47,8 +47,8 @@ export const isLinkLocalGroup = (mac: Mac): boolean => Math.floor(mac / 16) === 
 /** The upper 16 bits: the first two octets, as tables and headers hold them. */
 export const macHigh = (mac: Mac): number => Math.floor(mac / 0x1_0000_0000);
 
-/** The lower 32 bits: the last four octets. */
-export const macLow = (mac: Mac): number => mac % 0x1_0000_0000;
+/** The lower 32 bits, the last four octets, as a signed integer: what V8 keeps without an object of its own. */
+export const macLow = (mac: Mac): number => mac | 0;
 
-/** The address of these two parts, each without a sign. */
-export const macOfParts = (high: number, low: number): Mac => (high * 0x1_0000_0000 + low) as Mac;
+/** The address of its two parts. */
+export const macOfParts = (high: number, low: number): Mac => (high * 0x1_0000_0000 + (low >>> 0)) as Mac;

@@ -148,13 +148,12 @@ export class Fdb<Port extends FdbPort> {
 	slot(low: number, high: number): number {
 		const words = this.#words;
 		const mask = this.#mask;
-		const signedLow = low | 0;
 		let slot = spread(low, high) & mask;
 		for (;;) {
 			const at = slot * WORDS;
 			const word = words[at + HIGH]!;
 			if (word === 0) return -1;
-			if (words[at + LOW] === signedLow && (word & KEY_BITS) === high) {
+			if (words[at + LOW] === low && (word & KEY_BITS) === high) {
 				if (((word >>> STATE_SHIFT) & KIND_BITS) !== DYNAMIC + 1 || !this.#aged(at)) return slot;
 				this.#removeAt(slot);
 				return -1;
@@ -282,7 +281,7 @@ export class Fdb<Port extends FdbPort> {
 		const tick = this.#tick();
 		const seconds = ((this.#usedNow >>> USED_SHIFT) - (words[at + PORT]! >>> USED_SHIFT)) & PORT_BITS;
 		return {
-			mac: macOfParts(high & 0xffff, words[at + LOW]! >>> 0),
+			mac: macOfParts(high & 0xffff, words[at + LOW]!),
 			vlan: high >>> 16,
 			kind: KINDS[kind]!,
 			isLocal: kind >= FIRST_LOCAL,

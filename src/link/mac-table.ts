@@ -5,12 +5,12 @@ const FIRST_SLOTS = 16;
  * Values by (MAC, VLAN): open addressing with linear probing over typed arrays, so that a look-up costs a
  * few nanoseconds and no garbage whatever the number of entries.
  *
- * A key is two unsigned 32-bit numbers: `low`, the last four octets of the MAC, and `high`, its first two
+ * A key is two signed 32-bit integers: `low`, the last four octets of the MAC, and `high`, its first two
  * with the VLAN id above them (`keyHigh`). Both are read from a frame without arithmetic on 48 bits.
  */
 export class MacTable<T extends object> {
 	/** Both halves of the key of a slot side by side: one line of cache. */
-	#keys = new Uint32Array(FIRST_SLOTS * 2);
+	#keys = new Int32Array(FIRST_SLOTS * 2);
 	#values: (T | undefined)[] = new Array<T | undefined>(FIRST_SLOTS).fill(undefined);
 	#mask = FIRST_SLOTS - 1;
 	#size = 0;
@@ -85,7 +85,7 @@ export class MacTable<T extends object> {
 	#grow(): void {
 		const [keys, values] = [this.#keys, this.#values];
 		const slots = (this.#mask + 1) * 2;
-		this.#keys = new Uint32Array(slots * 2);
+		this.#keys = new Int32Array(slots * 2);
 		this.#values = new Array<T | undefined>(slots).fill(undefined);
 		this.#mask = slots - 1;
 		this.#size = 0;
@@ -96,7 +96,7 @@ export class MacTable<T extends object> {
 }
 
 /** The upper half of a key: the MAC's first two octets, the VLAN id (0 for none) above them. */
-export const keyHigh = (macHigh: number, vlan: number): number => ((vlan << 16) | macHigh) >>> 0;
+export const keyHigh = (macHigh: number, vlan: number): number => (vlan << 16) | macHigh;
 
 /** Mixes the two halves of a key; tables take its lowest bits. */
 export function spread(low: number, high: number): number {

@@ -25,7 +25,8 @@ export const FIRST_TYPE = 0x0600;
 /** ff:ff:ff:ff:ff:ff. */
 export const BROADCAST: Mac = BROADCAST_MAC;
 
-// The view. Addresses come whole, or as their first two and last four octets, which tables use as keys.
+// The view. Addresses come whole, or as their first two and last four octets, which tables use as keys; the latter as
+// a signed integer, since V8 makes an object of every number from 2^31 on that it passes.
 /** Destination, whole. */
 export const dst = (v: DataView, at: number): Mac =>
 	(v.getUint16(at + DST) * 0x1_0000_0000 + v.getUint32(at + DST + 2)) as Mac;
@@ -35,11 +36,11 @@ export const src = (v: DataView, at: number): Mac =>
 /** The first two octets of the destination. */
 export const dstHigh = (v: DataView, at: number): number => v.getUint16(at + DST);
 /** The last four octets of the destination. */
-export const dstLow = (v: DataView, at: number): number => v.getUint32(at + DST + 2);
+export const dstLow = (v: DataView, at: number): number => v.getInt32(at + DST + 2);
 /** The first two octets of the source. */
 export const srcHigh = (v: DataView, at: number): number => v.getUint16(at + SRC);
 /** The last four octets of the source. */
-export const srcLow = (v: DataView, at: number): number => v.getUint32(at + SRC + 2);
+export const srcLow = (v: DataView, at: number): number => v.getInt32(at + SRC + 2);
 /** EtherType, or the length of an 802.3 frame. */
 export const type = (v: DataView, at: number): number => v.getUint16(at + TYPE);
 

@@ -453,7 +453,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	#floodKind(frame: Frame): "flood" | "mcastFlood" | "bcastFlood" {
 		const high = ethernet.dstHigh(frame.view, frame.start);
 		if ((high & 0x0100) === 0) return "flood";
-		const broadcast = high === 0xffff && ethernet.dstLow(frame.view, frame.start) === 0xffff_ffff;
+		const broadcast = high === 0xffff && ethernet.dstLow(frame.view, frame.start) === -1;
 		return broadcast ? "bcastFlood" : "mcastFlood";
 	}
 

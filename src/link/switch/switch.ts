@@ -14,7 +14,7 @@ const AGEING = seconds(300);
 const MAC_TABLE = 16_384;
 /** 01:80:c2:00:00:0X in the parts in which a header is read: the groups that no bridge forwards (802.1Q table 8-1). */
 const LINK_LOCAL_HIGH = 0x0180;
-const LINK_LOCAL_LOW = 0xc200_0000;
+const LINK_LOCAL_LOW = 0xc200_0000 | 0;
 const STP = 0x00;
 const PAUSE = 0x01;
 
@@ -113,7 +113,7 @@ export class PhysicalSwitch implements Place, SwitchCore {
 		const { view, start } = frame;
 		const high = ethernet.dstHigh(view, start);
 		const low = ethernet.dstLow(view, start);
-		if (high === LINK_LOCAL_HIGH && (low & ~0xf) >>> 0 === LINK_LOCAL_LOW && !this.#passes(low & 0xf))
+		if (high === LINK_LOCAL_HIGH && (low & ~0xf) === LINK_LOCAL_LOW && !this.#passes(low & 0xf))
 			return this.#world.drop(frame, "bridge-link-local", from);
 		const vid = this.#managed ? from.classify(frame) : 0;
 		if (vid < 0) return this.#world.drop(frame, "vlan-ingress", from, from.vlans.mode);

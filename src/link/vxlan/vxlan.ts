@@ -6,8 +6,6 @@ import {
 	isMulticastIp4,
 	isMulticastMac,
 	type Mac,
-	macHigh,
-	macLow,
 	macOfParts,
 	toIp4,
 	toPort,
@@ -374,7 +372,7 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 		const high = ethernet.srcHigh(view, start);
 		const low = ethernet.srcLow(view, start);
 		// A multicast group echoes our own packets.
-		if (high === macHigh(this.mac) && low === macLow(this.mac))
+		if (high === this.macHigh && low === this.macLow)
 			return this.dropIn(frame, "source-is-own-mac");
 		if (this.#learning && !this.#snoop(low, high, source)) return this.dropIn(frame, "vxlan-entry-exists");
 		if (!decapsulateEcn(frame, outer)) return this.#refuse(frame, "ip-inhdr");
