@@ -1,6 +1,7 @@
 export {
 	ANY_IP4,
 	BROADCAST_IP4,
+	compareIp4,
 	formatIp4,
 	type Ip4,
 	isLoopbackIp4,

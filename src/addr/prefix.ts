@@ -35,10 +35,10 @@ export function toPrefix4(value: Prefix4 | string, argument: string): Prefix4 {
 export const mask = (length: number): number => (length === 0 ? 0 : (-1 << (32 - length)) >>> 0);
 
 /** The first address: host bits zero. */
-export const network = (prefix: Prefix4): Ip4 => ((prefix.address & mask(prefix.length)) >>> 0) as Ip4;
+export const network = (prefix: Prefix4): Ip4 => (prefix.address & mask(prefix.length)) as Ip4;
 
 /** The last address: host bits one. */
-export const broadcast = (prefix: Prefix4): Ip4 => ((prefix.address | ~mask(prefix.length)) >>> 0) as Ip4;
+export const broadcast = (prefix: Prefix4): Ip4 => (prefix.address | ~mask(prefix.length)) as Ip4;
 
 /** True when the address is in the prefix. */
 export const contains = (prefix: Prefix4, ip: Ip4): boolean =>

@@ -1,4 +1,4 @@
-import { formatMac, type Ip4, type Mac } from "../addr/index.ts";
+import { formatMac, type Ip4, type Mac, macOfParts } from "../addr/index.ts";
 import type { Rng } from "../sim/index.ts";
 
 /** What the daemon draws at random: ids and interface names, from the seed of its machine. */
@@ -47,4 +47,4 @@ export class Ids {
 export const shortId = (id: string): string => id.slice(0, 12);
 
 /** The address of a container's interface: 02:42 and its IPv4 address (`GenerateMACFromIP`). */
-export const macOf = (ip: Ip4): string => formatMac((0x0242_0000_0000 + ip) as Mac);
+export const macOf = (ip: Ip4): string => formatMac(macOfParts(0x0242, ip));

@@ -46,7 +46,7 @@ export class CaptureLog implements Tap {
 	#direction = new Uint8Array(FIRST_ROWS);
 	readonly #ends = new Map<number, Drop>();
 	/** Where a sighted frame was tunnelled to, and its VNI + 1; 0 for none. */
-	#remote = new Uint32Array(FIRST_ROWS);
+	#remote = new Int32Array(FIRST_ROWS);
 	#vni = new Uint32Array(FIRST_ROWS);
 	/** Rows forgotten at the front by `forget`. */
 	#first = 0;
@@ -203,7 +203,10 @@ export class CaptureLog implements Tap {
 
 	#grow(): void {
 		const rows = this.#time.length * 2;
-		const widen = <T extends Float64Array | Uint32Array | Uint16Array | Uint8Array>(from: T, to: T): T => {
+		const widen = <T extends Float64Array | Int32Array | Uint32Array | Uint16Array | Uint8Array>(
+			from: T,
+			to: T,
+		): T => {
 			to.set(from);
 			return to;
 		};
@@ -213,7 +216,7 @@ export class CaptureLog implements Tap {
 		this.#offset = widen(this.#offset, new Uint32Array(rows));
 		this.#octets = widen(this.#octets, new Uint32Array(rows));
 		this.#place = widen(this.#place, new Uint16Array(rows));
-		this.#remote = widen(this.#remote, new Uint32Array(rows));
+		this.#remote = widen(this.#remote, new Int32Array(rows));
 		this.#vni = widen(this.#vni, new Uint32Array(rows));
 		this.#direction = widen(this.#direction, new Uint8Array(rows));
 	}

@@ -311,7 +311,7 @@ function addressOctets(address: string): { code: number; octets: number[] } {
 	const big = (value: bigint, octets: number): number[] =>
 		Array.from({ length: octets }, (_, i) => Number((value >> BigInt(8 * (octets - 1 - i))) & 255n));
 	const ip4 = parseIp4(address);
-	if (ip4 !== undefined) return { code: block.NAME_IPV4, octets: big(BigInt(ip4), 4) };
+	if (ip4 !== undefined) return { code: block.NAME_IPV4, octets: big(BigInt(ip4 >>> 0), 4) };
 	const mac = parseMac(address);
 	if (mac !== undefined) return { code: block.NAME_EUI48, octets: big(BigInt(mac), 6) };
 	const ip6 = parseIp6(address);

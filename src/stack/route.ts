@@ -1,4 +1,4 @@
-import { formatIp4, type Ip4 } from "../addr/index.ts";
+import { compareIp4, formatIp4, type Ip4 } from "../addr/index.ts";
 import { type Device, hasCarrier } from "../link/index.ts";
 import type { Neighbour } from "./neighbour/neighbour.ts";
 
@@ -166,6 +166,6 @@ export class Fib {
 	routes(): Route[] {
 		return this.#maps
 			.flatMap((map) => [...map.values()].flat())
-			.sort((a, b) => a.network - b.network || a.length - b.length || a.metric - b.metric);
+			.sort((a, b) => compareIp4(a.network, b.network) || a.length - b.length || a.metric - b.metric);
 	}
 }

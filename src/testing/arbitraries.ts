@@ -23,7 +23,7 @@ export const anyMac: fc.Arbitrary<Mac> = fc
 	.nat({ max: 0xffff_ffff })
 	.chain((low) => bits(16).map((high) => macOfParts(high, low)));
 /** Any IPv4 address. */
-export const anyIp4: fc.Arbitrary<Ip4> = bits(32).map((ip) => ip as Ip4);
+export const anyIp4: fc.Arbitrary<Ip4> = bits(32).map((ip) => (ip | 0) as Ip4);
 /** Any IPv6 address. */
 export const anyIp6: fc.Arbitrary<Ip6> = fc
 	.bigInt({ min: 0n, max: (1n << 128n) - 1n })

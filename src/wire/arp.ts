@@ -32,11 +32,11 @@ export const operation = (v: DataView, at: number): number => v.getUint16(at + A
 /** Who speaks, Ethernet (`ar$sha`). */
 export const senderMac = (v: DataView, at: number): Mac => macAt(v, at + AT.senderMac);
 /** Who speaks, IPv4 (`ar$spa`). */
-export const senderIp = (v: DataView, at: number): Ip4 => v.getUint32(at + AT.senderIp) as Ip4;
+export const senderIp = (v: DataView, at: number): Ip4 => v.getInt32(at + AT.senderIp) as Ip4;
 /** Who is meant, Ethernet (`ar$tha`); zero in a question. */
 export const targetMac = (v: DataView, at: number): Mac => macAt(v, at + AT.targetMac);
 /** Who is meant, IPv4 (`ar$tpa`). */
-export const targetIp = (v: DataView, at: number): Ip4 => v.getUint32(at + AT.targetIp) as Ip4;
+export const targetIp = (v: DataView, at: number): Ip4 => v.getInt32(at + AT.targetIp) as Ip4;
 
 /** What an ARP packet means. */
 export interface Arp {

@@ -22,6 +22,7 @@ export interface Field {
 	/** Offset of its first octet in the frame. */
 	readonly at: number;
 	readonly octets: number;
+	/** Integers without sign, IPv4 addresses among them. */
 	readonly value: number | bigint | Uint8Array;
 	/** As people write it: addresses, flags. */
 	readonly text: string;

@@ -355,7 +355,7 @@ export function nameIn(data: Uint8Array): string | undefined {
 /** Address records as people write them: `172.19.0.3`, `fd00::2`; undefined for other data. */
 export function addressIn({ type, data }: ResourceRecord): string | undefined {
 	const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-	if (type === TYPE.A && data.length === 4) return formatIp4(view.getUint32(0) as Ip4);
+	if (type === TYPE.A && data.length === 4) return formatIp4(view.getInt32(0) as Ip4);
 	if (type !== TYPE.AAAA || data.length !== 16) return undefined;
 	return formatIp6(((view.getBigUint64(0) << 64n) | view.getBigUint64(8)) as Ip6);
 }

@@ -50,7 +50,7 @@ export const type = (v: DataView, at: number): number => v.getUint8(at + AT.type
 /** Time to answer in, tenths of a second, in queries; see `duration` for version 3. */
 export const code = (v: DataView, at: number): number => v.getUint8(at + AT.code);
 /** The group, 0 in a general query. */
-export const group = (v: DataView, at: number): Ip4 => v.getUint32(at + AT.group) as Ip4;
+export const group = (v: DataView, at: number): Ip4 => v.getInt32(at + AT.group) as Ip4;
 /** How often reports are repeated, as a querier of version 3 asks; 0 for no wish. */
 export const robustness = (v: DataView, at: number): number => v.getUint8(at + OCTETS) & 7;
 /** The querier's interval in seconds, coded as `duration` decodes. */
@@ -133,7 +133,7 @@ export function parse(v: DataView, at: number, end: number): Igmp | DropReason {
 			if (behind > end) return "igmp-truncated";
 			records.push({
 				type: v.getUint8(next),
-				group: v.getUint32(next + RECORD.at.group) as Ip4,
+				group: v.getInt32(next + RECORD.at.group) as Ip4,
 				sources: addresses(v, sources, aux),
 				aux: data(aux).slice(0, behind - aux),
 			});
@@ -156,7 +156,7 @@ export function parse(v: DataView, at: number, end: number): Igmp | DropReason {
 }
 
 function addresses(v: DataView, from: number, to: number): Ip4[] {
-	return Array.from({ length: (to - from) / 4 }, (_, i) => v.getUint32(from + 4 * i) as Ip4);
+	return Array.from({ length: (to - from) / 4 }, (_, i) => v.getInt32(from + 4 * i) as Ip4);
 }
 
 /** Meaning → bytes, checksum included. Throws RangeError for what no message can say. */
@@ -173,7 +173,6 @@ export function write(v: DataView, at: number, message: Igmp): void {
 		v.setUint16(at + COUNT, message.records.length);
 		for (const record of message.records) next = writeRecord(v, next, record);
 	} else {
-		checkField("igmp.group", message.group, 32);
 		v.setUint32(at + AT.group, message.group);
 		if (message.query3 !== undefined) next = writeQuery3(v, next, message.query3);
 	}

@@ -84,9 +84,9 @@ export const protocol = (v: DataView, at: number): number => v.getUint8(at + PRO
 /** The header checksum field. */
 export const checksum = (v: DataView, at: number): number => v.getUint16(at + CHECKSUM);
 /** Source address. */
-export const source = (v: DataView, at: number): Ip4 => v.getUint32(at + SOURCE) as Ip4;
+export const source = (v: DataView, at: number): Ip4 => v.getInt32(at + SOURCE) as Ip4;
 /** Destination address. */
-export const destination = (v: DataView, at: number): Ip4 => v.getUint32(at + DESTINATION) as Ip4;
+export const destination = (v: DataView, at: number): Ip4 => v.getInt32(at + DESTINATION) as Ip4;
 
 // Changes in place. Those of a whole header leave the checksum to `writeChecksum`, the others mend it.
 /** Changes the total length; the checksum is left to `writeChecksum`. */
@@ -120,12 +120,12 @@ export function setTos(v: DataView, at: number, value: number): void {
 }
 /** Changes the source and mends the checksum. */
 export function setSource(v: DataView, at: number, ip: Ip4): void {
-	v.setUint16(at + CHECKSUM, update32(v.getUint16(at + CHECKSUM), v.getUint32(at + SOURCE), ip));
+	v.setUint16(at + CHECKSUM, update32(v.getUint16(at + CHECKSUM), v.getInt32(at + SOURCE), ip));
 	v.setUint32(at + SOURCE, ip);
 }
 /** Changes the destination and mends the checksum. */
 export function setDestination(v: DataView, at: number, ip: Ip4): void {
-	v.setUint16(at + CHECKSUM, update32(v.getUint16(at + CHECKSUM), v.getUint32(at + DESTINATION), ip));
+	v.setUint16(at + CHECKSUM, update32(v.getUint16(at + CHECKSUM), v.getInt32(at + DESTINATION), ip));
 	v.setUint32(at + DESTINATION, ip);
 }
 /** Computes the checksum of the header as it stands. */

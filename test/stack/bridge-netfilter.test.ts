@@ -202,7 +202,7 @@ describe("a destination translated at a bridge port", () => {
 		expect(server.heard).toEqual(["192.0.2.1:6001 two"]);
 		let answered = 0;
 		socket.handler = (_frame, _at, _octets, source, port) => {
-			answered = source === 0xc6336401 ? port : -1;
+			answered = source === (0xc6336401 | 0) ? port : -1;
 		};
 		server.answer("back");
 		await lab.advance("1s");

@@ -145,7 +145,7 @@ describe("ICMP errors about translated packets", () => {
 			headerIsGood: ipv4.isChecksumGood(view, at) && ipv4.isChecksumGood(view, 14),
 		};
 	};
-	const ip = (text: string): number => text.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
+	const ip = (text: string): number => text.split(".").reduce((sum, part) => (sum << 8) | Number(part), 0);
 
 	test("come to the inside as if nothing had been translated", async () => {
 		const { lab, router, inside } = routed();

@@ -138,7 +138,7 @@ describe("an event", () => {
 	function state(): SharedState {
 		const made = new SharedState(own, () => undefined);
 		for (const [i, name] of [own, "peer", "third"].entries())
-			made.nodes.joined(new Member(name, (0xac1f_0005 + i) as Ip4, 7946));
+			made.nodes.joined(new Member(name, ((0xac1f_0005 + i) | 0) as Ip4, 7946));
 		made.join("net");
 		made.networkEvent({ type: MEMBERSHIP.JOIN, lTime: 5, nodeName: "peer", networkId: "net" });
 		return made;

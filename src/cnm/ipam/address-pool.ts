@@ -1,4 +1,12 @@
-import { broadcast, contains, formatPrefix4, type Ip4, network, type Prefix4 } from "../../addr/index.ts";
+import {
+	broadcast,
+	compareIp4,
+	contains,
+	formatPrefix4,
+	type Ip4,
+	network,
+	type Prefix4,
+} from "../../addr/index.ts";
 import { failed, forbidden, invalid } from "../docker-error.ts";
 
 /** The addresses of one subnet: which are taken, and which comes next. */
@@ -7,15 +15,14 @@ export class AddressPool {
 	/** Where addresses come from that nobody asks for by name (`--ip-range`); the subnet unless said. */
 	readonly range: Prefix4;
 	readonly #taken = new Set<Ip4>();
-	/** No address of the range below this one is free. */
-	#least: number;
-	/** Where a serial search goes on. */
-	#next: number;
+	/** No address of the range before its `#least`-th is free. */
+	#least = 0;
+	/** Which address of the range a serial search goes on with. */
+	#next = 0;
 
 	constructor(subnet: Prefix4, range: Prefix4 = subnet) {
 		this.subnet = { address: network(subnet), length: subnet.length };
 		this.range = { address: network(range), length: range.length };
-		this.#least = this.#next = this.range.address;
 		// Subnets of two hosts or one have no addresses for the net and for everyone (RFC 3021).
 		if (subnet.length < 31) {
 			this.#taken.add(this.subnet.address);
@@ -31,7 +38,7 @@ export class AddressPool {
 
 	/** Addresses in use, those of the net and for everyone among them, lowest first. */
 	get taken(): readonly Ip4[] {
-		return [...this.#taken].sort((a, b) => a - b);
+		return [...this.#taken].sort(compareIp4);
 	}
 
 	/** Whether the subnet has the address. */
@@ -57,24 +64,30 @@ export class AddressPool {
 
 	/** Takes the next address that is free, if there is one. */
 	next(serial = false): Ip4 | undefined {
-		const [first, last] = [this.range.address, broadcast(this.range)];
+		const count = 2 ** (32 - this.range.length);
 		const start = serial ? this.#next : this.#least;
-		const found = this.#free(start, last) ?? (serial ? this.#free(first, start - 1) : undefined);
+		const found = this.#free(start, count) ?? (serial ? this.#free(0, start) : undefined);
 		if (found === undefined) return undefined;
-		this.#taken.add(found);
-		if (serial) this.#next = found === last ? first : found + 1;
+		const ip = this.#at(found);
+		this.#taken.add(ip);
+		if (serial) this.#next = (found + 1) % count;
 		else this.#least = found + 1;
-		return found;
+		return ip;
 	}
 
-	#free(from: number, to: number): Ip4 | undefined {
-		for (let ip = from; ip <= to; ip++) if (!this.#taken.has(ip as Ip4)) return ip as Ip4;
+	#at(index: number): Ip4 {
+		return ((this.range.address + index) | 0) as Ip4;
+	}
+
+	/** The first free address of the range from `from` on and before `end`, by its number. */
+	#free(from: number, end: number): number | undefined {
+		for (let i = from; i < end; i++) if (!this.#taken.has(this.#at(i))) return i;
 		return undefined;
 	}
 
 	/** Gives an address back; it is given again at once when it is the lowest. */
 	release(ip: Ip4): void {
 		if (!this.#taken.delete(ip)) return;
-		if (contains(this.range, ip)) this.#least = Math.min(this.#least, ip);
+		if (contains(this.range, ip)) this.#least = Math.min(this.#least, (ip - this.range.address) >>> 0);
 	}
 }

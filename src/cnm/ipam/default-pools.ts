@@ -30,7 +30,7 @@ export function cutPools(blocks: readonly AddressPoolOptions[]): Prefix4[] {
 		}
 		const first = network(block);
 		return Array.from({ length: 2 ** (size - block.length) }, (_, i) => ({
-			address: (first + i * 2 ** (32 - size)) as Prefix4["address"],
+			address: ((first + i * 2 ** (32 - size)) | 0) as Prefix4["address"],
 			length: size,
 		}));
 	});

@@ -36,8 +36,8 @@ export class VxlanFdbEntry {
 	/** A router of the overlay: what is sent to it may be short-circuited (`router`, see `rsc`). */
 	router: boolean;
 	remotes: readonly Remote[];
-	/** When a frame to or from the address was last seen. */
-	used: Instant;
+	/** When a frame to or from the address was last seen. A number from the start: what was undefined first keeps objects. */
+	used: Instant = 0;
 
 	constructor(mac: Mac, state: VxlanFdbState, router: boolean, remotes: readonly Remote[], now: Instant) {
 		this.mac = mac;

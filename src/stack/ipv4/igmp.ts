@@ -6,11 +6,11 @@ import type { Namespace } from "../namespace.ts";
 import { Route } from "../route.ts";
 
 /** 224.0.0.1: every host is in it, and says so to nobody (RFC 1112). */
-export const ALL_HOSTS: Ip4 = 0xe000_0001 as Ip4;
+export const ALL_HOSTS: Ip4 = (0xe000_0001 | 0) as Ip4;
 /** 224.0.0.2: where leaves of version 2 go. */
-const ALL_ROUTERS = 0xe000_0002 as Ip4;
+const ALL_ROUTERS = (0xe000_0002 | 0) as Ip4;
 /** 224.0.0.22: where reports of version 3 go. */
-const ALL_REPORTERS = 0xe000_0016 as Ip4;
+const ALL_REPORTERS = (0xe000_0016 | 0) as Ip4;
 /** Internetwork control. */
 const TOS = 0xc0;
 const PROTOCOL = 2;

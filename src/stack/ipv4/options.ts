@@ -146,7 +146,7 @@ function noteTime(ns: Namespace, view: DataView, at: number, octets: number, own
 	if (form !== TIMES_AND_ADDRESSES && form !== TIMES_OF_GIVEN) return -1;
 	if (pointer + 7 > octets) return 2;
 	if (form === TIMES_OF_GIVEN) {
-		if (!ns.isOwnAddress(view.getUint32(at + pointer - 1) as Ip4)) return -1;
+		if (!ns.isOwnAddress(view.getInt32(at + pointer - 1) as Ip4)) return -1;
 	} else view.setUint32(at + pointer - 1, own);
 	view.setUint32(at + pointer + 3, ns.kernel.timeOfDay);
 	view.setUint8(at + 2, pointer + 8);

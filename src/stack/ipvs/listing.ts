@@ -1,4 +1,4 @@
-import { formatIp4, type Ip4 } from "../../addr/index.ts";
+import { BROADCAST_IP4, compareIp4, formatIp4 } from "../../addr/index.ts";
 import type { IpvsCommands } from "./commands.ts";
 import type { Connection } from "./connection.ts";
 import { TABLE_SIZE } from "./connections.ts";
@@ -71,7 +71,7 @@ function linesOf(service: Service, options: ListOptions): string[] {
 	const { destinations } = service;
 	const shown = options.unsorted
 		? destinations
-		: [...destinations].sort((a, b) => a.address - b.address || a.port - b.port);
+		: [...destinations].sort((a, b) => compareIp4(a.address, b.address) || a.port - b.port);
 	return [serviceLine(service, options), ...shown.map((each) => destinationLine(service, each, options))];
 }
 
@@ -122,7 +122,7 @@ function ruleFlags(service: Service): string {
 }
 
 const mask = ({ netmask }: Service, word: string): string =>
-	netmask === 0xffff_ffff ? "" : ` ${word} ${formatIp4(netmask as Ip4)}`;
+	netmask === BROADCAST_IP4 ? "" : ` ${word} ${formatIp4(netmask)}`;
 
 const schedulerFlags = ({ fallback, hashPort }: Service): string =>
 	[...(fallback ? ["sh-fallback"] : []), ...(hashPort ? ["sh-port"] : [])].join(",");

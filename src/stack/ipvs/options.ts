@@ -1,4 +1,4 @@
-import { formatIp4, type Ip4, parseIp4 } from "../../addr/index.ts";
+import { BROADCAST_IP4, formatIp4, type Ip4, parseIp4 } from "../../addr/index.ts";
 import { NetError } from "../../errors.ts";
 import type { ForwardMethod, Service, ServiceName } from "./service.ts";
 
@@ -44,7 +44,7 @@ export interface WantedService {
 	readonly name: ServiceName;
 	readonly scheduler: string;
 	readonly persistence: number;
-	readonly netmask: number;
+	readonly netmask: Ip4;
 	readonly onePacket: boolean;
 	readonly fallback: boolean;
 	readonly hashPort: boolean;
@@ -97,7 +97,7 @@ export function readService(options: ServiceOptions): WantedService {
 	if (persistent !== undefined && !isWithin(persistence, 1, MOST_SECONDS)) {
 		throw refused(`invalid timeout value \`${String(persistent)}' specified`, options);
 	}
-	const mask = netmask === undefined ? 0xffff_ffff : parseIp4(netmask);
+	const mask = netmask === undefined ? BROADCAST_IP4 : parseIp4(netmask);
 	if (mask === undefined) throw refused("illegal virtual server persistent mask specified", options);
 	if (name.fwmark === 0 && name.port === 0 && persistence === 0) {
 		throw refused("Zero port specified for non-persistent service", options);

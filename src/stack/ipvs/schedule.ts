@@ -50,7 +50,7 @@ function schedulePersistent(
 	const byMark = !ofPort && service.fwmark !== 0;
 	const name: ConnectionName = {
 		protocol: byMark ? 0 : flow.protocol,
-		client: ((flow.source & service.netmask) >>> 0) as Ip4,
+		client: (flow.source & service.netmask) as Ip4,
 		clientPort: 0,
 		virtual: byMark ? (service.fwmark as Ip4) : flow.destination,
 		virtualPort: ofPort && service.port !== FTP ? flow.destinationPort : 0,

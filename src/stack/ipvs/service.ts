@@ -1,4 +1,4 @@
-import type { Ip4 } from "../../addr/index.ts";
+import { BROADCAST_IP4, type Ip4 } from "../../addr/index.ts";
 import type { Route } from "../route.ts";
 import type { Scheduler } from "./schedulers/index.ts";
 import type { Stats } from "./stats.ts";
@@ -71,7 +71,7 @@ export class Service implements ServiceName {
 	/** Seconds a client sticks to its real server, 0 for a service that is not persistent (`-p`). */
 	persistence = 0;
 	/** Clients of one network under this mask stick together (`-M`). */
-	netmask = 0xffff_ffff;
+	netmask: Ip4 = BROADCAST_IP4;
 	/** Every datagram is scheduled on its own (`-o`). */
 	onePacket = false;
 	/** `-b sh-fallback`. */

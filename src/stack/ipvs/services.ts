@@ -1,4 +1,4 @@
-import type { Ip4 } from "../../addr/index.ts";
+import { compareIp4, type Ip4 } from "../../addr/index.ts";
 import type { Service, ServiceName } from "./service.ts";
 
 const TCP = 6;
@@ -56,7 +56,8 @@ export class Services {
 	/** All, in the order ipvsadm sorts them: by mark, protocol, address, port. */
 	sorted(): Service[] {
 		return [...this.#byAddress.values(), ...this.#byMark.values()].sort(
-			(a, b) => a.fwmark - b.fwmark || a.protocol - b.protocol || a.address - b.address || a.port - b.port,
+			(a, b) =>
+				a.fwmark - b.fwmark || a.protocol - b.protocol || compareIp4(a.address, b.address) || a.port - b.port,
 		);
 	}
 

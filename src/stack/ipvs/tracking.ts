@@ -32,10 +32,10 @@ export class Tracking {
 		if (connection.forward !== "masquerading" || directionOf(frame.flowInfo) !== ORIGINAL) return;
 		const { reply } = flow;
 		if (direction === "to-server") {
-			reply.source = connection.address | 0;
+			reply.source = connection.address;
 			reply.ports = (connection.port << 16) | (reply.ports & 0xffff);
 		} else {
-			reply.destination = connection.virtual | 0;
+			reply.destination = connection.virtual;
 			reply.ports = (reply.ports & ~0xffff) | connection.virtualPort;
 		}
 	}
@@ -50,7 +50,7 @@ export class Tracking {
 	forget({ client, clientPort, virtual, virtualPort, protocol }: Connection): void {
 		const conntrack = this.#conntrack();
 		const ports = (clientPort << 16) | virtualPort;
-		const tuple = conntrack?.lookup(client | 0, virtual | 0, ports, protocol);
+		const tuple = conntrack?.lookup(client, virtual, ports, protocol);
 		if (tuple != null) conntrack?.forget(tuple.flow);
 	}
 }

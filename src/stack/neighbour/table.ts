@@ -1,4 +1,4 @@
-import { type Ip4, type Mac } from "../../addr/index.ts";
+import { compareIp4, type Ip4, type Mac } from "../../addr/index.ts";
 import { milliseconds, type Nanoseconds, seconds } from "../../sim/index.ts";
 import { ethernet, type Frame } from "../../wire/index.ts";
 import type { InDevice } from "../in-device.ts";
@@ -41,21 +41,21 @@ export class NeighbourTable {
 
 	/** The entry of an address, if there is one. */
 	get(ip: Ip4): Neighbour | undefined {
-		return this.#entries.get(ip | 0);
+		return this.#entries.get(ip);
 	}
 
 	/** All entries, by address. */
 	entries(): Neighbour[] {
-		return [...this.#entries.values()].sort((a, b) => a.ip - b.ip);
+		return [...this.#entries.values()].sort((a, b) => compareIp4(a.ip, b.ip));
 	}
 
 	/** The entry of an address, made when it is not there (`__neigh_create`). */
 	ensure(ip: Ip4): Neighbour {
-		const known = this.#entries.get(ip | 0);
+		const known = this.#entries.get(ip);
 		if (known !== undefined) return known;
 		if (this.#entries.size >= this.#kernel.neighbourGc.gc_thresh3) this.#makeRoom();
 		const neighbour = new Neighbour(ip, unknown(this.#kernel.world.scheduler.now), this.#onTimer);
-		this.#entries.set(ip | 0, neighbour);
+		this.#entries.set(ip, neighbour);
 		return neighbour;
 	}
 
@@ -149,9 +149,9 @@ export class NeighbourTable {
 
 	/** `ip neigh del`: what waits is dropped; says whether the entry was there. */
 	remove(ip: Ip4): boolean {
-		const neighbour = this.#entries.get(ip | 0);
+		const neighbour = this.#entries.get(ip);
 		if (neighbour === undefined) return false;
-		this.#entries.delete(ip | 0);
+		this.#entries.delete(ip);
 		neighbour.dead = true;
 		neighbour.connected = false;
 		neighbour.timer.cancel();

@@ -99,5 +99,5 @@ export function ipOf(octets: Uint8Array): Ip4 | undefined {
 	const [a, b, c, d] = octets;
 	if (octets.length !== 4 || a === undefined || b === undefined || c === undefined || d === undefined)
 		return undefined;
-	return (((a << 24) | (b << 16) | (c << 8) | d) >>> 0) as Ip4;
+	return ((a << 24) | (b << 16) | (c << 8) | d) as Ip4;
 }

@@ -293,7 +293,7 @@ export class Conntrack {
 	 */
 	answersFrom(flow: Flow, address: Ip4, port: number): boolean {
 		if ((flow.status & (STATUS.confirmed | STATUS.dying)) !== 0) return false;
-		flow.reply.source = address | 0;
+		flow.reply.source = address;
 		flow.reply.ports = (port << 16) | (flow.reply.ports & 0xffff);
 		return true;
 	}

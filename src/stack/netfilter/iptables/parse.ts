@@ -245,7 +245,7 @@ const padded = (text: string): string =>
 
 function parseMask(text: string): number | undefined {
 	const dotted = parseIp4(text);
-	if (dotted !== undefined) return dotted | 0;
+	if (dotted !== undefined) return dotted;
 	const length = /^\d+$/.test(text) ? Number(text) : -1;
 	if (length < 0 || length > 32) return undefined;
 	return length === 0 ? 0 : -1 << (32 - length);

@@ -95,7 +95,7 @@ export function parseAddressRange(text: string): [number, number] {
 	const [low, high, ...more] = text.split("-").map((part) => {
 		const address = parseIp4(part);
 		if (address === undefined) throw badParameter(`Bad IP address "${part}"`);
-		return address | 0;
+		return address;
 	});
 	if (low === undefined || more.length > 0) throw badParameter(`Bad IP address "${text}"`);
 	return [low, high ?? low];

@@ -196,12 +196,11 @@ export class Nat {
 
 	/** An address is gone: flows that masquerade behind it are over. */
 	addressGone(device: Device, address: Ip4): void {
-		const gone = address | 0;
 		this.#conntrack.forgetAll(
 			(flow) =>
 				flow.masqueradeIndex !== 0 &&
 				flow.masqueradeIndex === device.index &&
-				flow.reply.destination === gone,
+				flow.reply.destination === address,
 		);
 	}
 }

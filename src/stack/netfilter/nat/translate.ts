@@ -28,12 +28,11 @@ export function translate(
 	port: number,
 ): void {
 	const field = at + (manip === "source" ? SOURCE : DESTINATION);
-	const old = view.getUint32(field);
-	const now = address >>> 0;
-	if (ipv4.fragmentOffset(view, at) === 0) translateTransport(view, at, end, manip, old, now, port);
-	if (old === now) return;
-	view.setUint32(field, now);
-	view.setUint16(at + HEADER_CHECKSUM, checksum.update32(view.getUint16(at + HEADER_CHECKSUM), old, now));
+	const old = view.getInt32(field);
+	if (ipv4.fragmentOffset(view, at) === 0) translateTransport(view, at, end, manip, old, address, port);
+	if (old === address) return;
+	view.setInt32(field, address);
+	view.setUint16(at + HEADER_CHECKSUM, checksum.update32(view.getUint16(at + HEADER_CHECKSUM), old, address));
 }
 
 function translateTransport(

@@ -145,7 +145,8 @@ export class NetworkPools {
 		for (const [i, block] of this.#blocks.entries()) {
 			const count = counts[i] ?? 0;
 			if (left < count) {
-				return { address: (netOf(block) + left * 2 ** (32 - this.#size)) as Ip4, length: this.#size };
+				const address = ((netOf(block) + left * 2 ** (32 - this.#size)) | 0) as Ip4;
+				return { address, length: this.#size };
 			}
 			left -= count;
 		}

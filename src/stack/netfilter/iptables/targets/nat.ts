@@ -170,8 +170,7 @@ export class MasqueradeTarget extends NatTarget {
 			return DROPPED;
 		}
 		flow.masqueradeIndex = out.index;
-		const own = address | 0;
-		return this.translateTo(frame, "source", { ...this.range, address: [own, own] });
+		return this.translateTo(frame, "source", { ...this.range, address: [address, address] });
 	}
 
 	override save(): string {
@@ -196,8 +195,7 @@ export class RedirectTarget extends NatTarget {
 		const own =
 			inDevice === null ? LOCALHOST : inDevice.addresses.find(({ secondary }) => !secondary)?.prefix.address;
 		if (own === undefined) return DROPPED;
-		const address = own | 0;
-		return this.translateTo(frame, "destination", { ...this.range, address: [address, address] });
+		return this.translateTo(frame, "destination", { ...this.range, address: [own, own] });
 	}
 
 	override save(): string {
