@@ -161,9 +161,14 @@ export class Manager {
 		return this.#raft?.members ?? [];
 	}
 
-	/** Whether a manager answers, as far as this one knows. */
-	isReachable(raftId: number): boolean {
-		return this.#raft?.isReachable(raftId) === true;
+	/** What it knows of a node as manager; undefined for one that is none. */
+	statusOf(nodeId: string): NodeObject["managerStatus"] {
+		return this.#raft?.statusOf(nodeId);
+	}
+
+	/** How many managers answer, as far as this one knows; undefined before it is in the group. */
+	get reachability(): RaftNode["reachability"] | undefined {
+		return this.#raft?.reachability;
 	}
 
 	/** What outlives a crash; undefined before it is in the group. */
