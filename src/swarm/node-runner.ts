@@ -49,7 +49,8 @@ export class NodeRunner {
 	constructor(options: NodeRunnerOptions) {
 		this.#options = options;
 		const { ns, clock, rng, fork, membership } = options;
-		const local = (): Channel | undefined => (this.isManager ? this.#manager?.local : undefined);
+		const local = (): Channel | undefined =>
+			this.#manager?.ready === true ? this.#manager.local : undefined;
 		this.#broker = new ConnectionBroker({
 			ns,
 			rng: rng.fork("remotes"),
@@ -89,11 +90,6 @@ export class NodeRunner {
 	/** The manager part, in its group or not yet. */
 	get manager(): Manager | undefined {
 		return this.#manager;
-	}
-
-	/** The node is a manager, in the group. */
-	get isManager(): boolean {
-		return this.#manager?.ready === true;
 	}
 
 	/** The networks it knows of: a manager all of them, a worker those it was told of. */

@@ -249,7 +249,7 @@ export class SwarmNode {
 
 	/** The node is a manager, in the group. */
 	get isManager(): boolean {
-		return this.#runner.isManager;
+		return this.#runner.manager?.ready === true;
 	}
 
 	/** It decides for the cluster. */
