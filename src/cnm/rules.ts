@@ -1,13 +1,16 @@
 import { NetError } from "../errors.ts";
 import type { IpNamespace } from "../stack/index.ts";
 
-/** Whether iptables takes a command, as libnetwork asks before it writes: `-C` for a rule, `-S` for a chain. */
+/**
+ * Whether there is what iptables is asked for, as libnetwork asks before it writes: `-C` for a rule, `-S` for a chain. A
+ * rule that leads to a chain that is not there is not there either. Throws `NetError` for a command with a mistake in it.
+ */
 export function iptablesTakes(ns: IpNamespace, command: string): boolean {
 	try {
 		ns.iptables(command);
 		return true;
 	} catch (error) {
-		if (error instanceof NetError) return false;
+		if (error instanceof NetError && error.code === "ENOENT") return false;
 		throw error;
 	}
 }

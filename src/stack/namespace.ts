@@ -13,7 +13,6 @@ import {
 	BRIDGING,
 	type Device,
 	type DeviceOwner,
-	hasCarrier,
 	Loopback,
 	NEIGHBOUR_NOT_VALID,
 	NO_NEIGHBOUR,
@@ -29,7 +28,7 @@ import { ethernet, type Frame, ipv4 } from "../wire/index.ts";
 import {
 	DEVICE_CONF,
 	type DeviceConf,
-	InDevice,
+	type InDevice,
 	NEIGHBOUR_CONF,
 	type NeighbourConf,
 	SCOPE,
@@ -40,6 +39,7 @@ import { Ipv4 } from "./ipv4/ipv4.ts";
 import type { Kernel } from "./kernel.ts";
 import { Arp } from "./neighbour/arp.ts";
 import { Addresses } from "./addresses.ts";
+import { Devices } from "./devices.ts";
 import { OutputRoutes } from "./output-routes.ts";
 import { isConnected, isValid } from "./neighbour/state.ts";
 import { IpvsCommands } from "./ipvs/index.ts";
@@ -110,8 +110,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	/** IPsec; null while there is neither a state nor a policy, so that packets pay one comparison for it. */
 	ipsec: Xfrm | null = null;
 
-	readonly #devices = new Map<string, Device>();
-	readonly #inDevices = new Map<Device, InDevice>();
+	readonly #devices: Devices;
 	// Made when first needed.
 	#proxyNeighbours: Set<string> | undefined;
 	#tunnels: Map<number, TunnelReceiver> | undefined;
@@ -125,14 +124,12 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	#bridgeFilter: BridgeNetfilter | undefined;
 	readonly #addresses: Addresses;
 	readonly #outputRoutes: OutputRoutes;
-	#nextIndex = 1;
-	#movedIn = false;
-	#changes = 0;
 
 	constructor(kernel: Kernel, name: string) {
 		this.kernel = kernel;
 		this.name = name;
 		this.#addresses = new Addresses(this);
+		this.#devices = new Devices(this, this.#addresses);
 		this.#outputRoutes = new OutputRoutes(this);
 		this.ipv4 = new Ipv4(this);
 		this.arp = new Arp(this);
@@ -193,18 +190,12 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 
 	/** Changes with routes, addresses and settings: what was decided before may be wrong. */
 	get generation(): number {
-		return this.#changes + this.fib.generation + this.localFib.generation;
+		return this.#devices.generation + this.fib.generation + this.localFib.generation;
 	}
 
 	/** Says that a setting changed which decisions were made by. */
 	settingsChanged(): void {
-		this.#changes++;
-		for (const inDevice of this.#inDevices.values()) this.#tellDevice(inDevice);
-	}
-
-	#tellDevice({ device, conf }: InDevice): void {
-		device.ignoreLinkdown =
-			conf.ignore_routes_with_linkdown !== 0 || this.confAll.ignore_routes_with_linkdown !== 0;
+		this.#devices.settingsChanged();
 	}
 
 	/**
@@ -230,24 +221,19 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		this.ipsec = null;
 		this.ipv4.pathMtus.flush();
 		this.ipv4.redirects?.flush();
-		for (const { neighbours } of this.#inDevices.values()) neighbours?.clear();
+		for (const { neighbours } of this.#devices.states()) neighbours?.clear();
 	}
 
 	// ── devices ───────────────────────────────────────────────────────────────────────────────────
 
 	/** All devices, in the order of their interface numbers (`ip link`). */
 	get devices(): readonly Device[] {
-		return [...this.#devices.values()].sort((a, b) => a.index - b.index);
+		return this.#devices.all;
 	}
 
 	/** The device of a name. Throws `NetError` ENODEV. */
 	device(name: string): Device {
-		const device = this.#devices.get(name);
-		if (device !== undefined) return device;
-		throw new NetError("ENODEV", `Cannot find device "${name}"`, {
-			remedy: `Devices here: ${[...this.#devices.keys()].join(", ")}.`,
-			context: { namespace: this.name, device: name },
-		});
+		return this.#devices.named(name);
 	}
 
 	/** Whether a device has the name. */
@@ -257,119 +243,41 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 
 	/** Throws `NetError` EEXIST when a device has the name. */
 	checkFree(name: string): void {
-		if (!this.#devices.has(name)) return;
-		throw new NetError("EEXIST", "RTNETLINK answers: File exists", {
-			remedy: `Choose a name that no device of ${this.name} has.`,
-			context: { namespace: this.name, device: name },
-		});
+		this.#devices.checkFree(name);
 	}
 
-	#hasIndex(index: number): boolean {
-		for (const each of this.#devices.values()) if (each.index === index) return true;
-		return false;
-	}
-
-	/** The next interface number that no device has (`dev_new_index`). */
-	#freeIndex(): number {
-		// Only a device that moved in can have a number that was not given here.
-		while (this.#movedIn && this.#hasIndex(this.#nextIndex)) this.#nextIndex++;
-		return this.#nextIndex++;
-	}
-
-	/** Takes a device in under a name, with the next interface number. */
-	adopt(device: Device, name: string, index: number = this.#freeIndex()): void {
-		this.checkFree(name);
-		const inDevice = new InDevice(this, device, this.confDefault, this.neighDefault);
-		if (index >= this.#nextIndex) this.#movedIn = true;
-		device.placeIn(this, name, index, inDevice);
-		this.#devices.set(name, device);
-		this.#inDevices.set(device, inDevice);
-		this.#tellDevice(inDevice);
-		this.#changes++;
-		for (const listener of this.world.deviceListeners) listener(device);
+	/** Takes a device in under a name, with the next interface number unless it has one. */
+	adopt(device: Device, name: string, index?: number): void {
+		this.#devices.adopt(device, name, index);
 	}
 
 	/** `ip link set … name …`; the device must be down, as before kernel 6.2. Throws `NetError` EBUSY, EEXIST. */
 	rename(device: Device, name: string): void {
-		if (device.name === name) return;
-		this.checkFree(name);
-		if (device.isUp) {
-			throw new NetError("EBUSY", "RTNETLINK answers: Device or resource busy", {
-				remedy: "Set the device down first.",
-				context: { device: device.place },
-			});
-		}
-		const old = device.name;
-		device.placeIn(this, name, device.index, device.input);
-		this.#devices.delete(old);
-		this.#devices.set(name, device);
+		this.#devices.rename(device, name);
 	}
 
 	/** `ip link set … netns …`: the device arrives down, without addresses, under `name` or its own. */
 	move(device: Device, to: Namespace, name: string = device.name): void {
-		if (device === this.loopback) {
-			throw new NetError("EINVAL", "RTNETLINK answers: Invalid argument", {
-				remedy: "Every namespace keeps its own loopback.",
-				context: { device: device.place },
-			});
-		}
-		to.checkFree(name);
-		device.down();
-		if (device.upper?.staysOnMove !== true) device.upper?.lowerGone(device);
-		for (const dependent of [...(device.dependents ?? [])]) dependent.lowerGone();
-		this.#forget(device);
-		// It keeps its number where that is free (`__dev_change_net_namespace`).
-		to.adopt(device, name, to.#hasIndex(device.index) ? undefined : device.index);
+		this.#devices.move(device, to.#devices, name);
 	}
 
 	deviceGone(device: Device): void {
-		this.#forget(device);
+		this.#devices.forget(device);
 	}
 
-	#forget(device: Device): void {
-		const inDevice = this.#inDevices.get(device);
-		// A primary address takes its secondaries with it.
-		for (let first = inDevice?.addresses[0]; first !== undefined; first = inDevice?.addresses[0])
-			this.#addresses.remove(device, first.prefix);
-		for (const fib of this.tables.filter((each) => each !== this.localFib))
-			for (const route of fib.routes()) if (route.device === device) fib.remove(route);
-		inDevice?.neighbours?.clear();
-		inDevice?.igmp?.down();
-		this.#inDevices.delete(device);
-		this.#devices.delete(device.name);
-		this.#changes++;
+	deviceChanged(device: Device): void {
+		if (!device.isUp && this.#devices.state(device) !== undefined) this.filtering?.deviceDown(device);
+		this.#devices.changed(device);
 	}
 
 	/** IPv4 state of a device of this namespace. */
 	inDevice(device: Device): InDevice | undefined {
-		return this.#inDevices.get(device);
+		return this.#devices.state(device);
 	}
 
 	/** IPv4 states of all devices, by interface number. */
 	get inDevices(): readonly InDevice[] {
-		return [...this.#inDevices.values()];
-	}
-
-	deviceChanged(device: Device): void {
-		this.#changes++;
-		const inDevice = this.#inDevices.get(device);
-		if (inDevice === undefined) return;
-		if (!device.isUp) {
-			this.filtering?.deviceDown(device);
-			inDevice.neighbours?.clear();
-			inDevice.igmp?.down();
-			// Routes through it go, connected ones come back with it (`fib_sync_down_dev`).
-			for (const fib of this.tables.filter((each) => each !== this.localFib))
-				for (const route of fib.routes()) if (route.device === device) fib.remove(route);
-			return;
-		}
-		// Nobody answers there: what was learned goes (`neigh_carrier_down`).
-		if (!hasCarrier(device)) inDevice.neighbours?.flush();
-		this.#addresses.connect(inDevice);
-		this.igmp(inDevice).up();
-		if (inDevice.conf.arp_notify !== 0) {
-			for (const { prefix } of inDevice.addresses) this.announce(inDevice, prefix.address);
-		}
+		return [...this.#devices.states()];
 	}
 
 	/** A gratuitous ARP request: "I have this address" (`arping -U`, `arp_notify`). */
@@ -438,7 +346,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	selectSource(inDevice: InDevice, destination: Ip4, most: "global" | "link" | "host"): Ip4 {
 		const own = inDevice.selectSource(destination, most);
 		if (own !== ANY_IP4) return own;
-		for (const other of this.#inDevices.values()) {
+		for (const other of this.#devices.states()) {
 			for (const { prefix, scope, secondary } of other.addresses) {
 				if (!secondary && SCOPE[scope] <= SCOPE[most] && scope !== "link") return prefix.address;
 			}
@@ -449,7 +357,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	/** The source address of packets by a route. */
 	sourceFor(route: Route, destination: Ip4): Ip4 {
 		if (route.source !== ANY_IP4) return route.source;
-		const inDevice = route.device === null ? undefined : this.#inDevices.get(route.device);
+		const inDevice = route.device === null ? undefined : this.#devices.state(route.device);
 		return inDevice === undefined
 			? ANY_IP4
 			: this.selectSource(inDevice, route.via === 0 ? destination : route.via, "global");
@@ -491,14 +399,14 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	}
 
 	neighbourMac(device: Device, address: Ip4, fit: "connected" | "valid"): number {
-		const facts = this.#inDevices.get(device)?.neighbours?.get(address)?.facts;
+		const facts = this.#devices.state(device)?.neighbours?.get(address)?.facts;
 		if (facts === undefined) return NO_NEIGHBOUR;
 		const fits = fit === "connected" ? isConnected(facts.state) : isValid(facts.state);
 		return fits && facts.mac !== undefined ? facts.mac : NEIGHBOUR_NOT_VALID;
 	}
 
 	hasAddress(device: Device, address: Ip4): boolean {
-		return this.#inDevices.get(device)?.addresses.some(({ prefix }) => prefix.address === address) === true;
+		return this.#devices.state(device)?.addresses.some(({ prefix }) => prefix.address === address) === true;
 	}
 
 	get jiffies(): Jiffies {
@@ -608,7 +516,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 
 	/** A copy of what this host says to a group it is in comes back to it. Takes the frame. */
 	loopBack(frame: Frame, device: Device): void {
-		const inDevice = this.#inDevices.get(device);
+		const inDevice = this.#devices.state(device);
 		if (inDevice === undefined) return frame.release();
 		// Its way was decided when it was sent: nobody asks whether an own address may come in.
 		frame.pull(ethernet.OCTETS);
@@ -634,19 +542,19 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 
 	lowerDevice(device: Device | string): Device {
 		if (typeof device === "string") return this.device(device);
-		if (this.#inDevices.has(device)) return device;
+		if (this.#devices.state(device) !== undefined) return device;
 		throw new NetError("ENODEV", "Error: Invalid local interface, device not found.", {
 			context: { namespace: this.name, device: device.place },
 		});
 	}
 
 	joinGroup(group: Ip4, device: Device): void {
-		const inDevice = this.#inDevices.get(device);
+		const inDevice = this.#devices.state(device);
 		if (inDevice !== undefined) this.igmp(inDevice).join(group);
 	}
 
 	leaveGroup(group: Ip4, device: Device): void {
-		this.#inDevices.get(device)?.igmp?.leave(group);
+		this.#devices.state(device)?.igmp?.leave(group);
 	}
 
 	arm(timer: Timer, delay: Nanoseconds): void {

@@ -8,20 +8,11 @@ import {
 	advertiseAddress,
 	dataPathAddress,
 	dataPathPort,
-	joinHostPort,
 	listenAddress,
 	remoteAddress,
 } from "./addresses.ts";
-import {
-	Agent,
-	type AgentConnection,
-	Attacher,
-	obtainCertificate,
-	type RemoteManager,
-	Remotes,
-	requestCertificate,
-} from "./agent/index.ts";
-import { GrpcClient, type Identity, RpcError } from "./control/index.ts";
+import { obtainCertificate } from "./agent/index.ts";
+import type { Identity } from "./control/index.ts";
 import type { ControlDone, NodeChange } from "./dispatcher/index.ts";
 import { digestIn } from "./identity.ts";
 import type {
@@ -31,8 +22,9 @@ import type {
 	SwarmJoinOptions,
 	SwarmNodeOptions,
 } from "./membership.ts";
-import { Manager, type ManagerOptions, type NewCluster } from "./manager/index.ts";
+import type { Manager } from "./manager/index.ts";
 import { newCluster } from "./new-cluster.ts";
+import { NodeRunner } from "./node-runner.ts";
 import type { ClusterObject, NodeObject, NodeRole } from "./objects.ts";
 import {
 	alreadyInSwarm,
@@ -49,32 +41,21 @@ import type { Store } from "./store/store.ts";
 
 /** How long `swarm join` waits (`swarmConnectTimeout`). */
 const JOIN_TIMEOUT = seconds(20);
-/** A certificate that could not be had is asked for again after so long. */
-const RENEW_AGAIN = seconds(2);
 
 /**
- * A machine's membership in a swarm: in none, or with a part as worker, and one as manager while it has a manager's
- * certificate. Commands end by calling back, some virtual time later or at once.
+ * A machine's membership in a swarm: in none, or in one, where `NodeRunner` has what runs of it (daemon/cluster). Commands
+ * end by calling back, some virtual time later or at once.
  */
 export class SwarmNode {
 	readonly #options: SwarmNodeOptions;
 	readonly #clock: MachineClock;
-	readonly #attacher: Attacher;
+	readonly #runner: NodeRunner;
 	readonly #timeout = new Timer(() => {
 		this.#settle(joinTimeout());
 	});
-	readonly #renewing = new Timer(() => {
-		this.#renew();
-	});
 	#membership: Membership | undefined;
-	#remotes: Remotes;
-	#manager: Manager | undefined;
-	#agent: Agent | undefined;
-	#connection: GrpcClient | undefined;
 	#giveUp: (() => void) | undefined;
 	#waiting: ((error?: NetError) => void) | undefined;
-	#wantedRole: NodeRole | undefined;
-	#registered = false;
 	#error = "";
 	#forks = 0;
 	/** The node joined, left, became a manager or is one no longer. */
@@ -83,8 +64,29 @@ export class SwarmNode {
 	constructor(options: SwarmNodeOptions) {
 		this.#options = options;
 		this.#clock = new MachineClock(options.ns.kernel);
-		this.#remotes = new Remotes(options.rng.fork("remotes"));
-		this.#attacher = new Attacher(this.#clock, () => this.#agent?.channel);
+		this.#runner = new NodeRunner({
+			...options,
+			clock: this.#clock,
+			fork: (purpose) => this.#fork(purpose),
+			membership: () => this.#membership,
+			onRegistered: () => {
+				this.#error = "";
+				this.#checkReady();
+			},
+			onError: ({ message }) => {
+				this.#error = message;
+			},
+			onManagers: () => {
+				this.#checkReady();
+			},
+			onRole: () => {
+				this.onChange?.();
+			},
+		});
+	}
+
+	#fork(purpose: string): Rng {
+		return this.#options.rng.fork(`${purpose}/${String(++this.#forks)}`);
 	}
 
 	// ── commands ──────────────────────────────────────────────────────────────────────────────────
@@ -107,7 +109,7 @@ export class SwarmNode {
 		const identity = { nodeId: node.id, role: "manager", cluster: cluster.id } as const;
 		this.#membership = { identity, listen, advertise, dataPath, managers: [], raft: undefined };
 		try {
-			this.#becomeManager({ found });
+			this.#runner.becomeManager({ found });
 		} catch (error) {
 			this.#membership = undefined;
 			throw error;
@@ -115,7 +117,7 @@ export class SwarmNode {
 		this.#waiting = (error) => {
 			done(error ?? node.id);
 		};
-		this.#startAgent();
+		this.#runner.startAgent();
 	}
 
 	/** `docker swarm join`. Throws `DockerError` for what is refused at once. */
@@ -151,33 +153,23 @@ export class SwarmNode {
 		const membership = this.#membership;
 		if (membership === undefined) return;
 		membership.identity = identity;
-		membership.managers = [{ nodeId: "", addr: remote }];
-		this.#remotes.replace(membership.managers);
-		if (identity.role === "manager") this.#becomeManager({ joins: remote });
-		this.#startAgent();
+		this.#runner.managersAre([{ nodeId: "", addr: remote }]);
+		if (identity.role === "manager") this.#runner.becomeManager({ joins: remote });
+		this.#runner.startAgent();
 	}
 
 	/** `docker swarm leave`. Throws `DockerError`. */
 	leave({ force = false }: { readonly force?: boolean } = {}): void {
 		if (this.#membership === undefined) throw notInSwarm();
-		if (this.#manager !== undefined && !force) throw leaving(this.#managersSeen());
-		this.#agent?.stop();
-		this.#manager?.stop();
-		this.#connection?.close();
+		const { manager } = this.#runner;
+		if (manager !== undefined && !force) throw leaving(manager.ready ? manager.reachability : undefined);
+		this.#runner.stop();
 		this.#giveUp?.();
 		this.#reset();
 		this.#membership = undefined;
-		this.#remotes.replace([]);
+		this.#runner.managersAre([]);
 		this.#settle(failed("context canceled"));
 		this.onChange?.();
-	}
-
-	/** How many managers answer, as far as this one knows: it asks the leader only when that is itself. */
-	#managersSeen(): { readonly reachable: number; readonly unreachable: number } | undefined {
-		const manager = this.#manager;
-		if (manager?.ready !== true) return undefined;
-		const reachable = manager.members.filter(({ raftId }) => manager.isReachable(raftId)).length;
-		return { reachable, unreachable: manager.members.length - reachable };
 	}
 
 	/** A call of the control API: the leader answers, wherever it is. Throws `DockerError` on a node that is no manager. */
@@ -189,8 +181,9 @@ export class SwarmNode {
 
 	#managerHere(): Manager {
 		if (this.#membership === undefined) throw noSwarm();
-		if (this.#manager === undefined) throw notManager();
-		return this.#manager;
+		const { manager } = this.#runner;
+		if (manager === undefined) throw notManager();
+		return manager;
 	}
 
 	/** `docker node ls`. Throws `DockerError` on a node that is no manager. */
@@ -244,34 +237,29 @@ export class SwarmNode {
 		addresses: readonly string[],
 		done: (result: ClusterAttachment | NetError) => void,
 	): void {
-		this.#attacher.attach(network, containerId, addresses, done);
+		this.#runner.attacher.attach(network, containerId, addresses, done);
 	}
 
 	/** It is there no longer. */
 	detachNetwork(network: string, containerId: string): void {
-		this.#attacher.detach(network, containerId);
+		this.#runner.attacher.detach(network, containerId);
 	}
 
 	// ── what it is ────────────────────────────────────────────────────────────────────────────────
 
 	/** The node is a manager, in the group. */
 	get isManager(): boolean {
-		return this.#manager?.ready === true;
+		return this.#runner.manager?.ready === true;
 	}
 
 	/** It decides for the cluster. */
 	get isLeader(): boolean {
-		return this.#manager?.leads === true;
+		return this.#runner.manager?.leads === true;
 	}
 
 	/** What this manager knows of one in the group; undefined for a node that is none, or where this one is no manager. */
 	managerStatus(nodeId: string): NodeObject["managerStatus"] {
-		const manager = this.#manager;
-		const member = manager?.members.find((each) => each.nodeId === nodeId);
-		if (manager === undefined || member === undefined) return undefined;
-		const { raftId, addr } = member;
-		const reachability = manager.isReachable(raftId) ? "reachable" : "unreachable";
-		return { raftId, addr, leader: manager.leader?.raftId === raftId, reachability };
+		return this.#runner.manager?.statusOf(nodeId);
 	}
 
 	/** Its id in the cluster; "" while it has none. */
@@ -287,24 +275,23 @@ export class SwarmNode {
 	/** The address it is known by; "" while it is not known. */
 	get nodeAddress(): string {
 		const host = this.#membership?.advertise.host ?? "";
-		return host === "0.0.0.0" ? (this.#connection?.localAddress ?? "") : host;
+		return host === "0.0.0.0" ? this.#runner.localAddress : host;
 	}
 
 	/** A manager's copy of the cluster's state. */
 	get store(): Store | undefined {
-		return this.#manager?.store;
+		return this.#runner.manager?.store;
 	}
 
 	/** The networks it knows of: a manager all of them, a worker those it was told of. */
 	networks(): readonly ClusterNetwork[] {
-		const all = this.#manager?.store.all("network") ?? this.#agent?.networks ?? [];
-		return all.filter(({ predefined }) => !predefined).map(clusterNetwork);
+		return this.#runner.networks.filter(({ predefined }) => !predefined).map(clusterNetwork);
 	}
 
 	/** `docker info`. */
 	info(): SwarmInfo {
 		const inside = this.#membership !== undefined;
-		const state = this.#registered ? "active" : "pending";
+		const state = this.#runner.registered ? "active" : "pending";
 		return {
 			localNodeState: inside ? state : this.#error === "" ? "inactive" : "error",
 			nodeId: this.nodeId,
@@ -315,129 +302,11 @@ export class SwarmNode {
 		};
 	}
 
-	// ── its two parts ─────────────────────────────────────────────────────────────────────────────
-
-	#fork(purpose: string): Rng {
-		return this.#options.rng.fork(`${purpose}/${String(++this.#forks)}`);
-	}
-
-	#becomeManager(how: { readonly found?: NewCluster; readonly joins?: string }): void {
-		const membership = this.#membership;
-		const identity = membership?.identity;
-		if (membership === undefined || identity === undefined || this.#manager !== undefined) return;
-		const { ns, logic } = this.#options;
-		const { listen, advertise, raft } = membership;
-		const options: ManagerOptions = {
-			ns,
-			rng: this.#fork("manager"),
-			identity: { ...identity, role: "manager" },
-			listenAddress: listen.host === "0.0.0.0" ? undefined : listen.host,
-			listenPort: listen.port,
-			advertise: joinHostPort(advertise),
-			logic,
-			...(raft === undefined ? how : { restored: raft }),
-			onChange: () => {
-				this.#managersChanged();
-			},
-			onRemoved: () => {
-				this.#clock.after(0, new Timer(() => void this.#managerEnds(manager)));
-			},
-		};
-		const manager = new Manager(options);
-		this.#manager = manager;
-		manager.start();
-	}
-
-	#managersChanged(): void {
-		const manager = this.#manager;
-		if (manager?.ready !== true) return;
-		const managers = manager.members.map(({ nodeId, addr }) => ({ nodeId, addr }));
-		this.#managersAre(managers);
-		if (this.#agent?.channel === undefined) this.#agent?.reconnect();
-		this.#checkReady();
-	}
-
-	#managersAre(managers: readonly RemoteManager[]): void {
-		if (this.#membership !== undefined) this.#membership.managers = managers;
-		this.#remotes.replace(managers);
-	}
-
-	/** The group has it no longer. */
-	#managerEnds(manager: Manager): void {
-		if (this.#manager !== manager) return;
-		manager.stop();
-		this.#manager = undefined;
-		if (this.#membership !== undefined) this.#membership.raft = undefined;
-		this.#agent?.reconnect();
-		this.onChange?.();
-	}
-
-	#startAgent(): void {
-		const { ns, executor } = this.#options;
-		this.#agent = new Agent({
-			kernel: ns.kernel,
-			rng: this.#fork("agent"),
-			executor,
-			cluster: () => this.#membership?.identity?.cluster ?? "",
-			connect: () => this.#connect(),
-			onManagers: (managers) => {
-				this.#managersAre(managers);
-			},
-			onRole: (role) => {
-				this.#roleWanted(role);
-			},
-			onAttachment: (task, network) => {
-				this.#attacher.assigned(task, network);
-			},
-			onReady: () => {
-				this.#registered = true;
-				this.#error = "";
-				this.#checkReady();
-			},
-			onError: (error) => {
-				this.#error = error.message;
-			},
-		});
-		this.#agent.start();
-	}
-
-	/** The way to a manager: the one on this node first (swarmkit connectionbroker). */
-	#connect(): AgentConnection | undefined {
-		const identity = this.#membership?.identity;
-		if (this.#manager?.ready === true)
-			return { channel: this.#manager.local, observe: () => undefined, release: () => undefined };
-		const others = this.#manager === undefined || this.#membership?.raft === undefined;
-		const remote = others ? this.#remotes.select() : undefined;
-		if (remote === undefined || identity === undefined) return undefined;
-		const client = this.#dial(remote.addr, "swarm-manager");
-		this.#connection = client;
-		return {
-			channel: client,
-			observe: (well) => {
-				this.#remotes.observe(remote.addr, well);
-			},
-			release: () => {
-				client.close();
-			},
-		};
-	}
-
-	#dial(addr: string, serverName: string): GrpcClient {
-		const colon = addr.lastIndexOf(":");
-		const identity = this.#membership?.identity;
-		return new GrpcClient(this.#options.ns, {
-			address: addr.slice(0, colon),
-			port: Number(addr.slice(colon + 1)),
-			serverName,
-			identity,
-			trusts: (peer) => peer?.role === "manager" && peer.cluster === identity?.cluster,
-			rng: this.#fork("connection"),
-		});
-	}
+	// ── how it becomes what it is to be ───────────────────────────────────────────────────────────
 
 	#checkReady(): void {
 		const manager = this.#membership?.identity?.role === "manager";
-		if (!this.#registered || (manager && !this.isManager)) return;
+		if (!this.#runner.registered || (manager && !this.isManager)) return;
 		this.#settle();
 	}
 
@@ -450,51 +319,11 @@ export class SwarmNode {
 		this.onChange?.();
 	}
 
-	// ── another role ──────────────────────────────────────────────────────────────────────────────
-
-	#roleWanted(role: NodeRole): void {
-		this.#wantedRole = role;
-		if (role !== this.#membership?.identity?.role && !this.#renewing.pending)
-			this.#clock.after(0, this.#renewing);
-	}
-
-	/** Asks for a certificate with the role that the managers want, and becomes what it says (swarmkit node.go, `superviseManager`). */
-	#renew(): void {
-		const membership = this.#membership;
-		const identity = membership?.identity;
-		const role = this.#wantedRole;
-		const remote = this.#remotes.select();
-		if (membership === undefined || identity === undefined || role === undefined || remote === undefined)
-			return;
-		if (role === identity.role) return;
-		const local = this.#manager?.ready === true ? this.#manager.local : undefined;
-		const client = local === undefined ? this.#dial(remote.addr, "swarm-ca") : undefined;
-		const channel = local ?? client;
-		if (channel === undefined) return;
-		const request = { token: "", availability: "active", role } as const;
-		requestCertificate(channel, this.#fork("renewal"), request, (result) => {
-			client?.close();
-			if (this.#membership !== membership) return;
-			if (result instanceof RpcError || result.role === identity.role) {
-				this.#clock.after(RENEW_AGAIN, this.#renewing);
-				return;
-			}
-			membership.identity = { ...identity, role: result.role };
-			if (result.role === "manager") this.#becomeManager({ joins: remote.addr });
-			else if (this.#manager !== undefined) this.#managerEnds(this.#manager);
-			this.#agent?.reconnect();
-			this.onChange?.();
-		});
-	}
-
 	// ── power ─────────────────────────────────────────────────────────────────────────────────────
 
 	/** The machine's power goes: everything stops at once, nothing is sent, nobody is told. What is on its disk stays. */
 	crash(): void {
-		if (this.#membership !== undefined) this.#membership.raft = this.#manager?.disk ?? this.#membership.raft;
-		this.#connection?.forget();
-		this.#manager?.forget();
-		this.#agent?.forget();
+		this.#runner.forget();
 		this.#giveUp?.();
 		this.#reset();
 		if (this.#membership?.identity === undefined) this.#membership = undefined;
@@ -502,25 +331,18 @@ export class SwarmNode {
 
 	#reset(): void {
 		this.#timeout.cancel();
-		this.#renewing.cancel();
-		this.#attacher.forget();
 		this.#giveUp = undefined;
-		this.#agent = undefined;
-		this.#manager = undefined;
-		this.#connection = undefined;
-		this.#registered = false;
-		this.#wantedRole = undefined;
 		this.#error = "";
 	}
 
 	/** The machine is on again: the node goes on as what it was. */
 	restart(): void {
 		const membership = this.#membership;
-		if (membership?.identity === undefined || this.#agent !== undefined) return;
-		this.#remotes.replace(membership.managers);
+		if (membership?.identity === undefined || this.#runner.runs) return;
+		this.#runner.managersAre(membership.managers);
 		const [other] = membership.managers.filter(({ nodeId }) => nodeId !== membership.identity?.nodeId);
 		if (membership.identity.role === "manager")
-			this.#becomeManager(other === undefined ? {} : { joins: other.addr });
-		this.#startAgent();
+			this.#runner.becomeManager(other === undefined ? {} : { joins: other.addr });
+		this.#runner.startAgent();
 	}
 }

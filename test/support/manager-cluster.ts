@@ -1,6 +1,8 @@
 import { NetError } from "../../src/errors.ts";
 import { Lab, type Operation } from "../../src/index.ts";
 import { Rng, Timer } from "../../src/sim/index.ts";
+import { type Method, type RpcError, RpcServer } from "../../src/swarm/control/index.ts";
+import { Attachments } from "../../src/swarm/dispatcher/index.ts";
 import {
 	type ClusterObject,
 	ControlApi,
@@ -15,6 +17,7 @@ import {
 	type TaskObject,
 	type TaskState,
 } from "../../src/swarm/index.ts";
+import { attachNetwork, detachNetwork } from "../../src/swarm/methods.ts";
 
 /** Ids of the recorded nodes. */
 export const RECORDED = {
@@ -54,6 +57,7 @@ export class ManagerCluster {
 	readonly control: ControlApi;
 	readonly api: ManagerApi;
 	readonly log: string[] = [];
+	readonly #rpc = new RpcServer();
 	/** What tasks do, by service name and how often it was asked. */
 	behaviour: (task: TaskObject) => Behaviour = () => "runs";
 	readonly #scheduler;
@@ -81,6 +85,7 @@ export class ManagerCluster {
 		const { store } = this;
 		const rng = new Rng(seed);
 		this.control = new ControlApi({ store, kernel, rng: rng.fork("control") });
+		new Attachments({ store, kernel, rng: rng.fork("attachments") }).serve(this.#rpc);
 		this.logic = new LeaderLogic({
 			store,
 			kernel,
@@ -220,27 +225,38 @@ export class ManagerCluster {
 		return this.store.all("node").find(({ description }) => description?.hostname === hostname)!;
 	}
 
-	/** `docker run --network …` on a node: the task that stands for the container. */
+	/**
+	 * `docker run --network …` on a node, whose agent asks the manager: the task that stands for the container; none yet
+	 * while agreement takes time.
+	 */
 	attach(hostname: string, network: string, ip?: string): string {
-		let taskId = "";
-		this.control.call(
-			{
-				method: "attachNetwork",
-				nodeId: this.node(hostname).id,
-				containerId: `container${String(this.#names++)}`,
-				network,
-				addresses: ip === undefined ? [] : [ip],
-			},
-			(result) => {
-				if ("id" in result) taskId = result.id;
-			},
-		);
-		return taskId;
+		const containerId = `container${String(this.#names++)}`;
+		const addresses = ip === undefined ? [] : [ip];
+		const request = { target: network, addresses, containerId };
+		return this.#ask(this.node(hostname).id, attachNetwork, request)?.attachmentId ?? "";
 	}
 
-	detach(taskId: string): void {
-		const { nodeId } = this.store.get("task", taskId)!;
-		this.control.call({ method: "detachNetwork", nodeId, taskId }, () => undefined);
+	/** The container is gone: its node says so, unless another one does. */
+	detach(taskId: string, nodeId = this.store.get("task", taskId)?.nodeId ?? ""): void {
+		this.#ask(nodeId, detachNetwork, { attachmentId: taskId });
+	}
+
+	/** A node calls the manager: what is answered at once. Throws what it is refused with. */
+	#ask<Q, R>(nodeId: string, { path, request, reply }: Method<Q, R>, message: Q): R | undefined {
+		let answer: R | undefined;
+		let refusal: RpcError | undefined;
+		const identity = { nodeId, role: "worker", cluster: "cluster" } as const;
+		this.#rpc.serve(
+			path,
+			request.write(message),
+			{ identity, address: "172.31.1.5" },
+			{
+				reply: (octets) => (answer = reply.read(octets)),
+				end: (error) => (refusal = error),
+			},
+		);
+		if (refusal !== undefined) throw refusal as Error;
+		return answer;
 	}
 
 	network(name: string, options: Parameters<ManagerApi["networks"]["create"]>[1] = {}): string {

@@ -2,8 +2,8 @@ import { describe, expect, test } from "vitest";
 import type { ServiceCreateOptions, ServiceUpdateOptions } from "../../src/swarm/index.ts";
 import { ManagerCluster } from "../support/manager-cluster.ts";
 
-const rpc = (code: string, text: string): string =>
-	`Error response from daemon: rpc error: code = ${code} desc = ${text}`;
+const bare = (code: string, text: string): string => `rpc error: code = ${code} desc = ${text}`;
+const rpc = (code: string, text: string): string => `Error response from daemon: ${bare(code, text)}`;
 const badArgument = (text: string): string => rpc("InvalidArgument", text);
 
 /** All that a refusal must not change. */
@@ -348,14 +348,35 @@ describe("the cluster's networks", () => {
 		expect(cluster.logic.allocator!.vnis).toEqual([4096, 4098]);
 	});
 
-	test("a container is attached to attachable networks alone", () => {
+	test("a container is attached to attachable networks alone, by name or id", () => {
 		const cluster = prepared();
+		const { Id: closed } = cluster.api.networks.inspect("closed");
+		for (const network of ["closed", closed]) {
+			refuses(
+				cluster,
+				() => cluster.attach("node1", network),
+				bare("PermissionDenied", `network ${network} not manually attachable`),
+			);
+		}
+		refuses(cluster, () => cluster.attach("node1", "nope"), bare("NotFound", "network nope not found"));
+	});
+
+	test("only the node that a container runs on gives its place back", () => {
+		const cluster = prepared();
+		const task = cluster.attach("node1", "net");
+		cluster.run(3);
 		refuses(
 			cluster,
-			() => cluster.attach("node1", "closed"),
-			rpc("PermissionDenied", "network closed not manually attachable"),
+			() => cluster.detach(task, cluster.node("node2").id),
+			bare("PermissionDenied", `attachment ${task} doesn't belong to this node`),
 		);
-		refuses(cluster, () => cluster.attach("node1", "nope"), rpc("NotFound", "network nope not found"));
+		cluster.detach(task);
+		expect(cluster.store.get("task", task)).toBeUndefined();
+		refuses(
+			cluster,
+			() => cluster.detach(task, cluster.node("node1").id),
+			bare("NotFound", `attachment ${task} not found`),
+		);
 	});
 
 	test("subnets that overlap are taken by docker, and never allocated until the other one goes; the log says why", () => {

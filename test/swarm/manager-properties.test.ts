@@ -12,7 +12,12 @@ const tried =
 		try {
 			step(cluster);
 		} catch (error) {
-			if (!/^Error response from daemon|^service is already/.test((error as Error).message)) throw error;
+			if (
+				!/^Error response from daemon|^rpc error: code = (NotFound|PermissionDenied) |^service is already/.test(
+					(error as Error).message,
+				)
+			)
+				throw error;
 		}
 	};
 

@@ -2,6 +2,7 @@ import { formatIp4, formatPrefix4, type Ip4, network, type Prefix4 } from "../..
 import { NetError } from "../../errors.ts";
 import type { Device } from "../../link/index.ts";
 import type { IpNamespace, SysctlName } from "../../stack/index.ts";
+import { iptablesTakes } from "../rules.ts";
 import type { IngressMesh } from "./ingress.ts";
 import type { Balancing, LoadBalancer } from "./service-bindings.ts";
 
@@ -95,7 +96,7 @@ export class LoadBalancers implements Balancing {
 			if (directReturn) return;
 			const subnet = formatPrefix4({ address: network(address), length: address.length });
 			const rule = `POSTROUTING -d ${subnet} -m ipvs --ipvs -j SNAT --to-source ${formatIp4(address.address)}`;
-			if (attempt("ENOENT", () => ns.iptables(`-t nat -C ${rule}`))) return;
+			if (iptablesTakes(ns, `-t nat -C ${rule}`)) return;
 			ns.iptables(`-t nat -A ${rule}`);
 			ns.sysctl.set("net.ipv4.vs.conntrack", 1);
 		});

@@ -6,14 +6,7 @@ import { newId } from "../manager/ids.ts";
 import type { Store } from "../store/store.ts";
 import type { Reader } from "../store/tables.ts";
 import type { Transaction } from "../store/transaction.ts";
-import {
-	attach,
-	checkAttach,
-	checkDetach,
-	checkNetworkCreate,
-	checkNetworkRemove,
-	createNetwork,
-} from "./control-networks.ts";
+import { checkNetworkCreate, checkNetworkRemove, createNetwork } from "./control-networks.ts";
 import {
 	checkNodeRemove,
 	checkNodeUpdate,
@@ -43,7 +36,7 @@ export interface ControlApiOptions {
 	readonly managerStatus?: ManagerStatusOf;
 }
 
-/** What a leader is asked by managers' users and by nodes (swarmkit manager/controlapi, resourceapi). */
+/** What a leader is asked by managers' users (swarmkit manager/controlapi). */
 export class ControlApi implements ControlClient {
 	readonly #store: Store;
 	readonly #rng: Rng;
@@ -64,7 +57,7 @@ export class ControlApi implements ControlClient {
 	 */
 	call(request: ControlRequest, done: (result: ControlResult | NetError) => void): void {
 		check(this.#store, request, this.#statusOf);
-		const id = "id" in request ? request.id : "taskId" in request ? request.taskId : newId(this.#rng);
+		const id = "id" in request ? request.id : newId(this.#rng);
 		this.#store.update(
 			(tx) => {
 				write(tx, request, id, this.#statusOf, this.#now());
@@ -95,10 +88,6 @@ function check(reader: Reader, request: ControlRequest, statusOf: ManagerStatusO
 			return checkNetworkCreate(reader, request.spec);
 		case "removeNetwork":
 			return checkNetworkRemove(reader, request.id);
-		case "attachNetwork":
-			return void checkAttach(reader, request);
-		case "detachNetwork":
-			return checkDetach(reader, request.nodeId, request.taskId);
 	}
 }
 
@@ -122,16 +111,11 @@ function write(
 			return removeNode(tx, id, request.force, statusOf, now);
 		case "createNetwork":
 			return createNetwork(tx, id, request.spec, now);
-		case "attachNetwork":
-			return attach(tx, id, request, now);
 		case "removeService":
 			check(tx, request, statusOf);
 			return tx.delete("service", id);
 		case "removeNetwork":
 			check(tx, request, statusOf);
 			return tx.delete("network", id);
-		case "detachNetwork":
-			check(tx, request, statusOf);
-			return tx.delete("task", id);
 	}
 }

@@ -1,8 +1,7 @@
 import { DockerError } from "../../cnm/index.ts";
-import { attachmentTask } from "../manager/attachment-task.ts";
 import { PREDEFINED } from "../manager/labels.ts";
 import { live, rank } from "../manager/part.ts";
-import type { NetworkObject, NetworkSpec } from "../objects.ts";
+import type { NetworkSpec } from "../objects.ts";
 import type { Reader } from "../store/tables.ts";
 import type { Transaction } from "../store/transaction.ts";
 import { usersOf } from "./control-services.ts";
@@ -66,35 +65,4 @@ export function checkNetworkRemove(reader: Reader, id: string): void {
 				].includes(id),
 		);
 	if (task !== undefined) throw rpcError("FailedPrecondition", `network ${id} is in use by task ${task.id}`);
-}
-
-export interface Attach {
-	readonly nodeId: string;
-	readonly containerId: string;
-	readonly network: string;
-	readonly addresses: readonly string[];
-}
-
-/** `AttachNetwork` (swarmkit manager/resourceapi). Throws `DockerError`. */
-export function checkAttach(reader: Reader, { network: term }: Attach): NetworkObject {
-	const byName = reader.all("network").filter(({ spec }) => spec.name === term);
-	const network = reader.get("network", term) ?? (byName.length === 1 ? byName[0] : undefined);
-	if (network === undefined) throw rpcError("NotFound", `network ${term} not found`);
-	if (!network.spec.attachable) throw rpcError("PermissionDenied", `network ${term} not manually attachable`);
-	return network;
-}
-
-export function attach(tx: Transaction, id: string, request: Attach, now: string): void {
-	const network = checkAttach(tx, request);
-	const { nodeId, containerId, addresses } = request;
-	tx.create(attachmentTask(id, now, { nodeId, containerId, networkId: network.id, addresses }));
-}
-
-/** `DetachNetwork`. Throws `DockerError`. */
-export function checkDetach(reader: Reader, nodeId: string, taskId: string): void {
-	const task = reader.get("task", taskId);
-	if (task === undefined) throw rpcError("NotFound", `attachment ${taskId} not found`);
-	if (task.spec.runtime !== "attachment") throw rpcError("InvalidArgument", `attachment ${taskId} not found`);
-	if (task.nodeId !== nodeId)
-		throw rpcError("PermissionDenied", `attachment ${taskId} not found in node ${nodeId}`);
 }

@@ -24,19 +24,9 @@ export type ControlRequest =
 	| { readonly method: "updateNode"; readonly id: string; readonly changes: NodeChanges }
 	| { readonly method: "removeNode"; readonly id: string; readonly force: boolean }
 	| { readonly method: "createNetwork"; readonly spec: NetworkSpec }
-	| { readonly method: "removeNetwork"; readonly id: string }
-	| {
-			/** A standalone container wants to be on an attachable network (`ResourceAllocator.AttachNetwork`). */
-			readonly method: "attachNetwork";
-			readonly nodeId: string;
-			readonly containerId: string;
-			/** Name or id. */
-			readonly network: string;
-			readonly addresses: readonly string[];
-	  }
-	| { readonly method: "detachNetwork"; readonly nodeId: string; readonly taskId: string };
+	| { readonly method: "removeNetwork"; readonly id: string };
 
-/** What was made or changed: a service's, node's, network's or task's id. */
+/** What was made or changed: a service's, node's or network's id. */
 export interface ControlResult {
 	readonly id: string;
 }

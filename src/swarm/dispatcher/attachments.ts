@@ -6,11 +6,14 @@ import { attachNetwork, detachNetwork } from "../methods.ts";
 import type { NetworkObject } from "../objects.ts";
 import type { Leadership } from "./leadership.ts";
 
+/** What places are kept in, and made with. */
+type Reign = Pick<Leadership, "store" | "rng" | "kernel">;
+
 /** Standalone containers' places on attachable networks: a task each (swarmkit manager/resourceapi). */
 export class Attachments {
-	readonly #reign: Leadership;
+	readonly #reign: Reign;
 
-	constructor(reign: Leadership) {
+	constructor(reign: Reign) {
 		this.#reign = reign;
 	}
 
@@ -63,7 +66,7 @@ export class Attachments {
 		const network = store.get("network", target) ?? (named.length === 1 ? named[0] : undefined);
 		if (network === undefined) throw new RpcError("NotFound", `network ${target} not found`);
 		if (!network.spec.attachable)
-			throw new RpcError("PermissionDenied", `network ${network.spec.name} not manually attachable`);
+			throw new RpcError("PermissionDenied", `network ${target} not manually attachable`);
 		return network;
 	}
 }

@@ -53,11 +53,8 @@ export class NodeControl {
 	#list(): NodeObject[] {
 		const { store, raft } = this.#reign;
 		return store.all("node").map((node) => {
-			const member = raft.members.find(({ nodeId }) => nodeId === node.id);
-			if (member === undefined) return node;
-			const { raftId, addr } = member;
-			const reachability = raft.isReachable(raftId) ? "reachable" : "unreachable";
-			return { ...node, managerStatus: { raftId, addr, leader: raftId === raft.id, reachability } };
+			const managerStatus = raft.statusOf(node.id);
+			return managerStatus === undefined ? node : { ...node, managerStatus };
 		});
 	}
 

@@ -16,8 +16,6 @@ const METHODS: ReadonlySet<string> = new Set<ControlRequest["method"]>([
 	"removeNode",
 	"createNetwork",
 	"removeNetwork",
-	"attachNetwork",
-	"detachNetwork",
 ]);
 
 /**

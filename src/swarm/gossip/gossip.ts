@@ -80,14 +80,14 @@ export class Gossip implements NetworkTables {
 			log,
 		});
 		this.#memberlist = new Memberlist(ns, clock, self, this.#keyring, rng.fork("memberlist"), {
-			hasBroadcasts: () => this.#db.hasBroadcasts,
-			broadcasts: (overhead, limit) => this.#db.broadcasts(overhead, limit),
+			hasBroadcasts: () => this.#db.delegate.hasBroadcasts,
+			broadcasts: (overhead, limit) => this.#db.delegate.broadcasts(overhead, limit),
 			heard: (payload) => {
-				this.#db.heard(payload);
+				this.#db.delegate.heard(payload);
 			},
-			localState: (join) => this.#db.localState(join),
+			localState: (join) => this.#db.delegate.localState(join),
 			mergeState: (state) => {
-				this.#db.mergeState(state);
+				this.#db.delegate.mergeState(state);
 			},
 			joined: (member) => {
 				this.#db.state.nodes.joined(member);

@@ -1,16 +1,17 @@
 import { formatIp4 } from "../../addr/index.ts";
 import type { NetworkPeer, NetworkTables, TableChange, TableEntry } from "../../cnm/index.ts";
-import { type DropReason, isDrop } from "../../drop.ts";
+import type { DropReason } from "../../drop.ts";
 import { NetError } from "../../errors.ts";
 import { type Rng, seconds } from "../../sim/index.ts";
 import { networkdb } from "../../wire/index.ts";
 import { BroadcastQueue } from "./broadcast-queue.ts";
 import { BulkSync, writeEvent } from "./bulk-sync.ts";
 import { NODE_REAP_PERIOD } from "./cluster-nodes.ts";
+import { NetworkDbDelegate } from "./networkdb-delegate.ts";
 import type { Member } from "./member.ts";
 import { someOf } from "./members.ts";
 import { GOSSIP_INTERVAL, GOSSIP_NODES, PACKET_OCTETS } from "./scale.ts";
-import { REAP_ENTRY, REAP_PERIOD, SharedState, type Way } from "./shared-state.ts";
+import { REAP_ENTRY, REAP_PERIOD, SharedState } from "./shared-state.ts";
 import type { Entry } from "./tables.ts";
 import { Ticker } from "./ticker.ts";
 import type { Endpoint } from "./transport.ts";
@@ -20,13 +21,9 @@ const { CHANGE, MEMBERSHIP, TYPE } = networkdb;
 const BULK_SYNC_INTERVAL = seconds(30);
 /** Nodes of which one is to be reached by a periodic bulk sync. */
 const BULK_SYNC_NODES = 2;
-/** A queue longer than this is not filled further from bulk syncs. */
-const MOST_QUEUED_ON_SYNC = 500;
 /** What networkdb counts for a packet of events, and for each event in it. */
 const COMPOUND_OCTETS = 5;
 const COMPOUND_EACH_OCTETS = 4;
-/** How often messages may lie in each other. */
-const DEEPEST = 8;
 
 /** What networkdb needs from memberlist. */
 export interface NetworkDbCarrier {
@@ -45,6 +42,8 @@ export interface NetworkDbCarrier {
 export class NetworkDb implements NetworkTables {
 	readonly nodeName: string;
 	readonly state: SharedState;
+	/** What memberlist asks, and tells of others. */
+	readonly delegate: NetworkDbDelegate;
 	readonly #carrier: NetworkDbCarrier;
 	readonly #rng: Rng;
 	readonly #networkQueue: BroadcastQueue;
@@ -103,6 +102,15 @@ export class NetworkDb implements NetworkTables {
 			done();
 		});
 		this.#tickers = [this.#reaper, this.#gossip, bulkSyncs, nodeReaper];
+		this.delegate = new NetworkDbDelegate({
+			state,
+			networkQueue: this.#networkQueue,
+			nodeQueue: this.#nodeQueue,
+			bulkSync: this.#bulkSync,
+			gossip: this.#gossip,
+			reaper: this.#reaper,
+			carrier,
+		});
 	}
 
 	/** Begins to tell others. */
@@ -271,118 +279,5 @@ export class NetworkDb implements NetworkTables {
 				done,
 			);
 		});
-	}
-
-	// ── for memberlist ────────────────────────────────────────────────────────────────────────────
-
-	/** Whether anything is to be told to all. */
-	get hasBroadcasts(): boolean {
-		return this.#networkQueue.size > 0 || this.#nodeQueue.size > 0;
-	}
-
-	/** Takes what is to be told to all. Each queue fills the whole limit, as Docker 20.10 has it. */
-	broadcasts(overhead: number, limit: number): Uint8Array[] {
-		return [...this.#networkQueue.take(overhead, limit), ...this.#nodeQueue.take(overhead, limit)];
-	}
-
-	/** A message came in; its octets are valid during the call. */
-	heard(payload: Uint8Array): void {
-		this.#heard(payload, "gossip", 0);
-		this.#reaper.wake();
-	}
-
-	/** What this node knows of who takes part in what; for a join as news. */
-	localState(join: boolean): Uint8Array {
-		const { networkClock, own, attachments } = this.state;
-		if (join) {
-			const lTime = networkClock.increment();
-			for (const network of own.keys()) {
-				const attachment = attachments.get(network, this.nodeName);
-				if (attachment !== undefined) attachment.lTime = lTime;
-			}
-		}
-		const networks = [...attachments.all()].map(([networkId, { lTime, node: nodeName, leaving }]) => ({
-			networkId,
-			lTime,
-			nodeName,
-			leaving,
-		}));
-		const state = { lTime: networkClock.time, nodeName: this.nodeName, networks };
-		return networkdb.write(TYPE.PUSH_PULL, networkdb.networkPushPull, state);
-	}
-
-	/** Takes over what another node knows. */
-	mergeState(octets: Uint8Array): void {
-		const message = networkdb.gossipMessage.read(octets);
-		const known = isDrop(message) ? message : networkdb.networkPushPull.read(message.data);
-		if (isDrop(known) || isDrop(message) || message.type !== TYPE.PUSH_PULL) {
-			this.#carrier.dropped(isDrop(known) ? known : "networkdb-unknown");
-			return;
-		}
-		const { lTime, nodeName, networks } = known;
-		this.state.nodeEvent({ type: MEMBERSHIP.JOIN, lTime, nodeName });
-		for (const { leaving, ...entry } of networks)
-			this.state.networkEvent({ ...entry, type: leaving ? MEMBERSHIP.LEAVE : MEMBERSHIP.JOIN });
-		this.#reaper.wake();
-	}
-
-	#heard(payload: Uint8Array, way: Way, depth: number): void {
-		const message = networkdb.gossipMessage.read(payload);
-		const why = isDrop(message) ? message : this.#take(message, way, depth);
-		if (why !== undefined) this.#carrier.dropped(why);
-	}
-
-	#take({ type, data }: networkdb.GossipMessage, way: Way, depth: number): DropReason | undefined {
-		const { state } = this;
-		switch (type) {
-			case TYPE.NODE_EVENT: {
-				const event = networkdb.nodeEvent.read(data);
-				if (isDrop(event)) return event;
-				if (state.nodeEvent(event)) this.#tellOn(this.#nodeQueue, type, data);
-				return undefined;
-			}
-			case TYPE.NETWORK_EVENT: {
-				const event = networkdb.networkEvent.read(data);
-				if (isDrop(event)) return event;
-				if (state.networkEvent(event))
-					this.#tellOn(this.#networkQueue, type, data, `${event.networkId}/${event.nodeName}`);
-				return undefined;
-			}
-			case TYPE.TABLE_EVENT: {
-				const event = networkdb.tableEvent.read(data);
-				if (isDrop(event)) return event;
-				if (event.type < CHANGE.CREATE || event.type > CHANGE.DELETE) return "networkdb-unknown";
-				const own = state.tableEvent(event, way) ? state.own.get(event.networkId) : undefined;
-				if (own !== undefined && (way === "gossip" || own.queue.size <= MOST_QUEUED_ON_SYNC))
-					this.#tellOn(own.queue, type, data, `${event.tableName}/${event.key}`);
-				return undefined;
-			}
-			case TYPE.BULK_SYNC: {
-				const sync = networkdb.bulkSyncMessage.read(data);
-				if (isDrop(sync)) return sync;
-				if (depth > DEEPEST) return "memberlist-nested";
-				if (sync.lTime > 0) state.tableClock.witness(sync.lTime);
-				this.#heard(sync.payload, "bulk", depth + 1);
-				this.#bulkSync.heard(sync);
-				return undefined;
-			}
-			case TYPE.COMPOUND: {
-				if (depth > DEEPEST) return "memberlist-nested";
-				const messages = networkdb.readCompound(data);
-				if (isDrop(messages)) return messages;
-				for (const each of messages) this.#heard(each, way, depth + 1);
-				return undefined;
-			}
-			default:
-				return "networkdb-unknown";
-		}
-	}
-
-	/** Passes an event on as it was heard. */
-	#tellOn(queue: BroadcastQueue, type: number, data: Uint8Array, name?: string): void {
-		const message = networkdb.gossipMessage.write({ type, data });
-		queue.add({ message, ...(name === undefined ? {} : { name }) });
-		this.#carrier.wake();
-		this.#gossip.wake();
 	}
 }

@@ -1,4 +1,3 @@
-import { NetError } from "../../errors.ts";
 import { type Rng, seconds, Timer } from "../../sim/index.ts";
 import { MachineClock } from "../clock.ts";
 import type { IpNamespace } from "../../stack/index.ts";
@@ -10,33 +9,22 @@ import {
 	LocalChannel,
 	rawMethod,
 	RpcError,
-	rpcErrorOf,
 	RpcServer,
 	unary,
 } from "../control/index.ts";
-import {
-	Attachments,
-	CertificateAuthority,
-	type ControlDone,
-	Dispatcher,
-	KeyManager,
-	Leadership,
-	NodeControl,
-	RoleManager,
-} from "../dispatcher/index.ts";
-import type { ClusterLogic, ClusterLogicFactory } from "../cluster-logic.ts";
+import { type ControlDone, Leadership } from "../dispatcher/index.ts";
+import type { ClusterLogicFactory } from "../cluster-logic.ts";
 import { checkHealth, control, joinRaft, processRaftMessage } from "../methods.ts";
 import type { ClusterObject, NodeObject } from "../objects.ts";
 import { type ManagerDisk, type Member, RaftNode } from "../raft/index.ts";
 import { Store } from "../store/store.ts";
-import { Membership } from "./membership.ts";
 import { Peers } from "./peers.ts";
+import { Reign } from "./reign.ts";
 
 /** How long a call of the control API may take (`swarmRequestTimeout`). */
 const REQUEST_TIMEOUT = seconds(20);
 /** A new manager that could not join the group tries again after so long. */
 const JOIN_AGAIN = seconds(1);
-const CONTROL = control("").path;
 
 /** What a manager that makes a cluster begins with. */
 export interface NewCluster {
@@ -81,16 +69,9 @@ export class Manager {
 	readonly #server: GrpcServer;
 	readonly #local: LocalChannel;
 	#raft: RaftNode | undefined;
-	#reign:
-		| {
-				readonly leadership: Leadership;
-				readonly rpc: RpcServer;
-				readonly logic: ClusterLogic;
-				readonly dispatcher: Dispatcher;
-				readonly membership: Membership;
-				readonly nodes: NodeControl;
-		  }
-		| undefined;
+	/** A reign that waits for its cluster to be made. */
+	#pending: Leadership | undefined;
+	#reign: Reign | undefined;
 	readonly #joining = new Timer(() => {
 		if (this.#options.joins !== undefined) this.#join(this.#options.joins);
 	});
@@ -161,9 +142,14 @@ export class Manager {
 		return this.#raft?.members ?? [];
 	}
 
-	/** Whether a manager answers, as far as this one knows. */
-	isReachable(raftId: number): boolean {
-		return this.#raft?.isReachable(raftId) === true;
+	/** What it knows of a node as manager; undefined for one that is none. */
+	statusOf(nodeId: string): NodeObject["managerStatus"] {
+		return this.#raft?.statusOf(nodeId);
+	}
+
+	/** How many managers answer, as far as this one knows; undefined before it is in the group. */
+	get reachability(): RaftNode["reachability"] | undefined {
+		return this.#raft?.reachability;
 	}
 
 	/** What outlives a crash; undefined before it is in the group. */
@@ -200,37 +186,9 @@ export class Manager {
 			exchange.answer({ serving: true });
 		});
 		this.rpc.fallback = (path, request, exchange) => {
-			const reign = this.#reign;
-			if (reign === undefined) this.#forward(path, request, exchange);
-			else if (path.startsWith(CONTROL)) this.#controlCall(path.slice(CONTROL.length), request, exchange);
-			else
-				exchange.onCancel = reign.rpc.serve(path, request, exchange.caller, {
-					reply: (message) => {
-						exchange.reply(message);
-					},
-					end: (error) => {
-						exchange.end(error);
-					},
-				});
+			if (this.#reign === undefined) this.#forward(path, request, exchange);
+			else this.#reign.answer(path, request, exchange);
 		};
-	}
-
-	#controlCall(name: string, request: Uint8Array, exchange: Exchange<Uint8Array>): void {
-		const reign = this.#reign;
-		if (exchange.caller.identity?.role !== "manager")
-			throw new RpcError("PermissionDenied", "Permission denied: not a manager");
-		const { request: asked, reply } = control(name);
-		const { body } = asked.read(request) ?? { body: undefined };
-		const done: ControlDone = (result) => {
-			if (result instanceof NetError) exchange.end(rpcErrorOf(result));
-			else {
-				exchange.reply(reply.write(result));
-				exchange.end();
-			}
-		};
-		const known =
-			reign?.nodes.call(name, body, done) === true || reign?.logic.call?.(name, body, done) === true;
-		if (!known) throw new RpcError("Unimplemented", `unknown method ${name}`);
 	}
 
 	/** To the leader, in the name of who called. */
@@ -286,8 +244,7 @@ export class Manager {
 				else this.#abdicate();
 			},
 			onChange: () => {
-				this.#reign?.membership.changed();
-				this.#reign?.dispatcher.managersChanged();
+				this.#reign?.membersChanged();
 				this.#options.onChange();
 			},
 			onRemoved,
@@ -296,7 +253,7 @@ export class Manager {
 	}
 
 	#lead(): void {
-		const { ns, rng, logic, found } = this.#options;
+		const { ns, rng, found } = this.#options;
 		const raft = this.#raft;
 		if (raft === undefined) return;
 		const leadership = new Leadership({
@@ -313,30 +270,19 @@ export class Manager {
 					tx.create(found.node);
 				},
 				(error) => {
-					if (error === undefined && !leadership.over) this.#reignBegins(leadership, logic(this.store));
+					if (error === undefined && !leadership.over) this.#reignBegins(leadership);
 				},
 			);
 			this.#pending = leadership;
-		} else this.#reignBegins(leadership, logic(this.store));
+		} else this.#reignBegins(leadership);
 	}
 
-	/** A reign that waits for its cluster to be made. */
-	#pending: Leadership | undefined;
-
-	#reignBegins(leadership: Leadership, logic: ClusterLogic): void {
+	#reignBegins(leadership: Leadership): void {
 		this.#pending = undefined;
-		const rpc = new RpcServer();
-		const dispatcher = new Dispatcher(leadership);
-		const membership = new Membership(leadership, (addr) => this.#peers.channel(addr));
-		new CertificateAuthority(leadership).serve(rpc);
-		new Attachments(leadership).serve(rpc);
-		dispatcher.serve(rpc);
-		membership.serve(rpc);
-		this.#reign = { leadership, rpc, logic, dispatcher, membership, nodes: new NodeControl(leadership) };
-		dispatcher.start();
-		new KeyManager(leadership).start();
-		new RoleManager(leadership).start();
-		logic.start();
+		const logic = this.#options.logic(this.store);
+		const reign = new Reign(leadership, logic, (addr) => this.#peers.channel(addr));
+		this.#reign = reign;
+		reign.begin();
 		this.#options.onChange();
 	}
 
@@ -345,10 +291,7 @@ export class Manager {
 		this.#pending = undefined;
 		const reign = this.#reign;
 		this.#reign = undefined;
-		if (reign === undefined) return;
-		reign.logic.stop();
-		reign.leadership.end();
-		reign.rpc.abort(new RpcError("Aborted", "dispatcher is stopped"));
+		reign?.end();
 	}
 
 	/** Lets another one lead, closes its port and its connections: what it knows stays on its disk. */

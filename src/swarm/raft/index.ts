@@ -1,10 +1,4 @@
+export { ELECTION_TICKS } from "./election.ts";
 export type { Entry, Member, Payload, RaftDisk, RaftMessage, Snapshot } from "./message.ts";
-export {
-	ELECTION_TICKS,
-	HEARTBEAT_TICKS,
-	Raft,
-	type RaftOptions,
-	type RaftRole,
-	type Ready,
-} from "./raft.ts";
+export { Raft, type RaftOptions, type RaftRole, type Ready } from "./raft.ts";
 export { type ManagerDisk, RaftNode, type RaftNodeOptions } from "./raft-node.ts";

@@ -5,8 +5,9 @@ import type { Entry, Payload, RaftDisk, Snapshot } from "./message.ts";
 export class RaftLog<D, S> {
 	#snapshot: Snapshot<S> | undefined;
 	#entries: Entry<D>[];
-	/** The last entry that is agreed upon. */
-	commit: number;
+	#commit: number;
+	/** Something of it is not on the disk yet. */
+	changed = true;
 	/** The last entry that was given out to be applied. */
 	applied: number;
 
@@ -14,7 +15,20 @@ export class RaftLog<D, S> {
 		this.#snapshot = disk?.snapshot;
 		this.#entries = [...(disk?.entries ?? [])];
 		this.applied = this.#snapshot?.index ?? 0;
-		this.commit = Math.max(this.applied, Math.min(disk?.commit ?? 0, this.lastIndex));
+		this.#commit = Math.max(this.applied, Math.min(disk?.commit ?? 0, this.lastIndex));
+	}
+
+	/** The last entry that is agreed upon. */
+	get commit(): number {
+		return this.#commit;
+	}
+
+	/** Everything up to an entry is agreed upon; false when that was known. */
+	commitTo(index: number): boolean {
+		if (index <= this.#commit) return false;
+		this.#commit = index;
+		this.changed = true;
+		return true;
 	}
 
 	get snapshot(): Snapshot<S> | undefined {
@@ -55,15 +69,17 @@ export class RaftLog<D, S> {
 	append(term: number, payload: Payload<D>): Entry<D> {
 		const entry = { index: this.lastIndex + 1, term, payload };
 		this.#entries.push(entry);
+		this.changed = true;
 		return entry;
 	}
 
 	/** Entries of the leader's, the first behind one that is the same: what contradicts them goes. */
 	merge(entries: readonly Entry<D>[]): void {
+		this.changed = true;
 		for (const entry of entries) {
 			if (entry.index <= this.#base) continue;
 			if (this.termAt(entry.index) === entry.term) continue;
-			assert(entry.index > this.commit, "what is agreed upon stays");
+			assert(entry.index > this.#commit, "what is agreed upon stays");
 			this.#entries.length = entry.index - this.#base - 1;
 			this.#entries.push(entry);
 		}
@@ -78,13 +94,15 @@ export class RaftLog<D, S> {
 	restore(snapshot: Snapshot<S>): void {
 		this.#snapshot = snapshot;
 		this.#entries = [];
-		this.commit = snapshot.index;
+		this.#commit = snapshot.index;
 		this.applied = snapshot.index;
+		this.changed = true;
 	}
 
 	/** Puts a snapshot of the applied state in the place of the entries that led to it. */
 	compact(snapshot: Snapshot<S>): void {
 		assert(snapshot.index <= this.applied, "a snapshot is of what was applied");
+		this.changed = true;
 		if (snapshot.index <= this.#base) return;
 		this.#entries.splice(0, snapshot.index - this.#base);
 		this.#snapshot = snapshot;

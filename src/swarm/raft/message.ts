@@ -10,9 +10,14 @@ export interface Member {
 /** What an entry of the log is about. */
 export type Payload<D> =
 	/** What a new leader begins its term with. */
-	| { readonly kind: "empty" }
-	| { readonly kind: "data"; readonly data: D }
-	| { readonly kind: "member"; readonly op: "add" | "update" | "remove"; readonly member: Member };
+	{ readonly kind: "empty" } | { readonly kind: "data"; readonly data: D } | MemberChange;
+
+/** An entry that changes the group. */
+export interface MemberChange {
+	readonly kind: "member";
+	readonly op: "add" | "update" | "remove";
+	readonly member: Member;
+}
 
 /** One entry of the log. */
 export interface Entry<D> {
@@ -59,6 +64,10 @@ export type RaftMessage<D, S> = {
 	/** Campaign now: the leader wants to go. */
 	| { readonly kind: "timeout-now" }
 );
+
+/** A message but for who sends it, and in which term. */
+export type MessageBody<D, S> =
+	RaftMessage<D, S> extends infer M ? (M extends unknown ? Omit<M, "from" | "term"> : never) : never;
 
 /** What a member keeps on its disk. */
 export interface RaftDisk<D, S> {

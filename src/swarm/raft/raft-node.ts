@@ -3,6 +3,7 @@ import { milliseconds, type Nanoseconds, type Rng, seconds, Timer } from "../../
 import type { Clock } from "../clock.ts";
 import { type Channel, RpcError, unary } from "../control/index.ts";
 import { processRaftMessage, type Proposal } from "../methods.ts";
+import type { NodeObject } from "../objects.ts";
 import type { Proposer, Store, StoreSnapshot } from "../store/store.ts";
 import type { StoreAction } from "../store/transaction.ts";
 import type { Entry, Member, RaftDisk, RaftMessage } from "./message.ts";
@@ -126,6 +127,22 @@ export class RaftNode implements Proposer {
 	/** A leader's view of who answers. */
 	isReachable(raftId: number): boolean {
 		return raftId === this.id || !this.#unreachable.has(raftId);
+	}
+
+	/** What is known of a node's member; undefined for a node that is none. */
+	statusOf(nodeId: string): NodeObject["managerStatus"] {
+		const member = this.#raft.members.find((each) => each.nodeId === nodeId);
+		if (member === undefined) return undefined;
+		const { raftId, addr } = member;
+		const reachability = this.isReachable(raftId) ? "reachable" : "unreachable";
+		return { raftId, addr, leader: this.#raft.leader === raftId, reachability };
+	}
+
+	/** How many members answer, and how many do not. */
+	get reachability(): { readonly reachable: number; readonly unreachable: number } {
+		const { members } = this.#raft;
+		const reachable = members.filter(({ raftId }) => this.isReachable(raftId)).length;
+		return { reachable, unreachable: members.length - reachable };
 	}
 
 	/** Whether the group still has a majority that answers when a member is gone (swarmkit `CanRemoveMember`). */

@@ -2,7 +2,7 @@ import { parseIp4 } from "../../../addr/index.ts";
 import type { Chain } from "./chain.ts";
 import type { Extension, Match, TableName, Target } from "./extension.ts";
 import { MATCHES } from "./matches/index.ts";
-import { badParameter } from "./refusal.ts";
+import { badParameter, unknownChain } from "./refusal.ts";
 import { type AddressTest, DeviceTest, Rule } from "./rule.ts";
 import { TARGETS } from "./targets/index.ts";
 import { VerdictTarget } from "./targets/verdict.ts";
@@ -140,7 +140,7 @@ export class RuleParser {
 			return;
 		}
 		const chain = this.#chainNamed(name);
-		if (chain === undefined || chain.point !== null) throw badParameter(`Chain '${name}' does not exist`);
+		if (chain === undefined || chain.point !== null) throw unknownChain(name);
 		this.#jump = chain;
 		this.#goto = goto;
 	}

@@ -3,15 +3,16 @@ import { NetError } from "../../../errors.ts";
 /** The version whose words and formats these are. */
 export const VERSION = "v1.8.9 (nf_tables)";
 
+/** What iptables adds to a `PARAMETER_PROBLEM`. */
+const HELP = "\nTry `iptables -h' or 'iptables --help' for more information.";
+
 /** A command that iptables cannot make sense of (`xtables_error` with `PARAMETER_PROBLEM`). */
 export const badParameter = (text: string): NetError =>
-	new NetError(
-		"EINVAL",
-		`iptables ${VERSION}: ${text}\nTry \`iptables -h' or 'iptables --help' for more information.`,
-	);
+	new NetError("EINVAL", `iptables ${VERSION}: ${text}${HELP}`);
 
-/** A match, target or table that is not there (`VERSION_PROBLEM`, `OTHER_PROBLEM`). */
-export const notThere = (text: string): NetError => new NetError("ENOENT", `iptables ${VERSION}: ${text}`);
+/** A rule that leads to a chain that is not there: no mistake in the command, for the chain may come and go. */
+export const unknownChain = (name: string): NetError =>
+	new NetError("ENOENT", `iptables ${VERSION}: Chain '${name}' does not exist${HELP}`);
 
 /** A table or such that no kernel has (`VERSION_PROBLEM`). */
 export const unknownTable = (name: string): NetError =>
