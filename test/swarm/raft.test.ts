@@ -241,6 +241,38 @@ describe("a raft group", () => {
 		expect(made.peer(3).raft.members.map(({ raftId }) => raftId)).toEqual([1, 2, 3]);
 	});
 
+	test("a snapshot that comes late takes no entries from who said that it has them", () => {
+		const made = group(3);
+		made.cut.add(3);
+		made.do(1, (raft) => void raft.propose("a"));
+		made.deliverAll();
+		// The entry of "b" is on its way when the leader puts a snapshot in the place of that of "a".
+		made.do(1, (raft) => void raft.propose("b"));
+		made.cut.clear();
+		made.do(1, (raft) => {
+			raft.tick();
+		});
+		const { log } = made.peer(1).raft;
+		made.do(3, (raft) => {
+			const [a, b] = log.entries.slice(-2);
+			if (a === undefined || b === undefined) throw new Error("two entries are in the log");
+			const { term } = made.peer(1).raft;
+			const before = { prevIndex: a.index - 1, prevTerm: log.termAt(a.index - 1) ?? 0, commit: 0 };
+			raft.step({ kind: "append", from: 1, to: 3, term, entries: [a, b], ...before });
+		});
+		made.do(1, (raft) => {
+			raft.compact(["a"]);
+		});
+		const { snapshot } = log;
+		if (snapshot === undefined) throw new Error("the leader has a snapshot");
+		made.do(3, (raft) => {
+			raft.step({ kind: "snapshot", from: 1, to: 3, term: raft.term, snapshot });
+		});
+		expect(made.peer(3).raft.log.lastIndex).toBe(log.lastIndex);
+		made.quiet(5);
+		expect(made.peer(3).state).toEqual(["a", "b"]);
+	});
+
 	test("who was removed leads no more and may not come back by its number", () => {
 		const made = group(3);
 		made.do(1, (raft) => void raft.proposeMember("remove", member(1)));

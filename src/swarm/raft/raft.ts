@@ -240,7 +240,9 @@ export class Raft<D, S> {
 	}
 
 	#snapshotCame(to: number, snapshot: Snapshot<S>): void {
-		if (snapshot.index > this.log.commit) {
+		// Who has the snapshot's last entry has all before it, and keeps what is behind it: the leader may count on that.
+		if (this.log.termAt(snapshot.index) === snapshot.term) this.log.commitTo(snapshot.index);
+		else if (snapshot.index > this.log.commit) {
 			this.log.restore(snapshot);
 			this.#group.restore(snapshot);
 			this.#restored = snapshot;
