@@ -212,9 +212,9 @@ export class Host implements Machine<Netns> {
 
 /** A new namespace begins with the settings of the machine's first (`devinet_init_net`). */
 function inheritSettings(from: Netns, to: Netns): void {
-	Object.assign(to.confAll, from.confAll);
-	Object.assign(to.confDefault, from.confDefault);
-	for (const { conf } of to.inDevices) Object.assign(conf, from.confDefault);
+	to.confAll = from.confAll;
+	to.confDefault = from.confDefault;
+	for (const inDevice of to.inDevices) inDevice.conf = from.confDefault;
 }
 
 function listOf(addresses: NicOptions["address"]): readonly (string | Prefix4)[] {

@@ -137,6 +137,8 @@ export function isForwardable(frame: Frame, device: Device): boolean {
 	return beyond <= 0 || (beyond <= vlan.OCTETS && isTag(ethernet.type(frame.view, frame.start)));
 }
 
+const NO_TAPS: readonly never[] = [];
+
 /**
  * A network device: frames in here, frames out there.
  *
@@ -205,7 +207,7 @@ export abstract class Device {
 	#unfiltered: (() => void) | null = null;
 	/** Takes frames for the addresses of `addUnicast` alone (`IFF_UNICAST_FLT`); others become promiscuous for them. */
 	protected readonly filtersUnicast: boolean = false;
-	#taps: readonly Tap[] = [];
+	#taps: readonly Tap[] = NO_TAPS;
 
 	constructor(world: World, owner: DeviceOwner, name: string, mac: Mac, mtu: number) {
 		checkName(name);

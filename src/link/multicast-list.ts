@@ -3,47 +3,65 @@ import { type Mac } from "../addr/index.ts";
 /** The group every IPv6 node is in (`ff02::1`): Linux joins it with each Ethernet device it makes. */
 export const ALL_NODES_MAC: Mac = 0x3333_0000_0001 as Mac;
 
+/** That of all IPv4 hosts (224.0.0.1), in which each device is that is up. */
+const ALL_HOSTS_MAC = 0x0100_5e00_0001 as Mac;
+
+/** An address, and how many listen to it. */
+interface Group {
+	readonly mac: Mac;
+	readonly users: number;
+}
+
+const NONE: readonly Group[] = [];
+const FIRST: readonly Group[] = [{ mac: ALL_NODES_MAC, users: 1 }];
+const BOTH: readonly Group[] = [...FIRST, { mac: ALL_HOSTS_MAC, users: 1 }];
+/** What devices usually join, one after the other: all that are so far share the list that says so. */
+const USUAL = new Map([
+	[NONE, FIRST],
+	[FIRST, BOTH],
+]);
+
 /**
  * The group addresses a device listens to (`ip maddress show`, `dev->mc`), in the order they were joined. Joined
  * twice, an address has to be left twice. Reference: net/core/dev_addr_lists.c.
  */
 export class MulticastList {
-	// Two short arrays: most devices are in two groups. Copied to grow, for what grows in place takes room for seventeen.
-	#macs: readonly Mac[] = [];
-	#counts: number[] = [];
+	/** A change makes another list. */
+	#groups: readonly Group[] = NONE;
 	#lower: MulticastList | null = null;
 	/** Above zero while somebody wants all groups (`IFF_ALLMULTI`). */
 	#all = 0;
 
 	/** One more listener to a group address (`dev_mc_add`). */
 	add(mac: Mac): void {
-		const at = this.#macs.indexOf(mac);
-		if (at >= 0) {
-			this.#counts[at]!++;
-			return;
-		}
-		this.#macs = this.#macs.concat(mac);
-		this.#counts = this.#counts.concat(1);
+		const known = this.#groups.find((each) => each.mac === mac);
+		if (known !== undefined) return this.#replace(known, [{ mac, users: known.users + 1 }]);
+		const usual = USUAL.get(this.#groups);
+		this.#groups = usual?.at(-1)?.mac === mac ? usual : [...this.#groups, { mac, users: 1 }];
 		this.#lower?.add(mac);
 	}
 
 	/** One listener less (`dev_mc_del`); an address nobody added stays away. */
 	delete(mac: Mac): void {
-		const at = this.#macs.indexOf(mac);
-		if (at < 0 || --this.#counts[at]! > 0) return;
-		this.#macs = this.#macs.toSpliced(at, 1);
-		this.#counts = this.#counts.toSpliced(at, 1);
+		const known = this.#groups.find((each) => each.mac === mac);
+		if (known === undefined) return;
+		if (known.users > 1) return this.#replace(known, [{ mac, users: known.users - 1 }]);
+		this.#replace(known, NONE);
 		this.#lower?.delete(mac);
+	}
+
+	#replace(group: Group, by: readonly Group[]): void {
+		this.#groups = this.#groups.flatMap((each) => (each === group ? by : each));
 	}
 
 	/** Whether a frame for the group address is wanted. */
 	accepts(mac: Mac): boolean {
-		return this.#all > 0 || this.#macs.includes(mac);
+		return this.#all > 0 || this.#groups.some((each) => each.mac === mac);
 	}
 
 	/** The addresses, first joined first. */
 	addresses(): Mac[] {
-		return [...this.#macs];
+		return this.#groups.map(({ mac }) => mac);
 	}
 
 	/** How many want all groups (`allmulti` in `ip -d link`). */
@@ -65,14 +83,14 @@ export class MulticastList {
 	joinLower(lower: MulticastList): void {
 		this.leaveLower();
 		this.#lower = lower;
-		for (const mac of this.#macs) lower.add(mac);
+		for (const { mac } of this.#groups) lower.add(mac);
 	}
 
 	/** Ends what `joinLower` began (`dev_mc_unsync`). */
 	leaveLower(): void {
 		const lower = this.#lower;
 		if (lower === null) return;
-		for (const mac of this.#macs) lower.delete(mac);
+		for (const { mac } of this.#groups) lower.delete(mac);
 		this.#lower = null;
 	}
 }

@@ -41,7 +41,8 @@ export class Addresses {
 			scope: loopback ? "host" : "global",
 			secondary: inDevice.addresses.some((each) => !each.secondary && sameSubnet(each.prefix, prefix)),
 		};
-		inDevice.addresses.push(added);
+		// As long as it must be: a list that is spread or grows in place takes room for seventeen.
+		inDevice.addresses = inDevice.addresses.concat(added);
 		device.addressListener?.addressAdded(prefix.address);
 		this.#ns.settingsChanged();
 		const { address, length } = prefix;
@@ -69,19 +70,18 @@ export class Addresses {
 
 	/** `ip address del … dev …`. Throws `NetError` EADDRNOTAVAIL for what is not there. */
 	remove(device: Device, prefix: Prefix4): void {
-		const addresses = this.#ns.inDevice(device)?.addresses ?? [];
-		const index = addresses.findIndex((each) => samePrefix(each.prefix, prefix));
-		const gone = addresses[index];
-		if (gone === undefined) {
+		const inDevice = this.#ns.inDevice(device);
+		const gone = inDevice?.addresses.find((each) => samePrefix(each.prefix, prefix));
+		if (inDevice === undefined || gone === undefined) {
 			throw new NetError("EADDRNOTAVAIL", "RTNETLINK answers: Cannot assign requested address", {
 				context: { device: device.place, address: formatPrefix4(prefix) },
 			});
 		}
-		addresses.splice(index, 1);
+		inDevice.addresses = inDevice.addresses.filter((each) => each !== gone);
 		device.addressListener?.addressRemoved(prefix.address);
 		// A primary address takes the secondaries of its subnet with it (`promote_secondaries` 0).
 		if (!gone.secondary) {
-			for (const each of addresses.filter(({ secondary }) => secondary)) {
+			for (const each of inDevice.addresses.filter(({ secondary }) => secondary)) {
 				if (sameSubnet(each.prefix, prefix)) this.remove(device, each.prefix);
 			}
 		}

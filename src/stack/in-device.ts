@@ -5,54 +5,57 @@ import type { Igmp } from "./ipv4/igmp.ts";
 import type { NeighbourTable } from "./neighbour/table.ts";
 import { signedMask } from "./route.ts";
 
-/** `net.ipv4.conf.<device>`: the values the stack acts on, with Linux's defaults for a new namespace. */
+/**
+ * `net.ipv4.conf.<device>`: the values the stack acts on, with Linux's defaults for a new namespace. A value of its own:
+ * devices and namespaces share one until a setting of theirs is changed, which gives them another.
+ */
 export interface DeviceConf {
-	forwarding: number;
-	proxy_arp: number;
-	proxy_arp_pvlan: number;
-	arp_ignore: number;
-	arp_announce: number;
-	arp_accept: number;
-	arp_notify: number;
-	rp_filter: number;
-	accept_local: number;
-	route_localnet: number;
-	ignore_routes_with_linkdown: number;
-	send_redirects: number;
-	accept_redirects: number;
+	readonly forwarding: number;
+	readonly proxy_arp: number;
+	readonly proxy_arp_pvlan: number;
+	readonly arp_ignore: number;
+	readonly arp_announce: number;
+	readonly arp_accept: number;
+	readonly arp_notify: number;
+	readonly rp_filter: number;
+	readonly accept_local: number;
+	readonly route_localnet: number;
+	readonly ignore_routes_with_linkdown: number;
+	readonly send_redirects: number;
+	readonly accept_redirects: number;
 	/** 1, 2 or 3 to speak no other version of IGMP. */
-	force_igmp_version: number;
+	readonly force_igmp_version: number;
 	/** Milliseconds within which a report of version 1 or 2 is repeated. */
-	igmpv2_unsolicited_report_interval: number;
+	readonly igmpv2_unsolicited_report_interval: number;
 	/** Milliseconds within which a report of version 3 is repeated. */
-	igmpv3_unsolicited_report_interval: number;
-	secure_redirects: number;
-	shared_media: number;
-	log_martians: number;
-	bc_forwarding: number;
-	src_valid_mark: number;
+	readonly igmpv3_unsolicited_report_interval: number;
+	readonly secure_redirects: number;
+	readonly shared_media: number;
+	readonly log_martians: number;
+	readonly bc_forwarding: number;
+	readonly src_valid_mark: number;
 }
 
 /** `net.ipv4.neigh.<device>`: counts, octets, and times in the units of their sysctls. */
 export interface NeighbourConf {
-	base_reachable_time_ms: number;
-	retrans_time_ms: number;
+	readonly base_reachable_time_ms: number;
+	readonly retrans_time_ms: number;
 	/** Seconds. */
-	delay_first_probe_time: number;
+	readonly delay_first_probe_time: number;
 	/** Seconds. */
-	gc_stale_time: number;
-	mcast_solicit: number;
-	ucast_solicit: number;
-	unres_qlen_bytes: number;
+	readonly gc_stale_time: number;
+	readonly mcast_solicit: number;
+	readonly ucast_solicit: number;
+	readonly unres_qlen_bytes: number;
 	/** Hundredths of a second, as all USER_HZ values. */
-	proxy_delay: number;
-	proxy_qlen: number;
+	readonly proxy_delay: number;
+	readonly proxy_qlen: number;
 	/** Hundredths of a second. */
-	locktime: number;
+	readonly locktime: number;
 }
 
 /** net/ipv4/devinet.c, `ipv4_devconf`. */
-export const DEVICE_CONF: Readonly<DeviceConf> = {
+export const DEVICE_CONF: DeviceConf = {
 	forwarding: 0,
 	proxy_arp: 0,
 	proxy_arp_pvlan: 0,
@@ -77,7 +80,7 @@ export const DEVICE_CONF: Readonly<DeviceConf> = {
 };
 
 /** net/ipv4/arp.c, `arp_tbl.parms`. */
-export const NEIGHBOUR_CONF: Readonly<NeighbourConf> = {
+export const NEIGHBOUR_CONF: NeighbourConf = {
 	base_reachable_time_ms: 30_000,
 	retrans_time_ms: 1000,
 	delay_first_probe_time: 5,
@@ -100,6 +103,8 @@ export interface InterfaceAddress {
 	readonly secondary: boolean;
 }
 
+const NO_ADDRESSES: readonly never[] = [];
+
 /** What takes the frames of a device: the namespace. */
 export interface FrameTaker {
 	receive(frame: Frame, inDevice: InDevice): void;
@@ -114,20 +119,21 @@ export class InDevice implements DeviceInput {
 	// What every frame reads comes first.
 	readonly #taker: FrameTaker;
 	readonly device: Device;
-	readonly addresses: InterfaceAddress[] = [];
-	readonly conf: DeviceConf;
-	readonly neigh: NeighbourConf;
+	/** First added first; another list with each change. */
+	addresses: readonly InterfaceAddress[] = NO_ADDRESSES;
+	conf: DeviceConf;
+	neigh: NeighbourConf;
 	/** The multicast groups joined here, made when first needed. */
 	igmp: Igmp | null = null;
 
 	/** The neighbours on this device's link, made when first needed. */
 	neighbours: NeighbourTable | null = null;
 
-	constructor(taker: FrameTaker, device: Device, conf: Readonly<DeviceConf>, neigh: Readonly<NeighbourConf>) {
+	constructor(taker: FrameTaker, device: Device, conf: DeviceConf, neigh: NeighbourConf) {
 		this.#taker = taker;
 		this.device = device;
-		this.conf = { ...conf };
-		this.neigh = { ...neigh };
+		this.conf = conf;
+		this.neigh = neigh;
 	}
 
 	receive(frame: Frame): void {

@@ -52,22 +52,19 @@ export interface VethEnd {
  */
 export class IpNamespace extends Namespace {
 	/** Files that programs here read, by path: /etc/resolv.conf, /etc/hosts. */
-	readonly files: Map<string, string> = new Map();
-	/** `ip route …`. */
-	readonly routes: RouteCommands;
-	/** `ip rule …`. */
-	readonly rule: RuleCommands;
-	/** `ip neigh …`. */
-	readonly neigh: NeighbourCommands;
-	/** `ip xfrm …`. */
-	readonly xfrm: XfrmCommands;
-	/** `sysctl`. */
-	readonly sysctl: Sysctl;
-	/** `bridge … show`. */
-	readonly bridgeTool: BridgeTool;
-	/** `brctl show…`. */
-	readonly brctl: Brctl;
-	// Made when first needed.
+	get files(): Map<string, string> {
+		return (this.#files ??= new Map());
+	}
+
+	// Made when first needed: most namespaces see few of these commands.
+	#files: Map<string, string> | undefined;
+	#routes: RouteCommands | undefined;
+	#rule: RuleCommands | undefined;
+	#neigh: NeighbourCommands | undefined;
+	#xfrm: XfrmCommands | undefined;
+	#sysctl: Sysctl | undefined;
+	#bridgeTool: BridgeTool | undefined;
+	#brctl: Brctl | undefined;
 	#links: LinkCommands | undefined;
 	#tc: TcCommands | undefined;
 
@@ -76,17 +73,45 @@ export class IpNamespace extends Namespace {
 
 	constructor(kernel: Kernel, name: string) {
 		super(kernel, name);
-		this.routes = new RouteCommands(this);
-		this.rule = new RuleCommands(this);
-		this.neigh = new NeighbourCommands(this);
-		this.xfrm = new XfrmCommands(this);
-		this.sysctl = new Sysctl(this, {
+		this.loopback.addAddress("127.0.0.1/8");
+	}
+
+	/** `ip route …`. */
+	get routes(): RouteCommands {
+		return (this.#routes ??= new RouteCommands(this));
+	}
+
+	/** `ip rule …`. */
+	get rule(): RuleCommands {
+		return (this.#rule ??= new RuleCommands(this));
+	}
+
+	/** `ip neigh …`. */
+	get neigh(): NeighbourCommands {
+		return (this.#neigh ??= new NeighbourCommands(this));
+	}
+
+	/** `ip xfrm …`. */
+	get xfrm(): XfrmCommands {
+		return (this.#xfrm ??= new XfrmCommands(this));
+	}
+
+	/** `sysctl`. */
+	get sysctl(): Sysctl {
+		return (this.#sysctl ??= new Sysctl(this, {
 			conntrack: () => this.netfilter.conntrackConf,
 			ipvs: () => this.ipvs.settings,
-		});
-		this.bridgeTool = new BridgeTool(this);
-		this.brctl = new Brctl(this);
-		this.loopback.addAddress("127.0.0.1/8");
+		}));
+	}
+
+	/** `bridge … show`. */
+	get bridgeTool(): BridgeTool {
+		return (this.#bridgeTool ??= new BridgeTool(this));
+	}
+
+	/** `brctl show…`. */
+	get brctl(): Brctl {
+		return (this.#brctl ??= new Brctl(this));
 	}
 
 	/** `ip link show`. */

@@ -62,6 +62,8 @@ const TCP = 6;
 const UDP = 17;
 const IGMP = 2;
 const ESP = 50;
+/** `ip_local_port_range` as Linux has it, the end excluded. */
+const LOCAL_PORTS: readonly [number, number] = [32_768, 60_999];
 
 /** Takes the packets of one IP protocol; the frame starts at its IPv4 header and is the handler's. */
 export type ProtocolHandler = (frame: Frame, inDevice: InDevice) => void;
@@ -94,17 +96,17 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	/** Tables and connection tracking, once somebody asked for them. */
 	protected filtering: Netfilter | undefined;
 	/** `net.ipv4.conf.all`. */
-	readonly confAll: DeviceConf = { ...DEVICE_CONF };
+	confAll: DeviceConf = DEVICE_CONF;
 	/** `net.ipv4.conf.default`: what a new device gets. */
-	readonly confDefault: DeviceConf = { ...DEVICE_CONF };
+	confDefault: DeviceConf = DEVICE_CONF;
 	/** `net.ipv4.neigh.default`. */
-	readonly neighDefault: NeighbourConf = { ...NEIGHBOUR_CONF };
+	neighDefault: NeighbourConf = NEIGHBOUR_CONF;
 	/** `net.ipv4.igmp_*`. */
-	readonly igmpConf: IgmpConf = { ...IGMP_CONF };
+	igmpConf: IgmpConf = IGMP_CONF;
 	/** `net.ipv4.ip_local_port_range`, the end excluded as flow hashing has it. */
-	localPortRange: readonly [number, number] = [32_768, 60_999];
+	localPortRange: readonly [number, number] = LOCAL_PORTS;
 
-	readonly vxlans: Set<VxlanDevice> = new Set();
+	#vxlans: Set<VxlanDevice> | undefined;
 	/** `ip rule` and tables beside `main` and `local`; null while nobody made any, and only those two are asked. */
 	rules: Rules | null = null;
 	/** IPsec; null while there is neither a state nor a policy, so that packets pay one comparison for it. */
@@ -137,6 +139,11 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		this.broadcastRoute = new Route({ network: BROADCAST_IP4, length: 32, type: "broadcast", device: null });
 		this.adopt(this.loopback, "lo");
 		this.loopback.up();
+	}
+
+	/** The VXLAN devices whose underlay it is. */
+	get vxlans(): Set<VxlanDevice> {
+		return (this.#vxlans ??= new Set());
 	}
 
 	/** UDP ports and sockets. */

@@ -1,4 +1,4 @@
-import { type Ip4, isMulticastIp4 } from "../addr/index.ts";
+import { ANY_IP4, type Ip4, isMulticastIp4 } from "../addr/index.ts";
 import type { Device } from "../link/index.ts";
 import type { Namespace } from "./namespace.ts";
 import { Route } from "./route.ts";
@@ -13,10 +13,10 @@ const SLOTS = 8;
 export class OutputRoutes {
 	readonly #ns: Namespace;
 	#routes: (Route | undefined)[] | undefined;
-	readonly #destinations: Ip4[] = [];
+	#destinations: Ip4[] | undefined;
 	#generation = -1;
 	/** On-link routes by a device, last made first. */
-	readonly #byDevice = new Map<Device, Route[]>();
+	#byDevice: Map<Device, Route[]> | undefined;
 	#byDeviceGeneration = -1;
 	/** The way by `lo` that stands for an own address's route. */
 	#byLoopback: WeakMap<Route, Route> | undefined;
@@ -38,11 +38,12 @@ export class OutputRoutes {
 			this.#generation = generation;
 			routes.fill(undefined);
 		}
+		const destinations = (this.#destinations ??= new Array<Ip4>(SLOTS).fill(ANY_IP4));
 		const known = routes[slot];
-		if (known !== undefined && this.#destinations[slot] === destination) return known;
+		if (known !== undefined && destinations[slot] === destination) return known;
 		const route = this.#lookup(destination);
 		routes[slot] = route;
-		this.#destinations[slot] = destination;
+		destinations[slot] = destination;
 		return route;
 	}
 
@@ -59,14 +60,13 @@ export class OutputRoutes {
 			if (route !== undefined) return route;
 		}
 		const generation = this.#ns.generation;
-		if (this.#byDeviceGeneration !== generation) this.#byDevice.clear();
+		const byDevice = (this.#byDevice ??= new Map<Device, Route[]>());
+		if (this.#byDeviceGeneration !== generation) byDevice.clear();
 		this.#byDeviceGeneration = generation;
-		const known = this.#byDevice
-			.get(device)
-			?.find((each) => each.network === destination && each.loop === loop);
+		const known = byDevice.get(device)?.find((each) => each.network === destination && each.loop === loop);
 		if (known !== undefined) return known;
 		const route = new Route({ network: destination, length: 32, device, scope: "link", loop });
-		this.#byDevice.set(device, [route, ...(this.#byDevice.get(device) ?? []).slice(0, SLOTS - 1)]);
+		byDevice.set(device, [route, ...(byDevice.get(device) ?? []).slice(0, SLOTS - 1)]);
 		return route;
 	}
 

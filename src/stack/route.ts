@@ -88,69 +88,133 @@ const isUsable = (device: Device, route: Route): boolean =>
 /** The 32-bit mask of a prefix length, signed, for use with `&`. */
 export const signedMask = (length: number): number => (length === 0 ? 0 : -1 << (32 - length));
 
+/** Routes up to which a table is looked through one after the other. */
+const FEW = 12;
+const NO_ROUTES: readonly Route[] = [];
+
+const isOf = (route: Route, network: Ip4, length: number): boolean =>
+	route.length === length && ((route.network ^ network) & signedMask(length)) === 0;
+
 /**
- * A routing table: longest prefix first, then lowest metric, then first come.
- * One map per prefix length in use, longest first, keyed by the masked address.
+ * A routing table: longest prefix first, then lowest metric, then first come. Most namespaces have a handful of routes,
+ * in one list of just that length; a table with more has an index.
  */
 export class Fib {
 	/** Grows with each change; whoever caches a route compares it. */
 	generation = 0;
-	#lengths: number[] = [];
-	#masks: number[] = [];
-	#maps: Map<number, Route[]>[] = [];
+	/** In the order in which they are asked, while there is no index. */
+	#few: readonly Route[] = NO_ROUTES;
+	#index: FibIndex | null = null;
 
 	/**
 	 * The route of a destination whose device is up, if any; by `device`, or one that ends packets, if that is said
 	 * (`flowi4_oif`).
 	 */
 	lookup(destination: Ip4, device?: Device): Route | undefined {
-		for (let i = 0; i < this.#maps.length; i++) {
-			const routes = this.#maps[i]!.get(destination & this.#masks[i]!);
-			if (routes === undefined) continue;
-			for (const route of routes) {
-				if (route.device === null) return route;
-				if ((device === undefined || route.device === device) && isUsable(route.device, route)) return route;
-			}
+		if (this.#index !== null) return this.#index.lookup(destination, device);
+		const few = this.#few;
+		for (let i = 0; i < few.length; i++) {
+			const route = few[i]!;
+			if (((route.network ^ destination) & signedMask(route.length)) === 0 && leads(route, device))
+				return route;
 		}
 		return undefined;
 	}
 
-	/** The route with exactly this destination, if any. */
+	/** The routes with exactly this destination. */
+	find(network: Ip4, length: number): readonly Route[] {
+		if (this.#index !== null) return this.#index.find(network, length);
+		return this.#few.filter((route) => isOf(route, network, length));
+	}
+
+	add(route: Route): void {
+		this.generation++;
+		if (this.#index === null && this.#few.length < FEW) {
+			const after = (each: Route): boolean =>
+				each.length < route.length || (each.length === route.length && each.metric > route.metric);
+			const at = this.#few.findIndex(after);
+			// Copies are as long as they must be; what grows in place takes room for seventeen.
+			this.#few = this.#few.toSpliced(at < 0 ? this.#few.length : at, 0, route);
+			return;
+		}
+		if (this.#index === null) {
+			this.#index = new FibIndex();
+			for (const each of this.#few) this.#index.add(each);
+			this.#few = NO_ROUTES;
+		}
+		this.#index.add(route);
+	}
+
+	/** Takes a route out; says whether it was there. */
+	remove(route: Route): boolean {
+		if (this.#index !== null) {
+			const removed = this.#index.remove(route);
+			if (removed) this.generation++;
+			return removed;
+		}
+		if (!this.#few.includes(route)) return false;
+		this.generation++;
+		this.#few = this.#few.filter((each) => each !== route);
+		return true;
+	}
+
+	/** All routes as `ip route show` lists them: by destination, shorter prefixes first, then by metric. */
+	routes(): Route[] {
+		return [...(this.#index?.all() ?? this.#few)].sort(
+			(a, b) => compareIp4(a.network, b.network) || a.length - b.length || a.metric - b.metric,
+		);
+	}
+}
+
+/** Whether packets can go by it; by `device`, if that is said. */
+const leads = (route: Route, device: Device | undefined): boolean =>
+	route.device === null ||
+	((device === undefined || route.device === device) && isUsable(route.device, route));
+
+/** A large table: one map per prefix length in use, longest first, keyed by the masked address. */
+class FibIndex {
+	#lengths: number[] = [];
+	#masks: number[] = [];
+	#maps: Map<number, Route[]>[] = [];
+
+	lookup(destination: Ip4, device: Device | undefined): Route | undefined {
+		for (let i = 0; i < this.#maps.length; i++) {
+			const routes = this.#maps[i]!.get(destination & this.#masks[i]!);
+			const route = routes?.find((each) => leads(each, device));
+			if (route !== undefined) return route;
+		}
+		return undefined;
+	}
+
 	find(network: Ip4, length: number): readonly Route[] {
 		const index = this.#lengths.indexOf(length);
 		return this.#maps[index]?.get(network & signedMask(length)) ?? [];
 	}
 
 	add(route: Route): void {
-		this.generation++;
 		let index = this.#lengths.indexOf(route.length);
 		if (index < 0) {
 			index = this.#lengths.findIndex((length) => length < route.length);
 			if (index < 0) index = this.#lengths.length;
-			// Copies are as long as they must be; what grows in place takes room for seventeen.
-			this.#lengths = this.#lengths.toSpliced(index, 0, route.length);
-			this.#masks = this.#masks.toSpliced(index, 0, signedMask(route.length));
-			this.#maps = this.#maps.toSpliced(index, 0, new Map());
+			this.#lengths.splice(index, 0, route.length);
+			this.#masks.splice(index, 0, signedMask(route.length));
+			this.#maps.splice(index, 0, new Map());
 		}
 		const map = this.#maps[index]!;
 		const key = route.network & signedMask(route.length);
-		const routes = map.get(key);
-		if (routes === undefined) map.set(key, [route]);
-		else
-			map.set(
-				key,
-				[...routes, route].sort((a, b) => a.metric - b.metric),
-			);
+		const routes = map.get(key) ?? [];
+		map.set(
+			key,
+			[...routes, route].sort((a, b) => a.metric - b.metric),
+		);
 	}
 
-	/** Takes a route out; says whether it was there. */
 	remove(route: Route): boolean {
 		const index = this.#lengths.indexOf(route.length);
 		const map = this.#maps[index];
 		const key = route.network & signedMask(route.length);
 		const routes = map?.get(key);
 		if (map === undefined || routes?.includes(route) !== true) return false;
-		this.generation++;
 		const left = routes.filter((each) => each !== route);
 		if (left.length > 0) map.set(key, left);
 		else map.delete(key);
@@ -162,10 +226,7 @@ export class Fib {
 		return true;
 	}
 
-	/** All routes as `ip route show` lists them: by destination, shorter prefixes first, then by metric. */
-	routes(): Route[] {
-		return this.#maps
-			.flatMap((map) => [...map.values()].flat())
-			.sort((a, b) => compareIp4(a.network, b.network) || a.length - b.length || a.metric - b.metric);
+	all(): readonly Route[] {
+		return this.#maps.flatMap((map) => [...map.values()].flat());
 	}
 }

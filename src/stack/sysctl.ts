@@ -56,18 +56,18 @@ export class Sysctl {
 	}
 
 	/** Where the names that begin alike are kept. */
-	#families(): readonly (readonly [prefix: string, settings: () => object, begin?: string])[] {
+	#families(): readonly (readonly [prefix: string, place: () => Place, begin?: string])[] {
 		const ns = this.#ns;
 		return [
-			["net.netfilter.", this.#modules.conntrack],
-			["net.bridge.", () => ns.bridgeFilter?.conf ?? {}],
-			["net.ipv4.vs.", this.#modules.ipvs],
+			["net.netfilter.", () => changing(this.#modules.conntrack())],
+			["net.bridge.", () => changing(ns.bridgeFilter?.conf ?? {})],
+			["net.ipv4.vs.", () => changing(this.#modules.ipvs())],
 			// One for the machine, and shown where it boots.
-			["net.ipv4.neigh.default.", () => (ns.name === ns.kernel.name ? ns.kernel.neighbourGc : {})],
-			["net.ipv4.", () => ns.igmpConf],
-			["net.ipv4.", () => ns.ipv4.conf],
-			["net.ipv4.", () => ns.tcp.conf, "tcp_"],
-			["net.core.", () => ns.tcp.coreConf],
+			["net.ipv4.neigh.default.", () => changing(ns.name === ns.kernel.name ? ns.kernel.neighbourGc : {})],
+			["net.ipv4.", () => replacing(ns.igmpConf, (conf) => (ns.igmpConf = conf))],
+			["net.ipv4.", () => replacing(ns.ipv4.conf, (conf) => (ns.ipv4.conf = conf))],
+			["net.ipv4.", () => changing(ns.tcp.conf), "tcp_"],
+			["net.core.", () => changing(ns.tcp.coreConf)],
 		];
 	}
 
@@ -78,8 +78,8 @@ export class Sysctl {
 	get(name: SysctlName | keyof SysctlLists): SysctlLists[keyof SysctlLists] | number {
 		if (name === "net.ipv4.ip_forward") return this.#ns.confAll.forwarding;
 		if (isList(name)) return this.#list(name);
-		const value = this.#place(name);
-		return value.table[value.key] ?? 0;
+		const { place, key } = this.#place(name);
+		return place.table[key] ?? 0;
 	}
 
 	#list(name: keyof SysctlLists): SysctlLists[keyof SysctlLists] {
@@ -105,16 +105,21 @@ export class Sysctl {
 		if (isList(name)) return this.#setList(name, value);
 		if (typeof value !== "number" || !Number.isInteger(value)) throw invalid(name, value);
 		if (name === "net.ipv4.ip_forward" || name === "net.ipv4.conf.all.forwarding") {
-			this.#ns.confAll.forwarding = value;
-			this.#ns.confDefault.forwarding = value;
-			// A router does not believe in redirects (`inet_forward_change`).
-			this.#ns.confAll.accept_redirects = value === 0 ? 1 : 0;
-			for (const inDevice of this.#ns.inDevices) inDevice.conf.forwarding = value;
+			this.#setForwarding(value);
 		} else {
-			const { table, key } = this.#place(name);
-			table[key] = value;
+			const { place, key } = this.#place(name);
+			place.set(key, value);
 		}
 		this.#ns.settingsChanged();
+	}
+
+	/** `inet_forward_change`. */
+	#setForwarding(forwarding: number): void {
+		const ns = this.#ns;
+		// A router does not believe in redirects.
+		ns.confAll = { ...ns.confAll, forwarding, accept_redirects: forwarding === 0 ? 1 : 0 };
+		ns.confDefault = { ...ns.confDefault, forwarding };
+		for (const inDevice of ns.inDevices) inDevice.conf = { ...inDevice.conf, forwarding };
 	}
 
 	#setList(name: keyof SysctlLists, value: SysctlLists[keyof SysctlLists] | number): void {
@@ -136,17 +141,17 @@ export class Sysctl {
 		ns.tcp.conf[name === "net.ipv4.tcp_rmem" ? "tcp_rmem" : "tcp_wmem"] = [first, second, third];
 	}
 
-	#place(name: string): { readonly table: Record<string, number>; readonly key: string } {
-		for (const [prefix, settings, begin = ""] of this.#families()) {
+	#place(name: string): { readonly place: Place; readonly key: string } {
+		for (const [prefix, placeOf, begin = ""] of this.#families()) {
 			const own = name.slice(prefix.length);
 			if (!name.startsWith(prefix) || !own.startsWith(begin)) continue;
-			const table = shared(settings());
-			if (Object.hasOwn(table, own)) return { table, key: own };
+			const place = placeOf();
+			if (Object.hasOwn(place.table, own)) return { place, key: own };
 		}
 		const match = /^net\.ipv4\.(conf|neigh)\.(.+)\.([a-z0-9_]+)$/.exec(name);
 		const [, kind, device, key] = match ?? [];
-		const table = kind === undefined || device === undefined ? undefined : this.#table(kind, device);
-		if (table === undefined || key === undefined || !Object.hasOwn(table, key)) {
+		const place = kind === undefined || device === undefined ? undefined : this.#placeOf(kind, device);
+		if (place === undefined || key === undefined || !Object.hasOwn(place.table, key)) {
 			throw new NetError(
 				"ENOENT",
 				`sysctl: cannot stat /proc/sys/${name.replaceAll(".", "/")}: No such file or directory`,
@@ -155,18 +160,22 @@ export class Sysctl {
 				},
 			);
 		}
-		return { table, key };
+		return { place, key };
 	}
 
-	#table(kind: string, device: string): Record<string, number> | undefined {
+	#placeOf(kind: string, device: string): Place | undefined {
 		const ns = this.#ns;
-		if (kind === "conf" && device === "all") return shared(ns.confAll);
-		if (kind === "conf" && device === "default") return shared(ns.confDefault);
-		if (kind === "neigh" && device === "default") return shared(ns.neighDefault);
+		if (kind === "conf" && device === "all") return replacing(ns.confAll, (conf) => (ns.confAll = conf));
+		if (kind === "conf" && device === "default")
+			return replacing(ns.confDefault, (conf) => (ns.confDefault = conf));
+		if (kind === "neigh" && device === "default")
+			return replacing(ns.neighDefault, (conf) => (ns.neighDefault = conf));
 		if (!ns.hasDevice(device)) return undefined;
 		const inDevice = ns.inDevice(ns.device(device));
 		if (inDevice === undefined) return undefined;
-		return shared(kind === "conf" ? inDevice.conf : inDevice.neigh);
+		return kind === "conf"
+			? replacing(inDevice.conf, (conf) => (inDevice.conf = conf))
+			: replacing(inDevice.neigh, (neigh) => (inDevice.neigh = neigh));
 	}
 }
 
@@ -182,5 +191,33 @@ const isList = (name: string): name is keyof SysctlLists => LISTS.includes(name)
 const invalid = (name: string, value: unknown, code = "EINVAL", text = "Invalid argument"): NetError =>
 	new NetError(code, `sysctl: setting key "${name}": ${text}`, { context: { value } });
 
-/** The same object, its keys open: the tables hold numbers only. */
+/** Numbers by their names, and how one of them becomes another. */
+interface Place {
+	readonly table: Readonly<Record<string, number>>;
+	set(key: string, value: number): void;
+}
+
+/** A table that belongs to one module alone. */
+function changing(conf: object): Place {
+	const table = shared(conf);
+	return {
+		table,
+		set(key, value) {
+			table[key] = value;
+		},
+	};
+}
+
+/** The same object, its keys open: the tables hold numbers only where a name leads to them. */
 const shared = <T extends { [K in keyof T]: number }>(table: T): Record<string, number> => table;
+
+/** A table that many share: who changes it gets one of its own. */
+const replacing = <T extends { readonly [K in keyof T]: number }>(
+	table: T,
+	put: (changed: T) => void,
+): Place => ({
+	table,
+	set(key, value) {
+		put({ ...table, [key]: value });
+	},
+});

@@ -95,6 +95,16 @@ export class StpPort<Port extends StatefulPort = StatefulPort> {
 		return new KernelTimer(this.#timers.scheduler, this.#timers.jiffies, action);
 	}
 
+	/** What was heard from the other end is not waited for again. */
+	cancelMessageAge(): void {
+		this.#messageAge?.cancel();
+	}
+
+	/** Its state is not about to change. */
+	cancelForwardDelay(): void {
+		this.#forwardDelay?.cancel();
+	}
+
 	/** Stops all its timers. */
 	cancelTimers(): void {
 		this.#messageAge?.cancel();

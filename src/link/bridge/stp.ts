@@ -318,7 +318,7 @@ export class SpanningTree<Port extends StatefulPort> implements PortTimers {
 				port.topologyChangeAck = false;
 				this.#makeForwarding(port);
 			} else if (this.isDesignated(port)) {
-				port.messageAgeTimer.cancel();
+				port.cancelMessageAge();
 				this.#makeForwarding(port);
 			} else {
 				port.configPending = false;
@@ -340,7 +340,7 @@ export class SpanningTree<Port extends StatefulPort> implements PortTimers {
 		if (!this.#enabled || this.forwardDelay === 0) {
 			this.#setState(port, "forwarding");
 			this.#detectTopologyChange();
-			port.forwardDelayTimer.cancel();
+			port.cancelForwardDelay();
 		} else this.#setState(port, "listening");
 		if (this.#enabled && this.forwardDelay !== 0) port.forwardDelayTimer.after(this.forwardDelay);
 	}
@@ -350,7 +350,7 @@ export class SpanningTree<Port extends StatefulPort> implements PortTimers {
 		if (state === "disabled" || state === "blocking") return;
 		if (state === "forwarding" || state === "learning") this.#detectTopologyChange();
 		this.#setState(port, "blocking");
-		port.forwardDelayTimer.cancel();
+		port.cancelForwardDelay();
 	}
 
 	#detectTopologyChange(): void {

@@ -1,25 +1,25 @@
 /** `net.ipv4.<name>`: what this stack acts on of the settings of a whole namespace. */
 export interface Ipv4Conf {
 	/** TTL of packets that name none. */
-	ip_default_ttl: number;
+	readonly ip_default_ttl: number;
 	/** 1: no echo request is answered. */
-	icmp_echo_ignore_all: number;
+	readonly icmp_echo_ignore_all: number;
 	/** 1: none to a broadcast address or group is. */
-	icmp_echo_ignore_broadcasts: number;
+	readonly icmp_echo_ignore_broadcasts: number;
 	/** Milliseconds between limited errors to one host; 0 for no limit. */
-	icmp_ratelimit: number;
+	readonly icmp_ratelimit: number;
 	/** The ICMP types that are limited, one bit each. */
-	icmp_ratemask: number;
+	readonly icmp_ratemask: number;
 	/** Octets of fragments that may wait; more, and new datagrams are refused. */
-	ipfrag_high_thresh: number;
+	readonly ipfrag_high_thresh: number;
 	/** Seconds that a datagram waits for its fragments. */
-	ipfrag_time: number;
+	readonly ipfrag_time: number;
 	/** Fragments of one source between two of a datagram, after which it is given up; 0 for any number. */
-	ipfrag_max_dist: number;
+	readonly ipfrag_max_dist: number;
 }
 
 /** Linux's values (net/ipv4/af_inet.c, icmp.c, ip_fragment.c). */
-export const IPV4_CONF: Readonly<Ipv4Conf> = {
+export const IPV4_CONF: Ipv4Conf = {
 	ip_default_ttl: 64,
 	icmp_echo_ignore_all: 0,
 	icmp_echo_ignore_broadcasts: 1,

@@ -26,15 +26,15 @@ const LATE = 2 * TICK;
 /** `net.ipv4.igmp_*` of one namespace. */
 export interface IgmpConf {
 	/** Groups a socket may be in. */
-	igmp_max_memberships: number;
+	readonly igmp_max_memberships: number;
 	/** Whether groups of 224.0.0.0/24 are reported too. */
-	igmp_link_local_mcast_reports: number;
+	readonly igmp_link_local_mcast_reports: number;
 	/** How often a report is sent, since one may be lost. */
-	igmp_qrv: number;
+	readonly igmp_qrv: number;
 }
 
 /** Linux's defaults. */
-export const IGMP_CONF: Readonly<IgmpConf> = {
+export const IGMP_CONF: IgmpConf = {
 	igmp_max_memberships: 20,
 	igmp_link_local_mcast_reports: 1,
 	igmp_qrv: 2,
@@ -83,8 +83,9 @@ export class Igmp {
 	#generalTimer: Timer | undefined;
 	/** As the querier wishes, 0 while none did. */
 	#robustness = 0;
-	#queryInterval: Nanoseconds = QUERY_INTERVAL;
-	#responseInterval: Nanoseconds = RESPONSE_INTERVAL;
+	/** As the querier has it, 0 for the usual: numbers beyond 32 bits are objects. */
+	#queryInterval: Nanoseconds = 0;
+	#responseInterval: Nanoseconds = 0;
 	/** Until when a querier of an old version is believed to be there. */
 	#version1Until: Instant = -1;
 	#version2Until: Instant = -1;
@@ -145,8 +146,8 @@ export class Igmp {
 		if (this.#running) return;
 		this.#running = true;
 		this.#robustness = 0;
-		this.#queryInterval = QUERY_INTERVAL;
-		this.#responseInterval = RESPONSE_INTERVAL;
+		this.#queryInterval = 0;
+		this.#responseInterval = 0;
 		this.#filter(ALL_HOSTS, true);
 		for (const member of [...this.#members.values()].reverse()) this.#added(member);
 	}
@@ -324,7 +325,8 @@ export class Igmp {
 		let group = igmp.group(view, at);
 		let most: Nanoseconds;
 		if (octets === igmp.OCTETS) {
-			const until = now + this.#qrv * this.#queryInterval + this.#responseInterval;
+			const interval = this.#queryInterval || QUERY_INTERVAL;
+			const until = now + this.#qrv * interval + (this.#responseInterval || RESPONSE_INTERVAL);
 			if (code === 0) {
 				most = RESPONSE_INTERVAL;
 				this.#version1Until = until;

@@ -55,7 +55,7 @@ export class Ipv4 {
 	readonly ns: Namespace;
 	readonly icmp: Icmp;
 	/** `net.ipv4.<name>`. */
-	readonly conf: Ipv4Conf = { ...IPV4_CONF };
+	conf: Ipv4Conf = IPV4_CONF;
 	// Tables are made when first needed: most namespaces never are.
 	#pathMtus: PathMtus | undefined;
 	#peers: Peers | undefined;

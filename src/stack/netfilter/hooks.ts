@@ -86,6 +86,14 @@ const FIELD = {
 	POSTROUTING: "postrouting",
 } as const;
 
+interface HookEntry {
+	readonly point: HookPoint;
+	readonly priority: number;
+	readonly run: HookFunction;
+}
+
+const NO_ENTRIES: readonly never[] = [];
+
 /**
  * The netfilter hooks of one namespace. Where nothing is registered a packet pays one comparison with null.
  *
@@ -101,7 +109,7 @@ export class Hooks {
 	forward: HookChain | null = null;
 	output: HookChain | null = null;
 	postrouting: HookChain | null = null;
-	#entries: { readonly point: HookPoint; readonly priority: number; readonly run: HookFunction }[] = [];
+	#entries: readonly HookEntry[] = NO_ENTRIES;
 
 	/**
 	 * Adds a function at a hook; of equal priorities the newest runs first. Returns what takes it away again
@@ -110,7 +118,7 @@ export class Hooks {
 	register(point: HookPoint, priority: number, run: HookFunction): () => void {
 		const entry = { point, priority, run };
 		const at = this.#entries.findIndex((each) => each.priority >= priority);
-		this.#entries.splice(at < 0 ? this.#entries.length : at, 0, entry);
+		this.#entries = this.#entries.toSpliced(at < 0 ? this.#entries.length : at, 0, entry);
 		this.#rebuild(point);
 		return () => {
 			this.#entries = this.#entries.filter((each) => each !== entry);
