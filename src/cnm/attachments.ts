@@ -138,4 +138,22 @@ export class Attachments<N extends IpNamespace> {
 		this.leaveCluster(container, each);
 		this.#attacher.detach(each.target, container.id);
 	}
+
+	/**
+	 * The container has stopped: its places are noted, and no more. What is returned takes their endpoints away, and gives
+	 * the cluster what was the cluster's.
+	 */
+	vacate(container: Container<N>): () => void {
+		const places = [...container.attachments.values()].map((each) => ({ each, endpoint: each.endpoint }));
+		for (const { each } of places) {
+			each.endpoint = undefined;
+			if (each.target !== undefined) container.attachments.delete(each.network.id);
+		}
+		return () => {
+			for (const { each, endpoint } of places) {
+				if (endpoint !== undefined) each.network.deleteEndpoint(endpoint);
+				this.giveBack(container, each);
+			}
+		};
+	}
 }

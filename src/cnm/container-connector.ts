@@ -10,6 +10,7 @@ import type {
 	Container,
 } from "./container.ts";
 import { checkAttachment, checkLink, readIp } from "./container-checks.ts";
+import type { Departures } from "./departures.ts";
 import type { Naming } from "./dns/naming.ts";
 import { failed, forbidden, invalid } from "./docker-error.ts";
 import type { Network } from "./network.ts";
@@ -27,6 +28,7 @@ const MESSAGES = {
 export interface ContainerConnectorOptions<N extends IpNamespace> {
 	readonly networks: NetworkStore;
 	readonly attachments: Attachments<N>;
+	readonly departures: Departures;
 	readonly naming: Naming<N>;
 	/** By name, id, or the first digits of an id. Throws `DockerError` 404. */
 	readonly find: (term: string) => Container<N>;
@@ -36,10 +38,12 @@ export interface ContainerConnectorOptions<N extends IpNamespace> {
 export class ContainerConnector<N extends IpNamespace> {
 	readonly #networks: NetworkStore;
 	readonly #attachments: Attachments<N>;
+	readonly #departures: Departures;
 	readonly #naming: Naming<N>;
 	readonly #find: (term: string) => Container<N>;
 
-	constructor({ networks, attachments, naming, find }: ContainerConnectorOptions<N>) {
+	constructor({ networks, attachments, departures, naming, find }: ContainerConnectorOptions<N>) {
+		this.#departures = departures;
 		this.#networks = networks;
 		this.#attachments = attachments;
 		this.#naming = naming;
@@ -105,6 +109,7 @@ export class ContainerConnector<N extends IpNamespace> {
 			container.attachments.set(network.id, attachment);
 			return;
 		}
+		this.#departures.finish();
 		undoing((undo) => {
 			const endpoint = this.#attachments.createEndpoint(container, attachment);
 			undo(() => {
@@ -173,6 +178,7 @@ export class ContainerConnector<N extends IpNamespace> {
 
 	/** A container is put off a network that goes from this node; nothing for one that has no place of the cluster's on it. */
 	evict(network: Network, container: Container<N>): void {
+		this.#departures.finish(network);
 		const attachment = container.attachments.get(network.id);
 		if (attachment?.target === undefined) return;
 		container.clusterRequests.delete(attachment.target);

@@ -3,6 +3,7 @@ import type { Attachments } from "./attachments.ts";
 import type { ClusterAttachment } from "./cluster.ts";
 import type { Container } from "./container.ts";
 import { bindings, setSysctls } from "./container-checks.ts";
+import type { Departures } from "./departures.ts";
 import type { Naming } from "./dns/naming.ts";
 import { conflict, failed } from "./docker-error.ts";
 import type { GatewayService } from "./gateway.ts";
@@ -20,6 +21,7 @@ export const DYING = "container is marked for removal and cannot be started";
 export interface ContainerRunnerOptions<N extends IpNamespace> {
 	readonly machine: Machine<N>;
 	readonly attachments: Attachments<N>;
+	readonly departures: Departures;
 	readonly naming: Naming<N>;
 	readonly gateway: GatewayService;
 	readonly ids: Ids;
@@ -33,13 +35,24 @@ export interface ContainerRunnerOptions<N extends IpNamespace> {
 export class ContainerRunner<N extends IpNamespace> {
 	readonly #machine: Machine<N>;
 	readonly #attachments: Attachments<N>;
+	readonly #departures: Departures;
 	readonly #naming: Naming<N>;
 	readonly #gateway: GatewayService;
 	readonly #ids: Ids;
 	readonly #images: ReadonlyMap<string, Program<N>>;
 	readonly #find: (term: string) => Container<N>;
 
-	constructor({ machine, attachments, naming, gateway, ids, images, find }: ContainerRunnerOptions<N>) {
+	constructor({
+		machine,
+		attachments,
+		departures,
+		naming,
+		gateway,
+		ids,
+		images,
+		find,
+	}: ContainerRunnerOptions<N>) {
+		this.#departures = departures;
 		this.#machine = machine;
 		this.#attachments = attachments;
 		this.#naming = naming;
@@ -55,6 +68,7 @@ export class ContainerRunner<N extends IpNamespace> {
 	 */
 	start(container: Container<N>, failed?: () => void): void {
 		if (container.running || container.busy) return;
+		this.#departures.finish();
 		const requests = [...container.clusterRequests.values()];
 		if (requests.length === 0) return this.#run(container, []);
 		this.#attachments.askCluster(
@@ -69,6 +83,8 @@ export class ContainerRunner<N extends IpNamespace> {
 	}
 
 	#run(container: Container<N>, places: readonly ClusterAttachment[]): void {
+		// While the cluster was asked others may have stopped.
+		this.#departures.finish();
 		const { networkMode } = container;
 		if (networkMode.startsWith("container:")) {
 			container.runIn(this.#peer(container, networkMode.slice("container:".length)).netns, (code) => {
@@ -158,20 +174,26 @@ export class ContainerRunner<N extends IpNamespace> {
 		});
 	}
 
-	/** `docker stop`, or its program ended with a code: addresses and ports are free again; nothing for one that does not run. */
+	/**
+	 * `docker stop`, or its program ended with a code; nothing for one that does not run. It has stopped at once, and its
+	 * connections are closed; what it had of the network goes a little later (`Departures`).
+	 */
 	stop(container: Container<N>, exitCode = 0): void {
 		container.cancel(conflict(DYING));
 		if (!container.running) return;
 		container.monitor?.stop();
 		container.monitor = undefined;
 		this.#naming.end(container);
-		if (container.sandbox?.own === true) container.netns.endPrograms();
-		container.sandbox?.clear();
-		for (const each of [...container.attachments.values()]) {
-			this.#attachments.detach(each);
-			this.#attachments.giveBack(container, each);
+		const { sandbox } = container;
+		if (sandbox !== undefined) {
+			if (sandbox.own) sandbox.ns.endPrograms();
+			const vacated = this.#attachments.vacate(container);
+			this.#departures.begin(sandbox, () => {
+				sandbox.clear();
+				vacated();
+				if (sandbox.own) this.#machine.delNetns(container.name);
+			});
 		}
-		if (container.sandbox?.own === true) this.#machine.delNetns(container.name);
 		container.sandbox = undefined;
 		container.runIn(undefined);
 		container.status = "exited";

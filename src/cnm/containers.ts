@@ -7,6 +7,7 @@ import { checkLink, checkMode, modeOf, readIp } from "./container-checks.ts";
 import { ContainerConnector } from "./container-connector.ts";
 import { drawName } from "./container-names.ts";
 import { ContainerRunner, DYING } from "./container-runner.ts";
+import type { Departures } from "./departures.ts";
 import { type DnsDefaults, Naming } from "./dns/naming.ts";
 import { cliRefuses, conflict, DockerError, invalid, notFound } from "./docker-error.ts";
 import type { Ids } from "./ids.ts";
@@ -31,6 +32,7 @@ export interface ManagedEndpoint extends Partial<
 /** What the store works with. */
 export interface ContainerStoreOptions<N extends IpNamespace> {
 	readonly machine: Machine<N>;
+	readonly departures: Departures;
 	readonly networks: NetworkStore;
 	readonly managed: ManagedNetworks;
 	readonly ids: Ids;
@@ -51,7 +53,7 @@ export class ContainerStore<N extends IpNamespace> {
 	readonly #connector: ContainerConnector<N>;
 	readonly #containers = new Map<string, Container<N>>();
 
-	constructor({ machine, networks, managed, ids, now, dns, images }: ContainerStoreOptions<N>) {
+	constructor({ machine, departures, networks, managed, ids, now, dns, images }: ContainerStoreOptions<N>) {
 		this.#machine = machine;
 		this.#ids = ids;
 		this.#now = now;
@@ -60,8 +62,17 @@ export class ContainerStore<N extends IpNamespace> {
 		const find = (term: string): Container<N> => this.find(term);
 		const { gateway } = networks;
 		this.#attachments = attachments;
-		this.#runner = new ContainerRunner({ machine, attachments, naming, gateway, ids, images, find });
-		this.#connector = new ContainerConnector({ networks, attachments, naming, find });
+		this.#runner = new ContainerRunner({
+			machine,
+			attachments,
+			departures,
+			naming,
+			gateway,
+			ids,
+			images,
+			find,
+		});
+		this.#connector = new ContainerConnector({ networks, attachments, departures, naming, find });
 	}
 
 	/** All of them, the oldest first. */

@@ -3,6 +3,7 @@ import type { IpNamespace } from "../stack/index.ts";
 import type { ClusterNetwork, ClusterProvider } from "./cluster.ts";
 import type { Container, RunOptions } from "./container.ts";
 import type { ContainerStore, ManagedEndpoint } from "./containers.ts";
+import type { Departures } from "./departures.ts";
 import { conflict, DockerError } from "./docker-error.ts";
 import type { ClusterNode, DriverKey, NetworkDriver } from "./driver.ts";
 import type { Ids } from "./ids.ts";
@@ -50,6 +51,7 @@ export interface ControllerOptions<N extends IpNamespace> {
 	readonly networks: NetworkStore;
 	readonly managed: ManagedNetworks;
 	readonly containers: ContainerStore<N>;
+	readonly departures: Departures;
 	readonly drivers: readonly NetworkDriver[];
 	readonly ids: Ids;
 }
@@ -65,11 +67,13 @@ export class Controller<N extends IpNamespace = IpNamespace> {
 	readonly #containers: ContainerStore<N>;
 	readonly #drivers: readonly NetworkDriver[];
 	readonly #ids: Ids;
+	readonly #departures: Departures;
 	readonly #sandboxes = new Map<string, Sandbox>();
 	/** Services on a network, for `docker network inspect --verbose`; what balances load on the node says them. */
 	services: ((network: Network) => Readonly<Record<string, NetworkServiceJson>>) | undefined;
 
-	constructor({ machine, networks, managed, containers, drivers, ids }: ControllerOptions<N>) {
+	constructor({ machine, networks, managed, containers, departures, drivers, ids }: ControllerOptions<N>) {
+		this.#departures = departures;
 		this.#machine = machine;
 		this.#store = networks;
 		this.#managed = managed;
@@ -152,6 +156,16 @@ export class Controller<N extends IpNamespace = IpNamespace> {
 	/** A container of a task: on these networks, with addresses that the cluster gave already. Throws `DockerError`. */
 	createContainer(options: RunOptions, places: readonly ManagedEndpoint[]): Container<N> {
 		return this.#containers.create(options, places);
+	}
+
+	/** What is still taken away of containers that have stopped is gone now. */
+	settle(): void {
+		this.#departures.finish();
+	}
+
+	/** The machine loses power: nothing that waits is done any more. */
+	crash(): void {
+		this.#departures.forget();
 	}
 
 	// ── the cluster ───────────────────────────────────────────────────────────────────────────────

@@ -65,6 +65,7 @@ export class DockerNetworks<N extends IpNamespace = IpNamespace> {
 
 	/** `docker network prune -f`: the users' networks without containers go; returns their names. */
 	prune(): string[] {
+		this.#controller.settle();
 		const used = new Set(this.#containers.all.flatMap(({ attachments }) => [...attachments.keys()]));
 		const unused = this.#store.all.filter(
 			({ id, about, endpoints }) =>

@@ -4,6 +4,7 @@ import type { Container, ContainerStatus, RunOptions } from "./container.ts";
 import { type ContainerJson, containerJson, portsJson } from "./container-json.ts";
 import { ContainerStore } from "./containers.ts";
 import { Controller } from "./controller.ts";
+import { Departures } from "./departures.ts";
 import { notFound } from "./docker-error.ts";
 import type { DnsDefaults } from "./dns/naming.ts";
 import type { NetworkDriver } from "./driver.ts";
@@ -98,11 +99,13 @@ export class Docker<N extends IpNamespace = IpNamespace> {
 			new SimpleDriver("null"),
 			...(options.drivers ?? []),
 		] satisfies NetworkDriver[];
+		const departures = new Departures(netns.kernel);
 		const now = (): string => timestamp(netns.kernel);
 		const store = new NetworkStore({
 			drivers: new Map(drivers.map((driver) => [driver.type, driver])),
 			ipam: new Ipam(pools, () => onLink(netns)),
 			ids,
+			departures,
 			clock: netns.kernel.driver,
 			now,
 			arrange: () => {
@@ -113,9 +116,10 @@ export class Docker<N extends IpNamespace = IpNamespace> {
 		store.predefine("none", { driver: "null" });
 		store.predefine("host", { driver: "host" });
 		store.predefine("bridge", docker0(options));
-		const managed = new ManagedNetworks(store);
+		const managed = new ManagedNetworks(store, departures);
 		const containers = new ContainerStore<N>({
 			machine,
+			departures,
 			networks: store,
 			managed,
 			ids,
@@ -124,7 +128,15 @@ export class Docker<N extends IpNamespace = IpNamespace> {
 			images: options.images ?? new Map<string, Program<N>>(),
 		});
 		this.#containers = containers;
-		this.controller = new Controller({ machine, networks: store, managed, containers, drivers, ids });
+		this.controller = new Controller({
+			machine,
+			networks: store,
+			managed,
+			containers,
+			departures,
+			drivers,
+			ids,
+		});
 		this.services = new ServiceAgent({
 			ns: netns,
 			rng: rng.fork("services"),
@@ -166,7 +178,10 @@ export class Docker<N extends IpNamespace = IpNamespace> {
 		this.#containers.start(this.#containers.find(container));
 	}
 
-	/** `docker stop`. Throws `DockerError` 404. */
+	/**
+	 * `docker stop`, with a program that ends at once: it has stopped, its connections are closed, and what they say still
+	 * goes out, until its interfaces go 50 ms later or when the next container starts. Throws `DockerError` 404.
+	 */
 	stop(container: string | Container<N>): void {
 		this.#containers.stop(this.#containers.find(container));
 	}

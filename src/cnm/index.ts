@@ -12,6 +12,7 @@ export type { ClusterAttachment, ClusterNetwork, ClusterProvider } from "./clust
 export type { ManagedEndpoint } from "./containers.ts";
 export { type AgentOptions, type ClusterKey, Controller, type NewSandboxOptions } from "./controller.ts";
 export { type ContainerLine, type DaemonOptions, Docker, DockerContainers } from "./docker.ts";
+export { NETWORK_RELEASE } from "./departures.ts";
 export { DockerNetworks } from "./docker-networks.ts";
 export { cliRefuses, DockerError } from "./docker-error.ts";
 export type {

@@ -46,6 +46,8 @@ export class Sandbox {
 	#gateway: Endpoint | undefined;
 	/** Where the default route leads. */
 	#routed: Endpoint | undefined;
+	/** Its processes have ended: commands show it no longer. */
+	leaving = false;
 	/** It goes, and wants no way out any more. */
 	#ending = false;
 

@@ -38,10 +38,11 @@ describe("names in containers", () => {
 	});
 
 	test("go with the container that has them", async () => {
-		const { docker } = engine();
+		const { lab, docker } = engine();
 		const a = docker.run({ name: "a1", network: "red" });
 		docker.run({ name: "b1", network: "red" });
 		docker.stop("b1");
+		await lab.advance("60ms");
 		expect(await told(a.resolve("b1"))).toBe("EAI_AGAIN");
 		docker.start("b1");
 		expect(await told(a.resolve("b1"))).toBe("172.18.0.3");

@@ -103,8 +103,8 @@ describe("a container on several networks", () => {
 		expect(routes(docker, "c1")).toBe("default via 10.2.0.1 dev eth0 ");
 	});
 
-	test("its published ports move with the way out", () => {
-		const { docker, host } = engine();
+	test("its published ports move with the way out, and go with it", async () => {
+		const { lab, docker, host } = engine();
 		docker.networks.create("m", { subnet: "10.2.0.0/24" });
 		docker.networks.create("b", { subnet: "10.3.0.0/24" });
 		docker.run({ name: "c1", network: "m", publish: ["8080:80"] });
@@ -115,6 +115,7 @@ describe("a container on several networks", () => {
 		docker.networks.disconnect("b", "c1");
 		expect(target()).toBe("10.2.0.2:80");
 		docker.stop("c1");
+		await lab.advance("60ms");
 		expect(target()).toBe("");
 	});
 });
