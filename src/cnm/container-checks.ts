@@ -95,14 +95,3 @@ export function setSysctls(ns: IpNamespace, sysctls: Readonly<Record<string, num
 		}
 	}
 }
-
-/** `--link` names a container. Throws `DockerError`. */
-export function checkLink(link: string, find: (term: string) => Container): void {
-	const [to = ""] = link.split(":");
-	try {
-		find(to);
-	} catch (error) {
-		if (!(error instanceof NetError)) throw error;
-		throw invalid(`could not get container for ${to}: No such container: ${to}`);
-	}
-}

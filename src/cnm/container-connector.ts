@@ -9,7 +9,7 @@ import type {
 	ConnectOptions,
 	Container,
 } from "./container.ts";
-import { checkAttachment, checkLink, readIp } from "./container-checks.ts";
+import { checkAttachment, readIp } from "./container-checks.ts";
 import type { Departures } from "./departures.ts";
 import type { Naming } from "./dns/naming.ts";
 import { failed, forbidden, invalid } from "./docker-error.ts";
@@ -30,8 +30,6 @@ export interface ContainerConnectorOptions<N extends IpNamespace> {
 	readonly attachments: Attachments<N>;
 	readonly departures: Departures;
 	readonly naming: Naming<N>;
-	/** By name, id, or the first digits of an id. Throws `DockerError` 404. */
-	readonly find: (term: string) => Container<N>;
 }
 
 /** `docker network connect`, `docker network disconnect`. */
@@ -40,14 +38,12 @@ export class ContainerConnector<N extends IpNamespace> {
 	readonly #attachments: Attachments<N>;
 	readonly #departures: Departures;
 	readonly #naming: Naming<N>;
-	readonly #find: (term: string) => Container<N>;
 
-	constructor({ networks, attachments, departures, naming, find }: ContainerConnectorOptions<N>) {
+	constructor({ networks, attachments, departures, naming }: ContainerConnectorOptions<N>) {
 		this.#departures = departures;
 		this.#networks = networks;
 		this.#attachments = attachments;
 		this.#naming = naming;
-		this.#find = find;
 	}
 
 	/**
@@ -64,7 +60,6 @@ export class ContainerConnector<N extends IpNamespace> {
 			if (other.driver.type === "host" || type === "host") throw forbidden(MESSAGES.shared);
 			if (other.driver.type === "null" || type === "null") throw invalid(MESSAGES.none);
 		}
-		for (const link of options.links ?? []) checkLink(link, this.#find);
 		const request: AttachmentRequest = {
 			ip: readIp(options.ip, "--ip"),
 			macAddress: undefined,

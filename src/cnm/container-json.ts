@@ -112,12 +112,9 @@ export function containerJson(container: Container): ContainerJson {
 	};
 }
 
-function links({ options, name, networkMode }: Container): readonly string[] | null {
-	if (options.links === undefined || networkMode !== "default") return null;
-	return options.links.map((link) => {
-		const [to = "", alias = to] = link.split(":");
-		return `/${to}:/${name}/${alias}`;
-	});
+function links({ name, legacyLinks }: Container): readonly string[] | null {
+	if (legacyLinks.length === 0) return null;
+	return legacyLinks.map(({ child, alias }) => `/${child.name}:/${name}/${alias}`);
 }
 
 function settings(container: Container): NetworkSettingsJson {
@@ -130,15 +127,17 @@ function settings(container: Container): NetworkSettingsJson {
 	for (const each of container.clusterRequests.values())
 		if (!placed.has(each.target)) networks.push([each.target, endpointJson(each, container)]);
 	const bridge = networks.find(([name]) => name === "bridge")?.[1];
-	const key = sandbox?.own === false ? "default" : shortId(sandbox?.id ?? "");
+	const { sandboxId } = container;
+	const key = container.networkMode === "host" ? "default" : shortId(sandboxId);
 	return {
 		Bridge: "",
-		SandboxID: sandbox?.id ?? "",
+		// Of one that has stopped it says where it was (`releaseNetwork` leaves it).
+		SandboxID: sandboxId,
 		HairpinMode: false,
 		LinkLocalIPv6Address: "",
 		LinkLocalIPv6PrefixLen: 0,
 		Ports: container.running && sandbox !== undefined ? portsJson(container) : {},
-		SandboxKey: sandbox === undefined ? "" : `/var/run/docker/netns/${key}`,
+		SandboxKey: sandboxId === "" ? "" : `/var/run/docker/netns/${key}`,
 		SecondaryIPAddresses: null,
 		SecondaryIPv6Addresses: null,
 		EndpointID: bridge?.EndpointID ?? "",

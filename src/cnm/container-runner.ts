@@ -9,6 +9,7 @@ import { conflict, failed } from "./docker-error.ts";
 import type { GatewayService } from "./gateway.ts";
 import { HealthMonitor } from "./health.ts";
 import type { Ids } from "./ids.ts";
+import { checkLinks, linkedHosts, linkOptions } from "./legacy-links.ts";
 import type { Machine } from "./machine.ts";
 import { type Program, programOf } from "./program.ts";
 import { Sandbox } from "./sandbox.ts";
@@ -93,6 +94,7 @@ export class ContainerRunner<N extends IpNamespace> {
 			this.#begin(container);
 			return;
 		}
+		checkLinks(container);
 		undoing((undo) => {
 			const requests = [...container.clusterRequests.values()];
 			for (const [i, place] of places.entries()) {
@@ -117,13 +119,17 @@ export class ContainerRunner<N extends IpNamespace> {
 				ns,
 				own: !host,
 				ports: bindings(container),
+				links: linkOptions(container),
 				gateway: this.#gateway,
 			});
 			container.runIn(ns, (code) => {
 				this.stop(container, code);
 			});
+			const { sandboxId } = container;
+			container.sandboxId = container.sandbox.id;
 			undo(() => {
 				container.sandbox = undefined;
+				container.sandboxId = sandboxId;
 				container.runIn(undefined);
 			});
 			const attachments = [...container.attachments.values()];
@@ -134,12 +140,19 @@ export class ContainerRunner<N extends IpNamespace> {
 				return this.#attachments.createEndpoint(container, each);
 			});
 			container.sandbox.joinAll(made);
+			container.linkedHosts = linkedHosts(container);
 			this.#naming.follow(container);
 			undo(() => {
 				this.#naming.end(container);
 			});
 			this.#begin(container);
 		});
+		// Whoever is linked to it reads its new address in /etc/hosts (`updateParentHosts`).
+		for (const parent of container.linkedBy) {
+			if (!parent.running) continue;
+			parent.linkedHosts = linkedHosts(parent);
+			this.#naming.follow(this.#find(parent.id));
+		}
 	}
 
 	/** Its program runs, and is asked how it is. */

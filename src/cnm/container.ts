@@ -96,6 +96,12 @@ export interface Attachment extends AttachmentRequest {
 	endpoint: Endpoint | undefined;
 }
 
+/** `--link` on docker0: another container, and what it is called in this one. */
+export interface LegacyLink {
+	readonly child: Container;
+	readonly alias: string;
+}
+
 /** `State.Status` of `docker inspect`. */
 export type ContainerStatus = "created" | "running" | "exited";
 
@@ -116,8 +122,16 @@ export class Container<N extends IpNamespace = IpNamespace> {
 	readonly attachments: Map<string, Attachment> = new Map();
 	/** Networks of the cluster's, by what they are asked for. */
 	readonly clusterRequests: Map<string, ClusterRequest> = new Map();
+	/** Whom it is linked to, on docker0. */
+	legacyLinks: readonly LegacyLink[] = [];
+	/** Who is linked to it. */
+	readonly linkedBy: Set<Container> = new Set();
+	/** What /etc/hosts says of those it is linked to, as of its start or theirs. */
+	linkedHosts: readonly (readonly [address: string, names: string])[] = [];
 	status: ContainerStatus = "created";
 	sandbox: Sandbox | undefined;
+	/** `NetworkSettings.SandboxID`: of its sandbox, or of the last one it had. */
+	sandboxId = "";
 	/** Its name server, on networks that have names. */
 	dns: EmbeddedDns | undefined;
 	/** `State.ExitCode`: 0 while it runs. */

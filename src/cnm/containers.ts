@@ -3,7 +3,7 @@ import type { Operation } from "../sim/index.ts";
 import type { IpNamespace } from "../stack/index.ts";
 import { Attachments } from "./attachments.ts";
 import { type AttachmentRequest, type ConnectOptions, Container, type RunOptions } from "./container.ts";
-import { checkLink, checkMode, modeOf, readIp } from "./container-checks.ts";
+import { checkMode, modeOf, readIp } from "./container-checks.ts";
 import { ContainerConnector } from "./container-connector.ts";
 import { drawName } from "./container-names.ts";
 import { ContainerRunner, DYING } from "./container-runner.ts";
@@ -11,6 +11,7 @@ import type { Departures } from "./departures.ts";
 import { type DnsDefaults, Naming } from "./dns/naming.ts";
 import { cliRefuses, conflict, DockerError, invalid, notFound } from "./docker-error.ts";
 import type { Ids } from "./ids.ts";
+import { isLegacy, link, readLinks, unlink } from "./legacy-links.ts";
 import type { Machine } from "./machine.ts";
 import type { ManagedNetworks } from "./managed-networks.ts";
 import type { Network } from "./network.ts";
@@ -72,7 +73,7 @@ export class ContainerStore<N extends IpNamespace> {
 			images,
 			find,
 		});
-		this.#connector = new ContainerConnector({ networks, attachments, departures, naming, find });
+		this.#connector = new ContainerConnector({ networks, attachments, departures, naming });
 	}
 
 	/** All of them, the oldest first. */
@@ -120,7 +121,11 @@ export class ContainerStore<N extends IpNamespace> {
 				container.attachments.set(network.id, { network, ...about, endpoint: undefined });
 			}
 		} else if (!mode.startsWith("container:")) {
-			for (const link of links) checkLink(link, (term) => this.find(term));
+			if (isLegacy(mode))
+				link(
+					container,
+					readLinks(links, (term) => this.find(term)),
+				);
 			this.#attachments.request(container, mode === "default" ? "bridge" : mode, request);
 		}
 		this.#containers.set(id, container);
@@ -168,6 +173,7 @@ export class ContainerStore<N extends IpNamespace> {
 			this.stop(container);
 		}
 		container.cancel(conflict(DYING));
+		unlink(container);
 		this.#containers.delete(container.id);
 	}
 

@@ -47,7 +47,10 @@ export class Naming<N extends IpNamespace> {
 		}
 		const { files } = sandbox.ns;
 		files.set("/etc/resolv.conf", resolvConf(about, named));
-		files.set("/etc/hosts", hostsFile(extraHosts(container), ownHosts(container)));
+		files.set(
+			"/etc/hosts",
+			hostsFile([...extraHosts(container), ...container.linkedHosts], ownHosts(container)),
+		);
 		files.set("/etc/hostname", `${container.hostname}\n`);
 	}
 
