@@ -1,11 +1,12 @@
 import { type Ip4, parseIp4 } from "../addr/index.ts";
 import { NetError } from "../errors.ts";
 import type { IpNamespace, SysctlName } from "../stack/index.ts";
-import type { Attachment, Container, RunOptions } from "./container.ts";
+import type { Attachment, Container } from "./container.ts";
 import { cliRefuses, failed, invalid } from "./docker-error.ts";
 import type { PortBinding } from "./driver.ts";
 import type { Network } from "./network.ts";
 import { sortBindings } from "./publish.ts";
+import type { RunOptions } from "./run-options.ts";
 
 const MESSAGES = {
 	ipOnDefault: "user specified IP address is supported on user defined networks only",

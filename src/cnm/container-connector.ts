@@ -2,19 +2,14 @@ import { NetError } from "../errors.ts";
 import type { Operation } from "../sim/index.ts";
 import type { IpNamespace } from "../stack/index.ts";
 import type { Attachments } from "./attachments.ts";
-import type {
-	Attachment,
-	AttachmentRequest,
-	ClusterRequest,
-	ConnectOptions,
-	Container,
-} from "./container.ts";
+import type { Attachment, AttachmentRequest, ClusterRequest, Container } from "./container.ts";
 import { checkAttachment, readIp } from "./container-checks.ts";
 import type { Departures } from "./departures.ts";
 import type { Naming } from "./dns/naming.ts";
 import { failed, forbidden, invalid } from "./docker-error.ts";
 import type { Network } from "./network.ts";
 import type { NetworkStore } from "./networks.ts";
+import type { ConnectOptions } from "./run-options.ts";
 import { undoing } from "./undo.ts";
 
 const MESSAGES = {

@@ -3,6 +3,7 @@ import type { Attachment, AttachmentRequest, Container, ContainerStatus } from "
 import type { HealthStatus } from "./health.ts";
 import { shortId } from "./ids.ts";
 import { type HostPort, hostPort } from "./publish.ts";
+import type { ContainerRestartPolicy } from "./restarts.ts";
 
 /** One network in `docker inspect`, keys in its order. */
 export interface EndpointSettingsJson {
@@ -51,13 +52,16 @@ export interface ContainerJson {
 	readonly State: {
 		readonly Status: ContainerStatus;
 		readonly Running: boolean;
+		readonly Restarting: boolean;
 		readonly ExitCode: number;
 		readonly Health?: { readonly Status: HealthStatus; readonly FailingStreak: number };
 	};
 	readonly Name: string;
+	readonly RestartCount: number;
 	readonly HostConfig: {
 		readonly NetworkMode: string;
 		readonly PortBindings: Readonly<Record<string, readonly HostPort[]>>;
+		readonly RestartPolicy: ContainerRestartPolicy;
 		readonly PublishAllPorts: boolean;
 		readonly Dns: readonly string[];
 		readonly DnsOptions: readonly string[];
@@ -78,22 +82,27 @@ export interface ContainerJson {
 /** `docker inspect` of a container. */
 export function containerJson(container: Container): ContainerJson {
 	const { options, ports } = container;
+	const restarting = container.status === "restarting";
 	const published = ports.filter(({ bindings }) => bindings.length > 0);
 	return {
 		Id: container.id,
 		Created: container.created,
 		State: {
 			Status: container.status,
-			Running: container.running,
+			// While it waits to be started again it counts as running (`SetRestarting`).
+			Running: container.running || restarting,
+			Restarting: restarting,
 			ExitCode: container.exitCode,
 			...(container.monitor === undefined
 				? {}
 				: { Health: { Status: container.monitor.status, FailingStreak: container.monitor.failing } }),
 		},
 		Name: `/${container.name}`,
+		RestartCount: container.restartCount,
 		HostConfig: {
 			NetworkMode: container.networkMode,
 			PortBindings: Object.fromEntries(published.map(({ key, bindings }) => [key, bindings.map(hostPort)])),
+			RestartPolicy: container.restartPolicy,
 			PublishAllPorts: options.publishAll ?? false,
 			Dns: options.dns ?? [],
 			DnsOptions: options.dnsOptions ?? [],

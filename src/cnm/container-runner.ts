@@ -1,7 +1,8 @@
+import { NetError } from "../errors.ts";
 import type { IpNamespace } from "../stack/index.ts";
 import type { Attachments } from "./attachments.ts";
 import type { ClusterAttachment } from "./cluster.ts";
-import type { Container } from "./container.ts";
+import { type Container, type ContainerStatus, isRestarting } from "./container.ts";
 import { bindings, setSysctls } from "./container-checks.ts";
 import type { Departures } from "./departures.ts";
 import type { Naming } from "./dns/naming.ts";
@@ -12,6 +13,7 @@ import type { Ids } from "./ids.ts";
 import { checkLinks, linkedHosts, linkOptions } from "./legacy-links.ts";
 import type { Machine } from "./machine.ts";
 import { type Program, programOf } from "./program.ts";
+import { Restarts } from "./restarts.ts";
 import { Sandbox } from "./sandbox.ts";
 import { undoing } from "./undo.ts";
 
@@ -42,6 +44,7 @@ export class ContainerRunner<N extends IpNamespace> {
 	readonly #ids: Ids;
 	readonly #images: ReadonlyMap<string, Program<N>>;
 	readonly #find: (term: string) => Container<N>;
+	readonly #restarts: Restarts<N>;
 
 	constructor({
 		machine,
@@ -61,6 +64,9 @@ export class ContainerRunner<N extends IpNamespace> {
 		this.#ids = ids;
 		this.#images = images;
 		this.#find = find;
+		this.#restarts = new Restarts<N>(machine.netns.kernel, (container) => {
+			this.#startAgain(container);
+		});
 	}
 
 	/**
@@ -68,7 +74,12 @@ export class ContainerRunner<N extends IpNamespace> {
 	 * places, see `container.ready`; `failed` is called when it does not get them. Throws `DockerError`, nothing changed.
 	 */
 	start(container: Container<N>, failed?: () => void): void {
-		if (container.running || container.busy) return;
+		if (container.running || container.status === "restarting" || container.busy) return;
+		this.#restarts.started(container, true);
+		this.#go(container, failed);
+	}
+
+	#go(container: Container<N>, failed?: () => void): void {
 		this.#departures.finish();
 		const requests = [...container.clusterRequests.values()];
 		if (requests.length === 0) return this.#run(container, []);
@@ -89,7 +100,7 @@ export class ContainerRunner<N extends IpNamespace> {
 		const { networkMode } = container;
 		if (networkMode.startsWith("container:")) {
 			container.runIn(this.#peer(container, networkMode.slice("container:".length)).netns, (code) => {
-				this.stop(container, code);
+				this.#exited(container, code);
 			});
 			this.#begin(container);
 			return;
@@ -123,7 +134,7 @@ export class ContainerRunner<N extends IpNamespace> {
 				gateway: this.#gateway,
 			});
 			container.runIn(ns, (code) => {
-				this.stop(container, code);
+				this.#exited(container, code);
 			});
 			const { sandboxId } = container;
 			container.sandboxId = container.sandbox.id;
@@ -182,16 +193,45 @@ export class ContainerRunner<N extends IpNamespace> {
 		const peer = this.#find(term);
 		if (peer === container) throw failed("cannot join own network");
 		if (peer.running) return peer;
+		if (peer.status === "restarting") throw isRestarting(peer);
 		throw conflict(`cannot join network of a non running container: ${peer.id}`, {
 			remedy: `Start ${peer.name} first.`,
 		});
 	}
 
+	/** Its time has come; when it does not start it has exited, and is not tried again. */
+	#startAgain(container: Container<N>): void {
+		container.status = "exited";
+		this.#restarts.started(container, false);
+		try {
+			this.#go(container);
+		} catch (error) {
+			if (!(error instanceof NetError)) throw error;
+			this.#restarts.cancel(container);
+		}
+	}
+
+	/** Its program ended with a code. */
+	#exited(container: Container<N>, exitCode: number): void {
+		this.#end(container, exitCode, this.#restarts.ended(container, exitCode) ? "restarting" : "exited");
+	}
+
+	/** The machine loses power: nobody is started again. */
+	forget(): void {
+		this.#restarts.forget();
+	}
+
 	/**
-	 * `docker stop`, or its program ended with a code; nothing for one that does not run. It has stopped at once, and its
-	 * connections are closed; what it had of the network goes a little later (`Departures`).
+	 * `docker stop`; nothing for one that does not run. It has stopped at once, and its connections are closed; what it had of
+	 * the network goes a little later (`Departures`).
 	 */
-	stop(container: Container<N>, exitCode = 0): void {
+	stop(container: Container<N>): void {
+		this.#restarts.cancel(container);
+		if (container.status === "restarting") container.status = "exited";
+		this.#end(container, 0, "exited");
+	}
+
+	#end(container: Container<N>, exitCode: number, status: ContainerStatus): void {
 		container.cancel(conflict(DYING));
 		if (!container.running) return;
 		container.monitor?.stop();
@@ -209,7 +249,7 @@ export class ContainerRunner<N extends IpNamespace> {
 		}
 		container.sandbox = undefined;
 		container.runIn(undefined);
-		container.status = "exited";
+		container.status = status;
 		container.exitCode = exitCode;
 		container.exited();
 	}

@@ -2,7 +2,7 @@ import { parseMac } from "../addr/index.ts";
 import type { Operation } from "../sim/index.ts";
 import type { IpNamespace } from "../stack/index.ts";
 import { Attachments } from "./attachments.ts";
-import { type AttachmentRequest, type ConnectOptions, Container, type RunOptions } from "./container.ts";
+import { type AttachmentRequest, Container } from "./container.ts";
 import { checkMode, modeOf, readIp } from "./container-checks.ts";
 import { ContainerConnector } from "./container-connector.ts";
 import { drawName } from "./container-names.ts";
@@ -18,6 +18,7 @@ import type { Network } from "./network.ts";
 import type { NetworkStore } from "./networks.ts";
 import type { Program } from "./program.ts";
 import { portSpecs } from "./publish.ts";
+import type { ConnectOptions, RunOptions } from "./run-options.ts";
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
@@ -163,10 +164,10 @@ export class ContainerStore<N extends IpNamespace> {
 
 	/** `docker rm [-f]`. Throws `DockerError` 409 for one that runs, nothing changed. */
 	remove(container: Container<N>, force: boolean): void {
-		if (container.running) {
+		if (container.running || container.status === "restarting") {
 			if (!force) {
 				throw conflict(
-					`You cannot remove a running container ${container.id}.` +
+					`You cannot remove a ${container.status} container ${container.id}.` +
 						" Stop the container before attempting removal or force remove",
 				);
 			}
@@ -187,6 +188,11 @@ export class ContainerStore<N extends IpNamespace> {
 	/** `docker stop`; nothing for one that does not run. */
 	stop(container: Container<N>): void {
 		this.#runner.stop(container);
+	}
+
+	/** The machine loses power: nobody is started again. */
+	crash(): void {
+		this.#runner.forget();
 	}
 
 	/** `docker network connect`, see `ContainerConnector`. Throws `DockerError`, nothing changed. */

@@ -1,7 +1,7 @@
 import { NetError } from "../errors.ts";
 import type { IpNamespace } from "../stack/index.ts";
 import type { ClusterNetwork, ClusterProvider } from "./cluster.ts";
-import type { Container, RunOptions } from "./container.ts";
+import type { Container } from "./container.ts";
 import type { ContainerStore, ManagedEndpoint } from "./containers.ts";
 import type { Departures } from "./departures.ts";
 import { conflict, DockerError } from "./docker-error.ts";
@@ -13,6 +13,7 @@ import type { Network, NetworkListener } from "./network.ts";
 import type { NetworkServiceJson } from "./network-json.ts";
 import type { NetworkTables } from "./network-tables.ts";
 import type { NetworkStore } from "./networks.ts";
+import type { RunOptions } from "./run-options.ts";
 import { Sandbox } from "./sandbox.ts";
 
 /** Digits of a sandbox's id that name its namespace in /var/run/docker/netns (`osl.GenerateKey`). */
@@ -166,6 +167,7 @@ export class Controller<N extends IpNamespace = IpNamespace> {
 	/** The machine loses power: nothing that waits is done any more. */
 	crash(): void {
 		this.#departures.forget();
+		this.#containers.crash();
 	}
 
 	// ── the cluster ───────────────────────────────────────────────────────────────────────────────

@@ -1,6 +1,6 @@
 import { type Ip4, type Prefix4, toIp4, toPrefix4 } from "../addr/index.ts";
 import type { IpNamespace } from "../stack/index.ts";
-import type { Container, ContainerStatus, RunOptions } from "./container.ts";
+import type { Container, ContainerStatus } from "./container.ts";
 import { type ContainerJson, containerJson, portsJson } from "./container-json.ts";
 import { ContainerStore } from "./containers.ts";
 import { Controller } from "./controller.ts";
@@ -28,6 +28,7 @@ import { DockerNetworks } from "./docker-networks.ts";
 import { ManagedNetworks } from "./managed-networks.ts";
 import { type NetworkCreateOptions, NetworkStore } from "./networks.ts";
 import type { Program } from "./program.ts";
+import type { RunOptions } from "./run-options.ts";
 import { ServiceAgent } from "./service/index.ts";
 import { timestamp } from "./timestamp.ts";
 
@@ -257,14 +258,14 @@ export class DockerContainers<N extends IpNamespace = IpNamespace> {
 	/** `docker ps`, with those that do not run when `all`; the newest first. */
 	ls(options: { readonly all?: boolean } = {}): ContainerLine[] {
 		return this.#store.all
-			.filter(({ running }) => running || options.all === true)
+			.filter(({ running, status }) => running || status === "restarting" || options.all === true)
 			.toReversed()
 			.map((each) => ({ id: each.shortId, name: each.name, status: each.status, ports: portsText(each) }));
 	}
 
 	/** `docker container prune -f`: those that do not run go; returns their ids. */
 	prune(): string[] {
-		const gone = this.#store.all.filter(({ running }) => !running);
+		const gone = this.#store.all.filter(({ running, status }) => !running && status !== "restarting");
 		for (const each of gone) this.#store.remove(each, false);
 		return gone.map(({ id }) => id);
 	}

@@ -2,11 +2,12 @@ export {
 	type Attachment,
 	type AttachmentRequest,
 	type ClusterRequest,
-	type ConnectOptions,
 	Container,
 	type ContainerStatus,
-	type RunOptions,
+	type LegacyLink,
 } from "./container.ts";
+export type { ConnectOptions, RunOptions } from "./run-options.ts";
+export type { ContainerRestartPolicy } from "./restarts.ts";
 export type { ContainerJson, EndpointSettingsJson, NetworkSettingsJson } from "./container-json.ts";
 export type { ClusterAttachment, ClusterNetwork, ClusterProvider } from "./cluster.ts";
 export type { ManagedEndpoint } from "./containers.ts";
@@ -23,6 +24,7 @@ export type {
 	EndpointInfo,
 	IpamData,
 	JoinInfo,
+	LinkOptions,
 	NetworkDriver,
 	NetworkInfo,
 	PortBinding,
