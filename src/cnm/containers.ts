@@ -3,7 +3,7 @@ import type { Operation } from "../sim/index.ts";
 import type { IpNamespace } from "../stack/index.ts";
 import { Attachments } from "./attachments.ts";
 import { type AttachmentRequest, Container } from "./container.ts";
-import { checkMode, modeOf, readIp } from "./container-checks.ts";
+import { checkMode, checkNames, modeOf, readIp } from "./container-checks.ts";
 import { ContainerConnector } from "./container-connector.ts";
 import { drawName } from "./container-names.ts";
 import { ContainerRunner, DYING } from "./container-runner.ts";
@@ -41,6 +41,8 @@ export interface ContainerStoreOptions<N extends IpNamespace> {
 	/** RFC 3339. */
 	readonly now: () => string;
 	readonly dns: DnsDefaults;
+	/** What `--add-host NAME:host-gateway` stands for. */
+	readonly hostGateway: string;
 	/** What runs in containers, by image. */
 	readonly images: ReadonlyMap<string, Program<N>>;
 }
@@ -55,12 +57,22 @@ export class ContainerStore<N extends IpNamespace> {
 	readonly #connector: ContainerConnector<N>;
 	readonly #containers = new Map<string, Container<N>>();
 
-	constructor({ machine, departures, networks, managed, ids, now, dns, images }: ContainerStoreOptions<N>) {
+	constructor({
+		machine,
+		departures,
+		networks,
+		managed,
+		ids,
+		now,
+		dns,
+		hostGateway,
+		images,
+	}: ContainerStoreOptions<N>) {
 		this.#machine = machine;
 		this.#ids = ids;
 		this.#now = now;
 		const attachments = new Attachments<N>({ machine, networks, managed, ids });
-		const naming = new Naming(machine, dns);
+		const naming = new Naming(machine, dns, hostGateway);
 		const find = (term: string): Container<N> => this.find(term);
 		const { gateway } = networks;
 		this.#attachments = attachments;
@@ -107,6 +119,7 @@ export class ContainerStore<N extends IpNamespace> {
 		const mode = this.#shared(asked);
 		const ports = portSpecs(options.publish ?? [], options.expose ?? []);
 		checkMode(asked, options);
+		checkNames(options);
 		const ip = readIp(options.ip, "--ip");
 		if (options.macAddress !== undefined && parseMac(options.macAddress) === undefined)
 			throw cliRefuses(`${options.macAddress} is not a valid mac address`);

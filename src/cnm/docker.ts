@@ -1,4 +1,4 @@
-import { type Ip4, type Prefix4, toIp4, toPrefix4 } from "../addr/index.ts";
+import { formatIp4, type Ip4, type Prefix4, toIp4, toPrefix4 } from "../addr/index.ts";
 import type { IpNamespace } from "../stack/index.ts";
 import type { Container, ContainerStatus } from "./container.ts";
 import { type ContainerJson, containerJson, portsJson } from "./container-json.ts";
@@ -48,6 +48,8 @@ export interface DaemonOptions<N extends IpNamespace = IpNamespace> extends DnsD
 	readonly icc?: boolean;
 	/** `ip`: where ports are published that say no address; 0.0.0.0 unless said. */
 	readonly ip?: Ip4 | string;
+	/** `host-gateway-ip`: what `--add-host NAME:host-gateway` stands for; docker0's address unless said. */
+	readonly hostGatewayIp?: string;
 	/** Drivers beside those that Docker brings. */
 	readonly drivers?: readonly NetworkDriver[];
 	/** What runs in containers, by image: containers of others run nothing. Looked at when one starts. */
@@ -126,6 +128,7 @@ export class Docker<N extends IpNamespace = IpNamespace> {
 			ids,
 			now,
 			dns: options,
+			hostGateway: options.hostGatewayIp ?? addressOf(netns, "docker0"),
 			images: options.images ?? new Map<string, Program<N>>(),
 		});
 		this.#containers = containers;
@@ -283,6 +286,12 @@ const onLink = (ns: IpNamespace): Prefix4[] =>
 		.routes()
 		.filter(({ type, scope }) => type === "unicast" && scope === "link")
 		.map(({ network, length }) => ({ address: network, length }));
+
+/** The first address of a device. */
+function addressOf(ns: IpNamespace, device: string): string {
+	const [first] = ns.inDevice(ns.device(device))?.addresses ?? [];
+	return first === undefined ? "" : formatIp4(first.prefix.address);
+}
 
 function toIpText(ip: Ip4 | string): string {
 	const value = toIp4(ip, "ip");

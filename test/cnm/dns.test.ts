@@ -74,6 +74,15 @@ describe("names in containers", () => {
 		expect(a.netns.files.get("/etc/hosts")).toContain("203.0.113.9\tdb\n");
 	});
 
+	test("--add-host NAME:host-gateway is docker0's address, or what the daemon says", async () => {
+		const { docker } = engine();
+		const a = docker.run({ name: "a1", network: "red", addHost: ["host.docker.internal:host-gateway"] });
+		expect(await told(a.resolve("host.docker.internal"))).toBe("172.17.0.1");
+		const other = new Lab({ seed: 1 }).host("n", { docker: { hostGatewayIp: "203.0.113.5" } }).docker;
+		const b = other.run({ addHost: ["h:host-gateway", "six:2001:db8::1"] });
+		expect(b.netns.files.get("/etc/hosts")).toContain("203.0.113.5\th\n2001:db8::1\tsix\n");
+	});
+
 	test("do not exist on the default bridge", () => {
 		const { docker } = engine();
 		const a = docker.run({ name: "a1" });
