@@ -190,7 +190,10 @@ function endpointJson(
 export function portsJson(container: Container): Record<string, HostPort[] | null> {
 	const mappings = container.sandbox?.gateway?.mappings ?? [];
 	const found: Record<string, HostPort[] | null> = {};
-	for (const { key } of container.ports) found[key] = null;
+	// Only drivers that publish ports say what is exposed: on the host's own network, or macvlan's, there is nothing.
+	const endpoints = container.sandbox?.endpoints ?? [];
+	if (endpoints.some(({ network }) => network.driver.programExternalConnectivity !== undefined))
+		for (const { key } of container.ports) found[key] = null;
 	for (const { proto, port, hostIp, hostPort: at } of mappings)
 		(found[`${String(port)}/${proto}`] ??= []).push({ HostIp: hostIp, HostPort: String(at) });
 	return found;

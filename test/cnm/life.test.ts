@@ -131,6 +131,17 @@ describe("network modes", () => {
 		expect(none.name).toBe("node1/none1");
 	});
 
+	test("ports of a container show where its network can publish them, and nowhere else", () => {
+		const { docker } = engine();
+		docker.networks.create("mac", { driver: "macvlan", subnet: "10.9.0.0/24", options: { parent: "eth1" } });
+		const ports = (network: string) => {
+			const c = docker.run({ network, expose: ["443"] });
+			return docker.containers.inspect(c).NetworkSettings.Ports;
+		};
+		expect(ports("bridge")).toEqual({ "443/tcp": null });
+		for (const network of ["host", "none", "mac"]) expect(ports(network)).toEqual({});
+	});
+
 	test("without userland-proxy bridge ports are hairpins and 127.0.0.1 is routed", () => {
 		const lab = new Lab({ seed: 1 });
 		const { docker, netns } = lab.host("n", { docker: { userlandProxy: false } });
