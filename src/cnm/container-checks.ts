@@ -1,11 +1,12 @@
-import { type Ip4, parseIp4 } from "../addr/index.ts";
+import { type Ip4, parseIp4, parseIp6 } from "../addr/index.ts";
 import { NetError } from "../errors.ts";
 import type { IpNamespace, SysctlName } from "../stack/index.ts";
-import type { Attachment, Container, RunOptions } from "./container.ts";
+import type { Attachment, Container } from "./container.ts";
 import { cliRefuses, failed, invalid } from "./docker-error.ts";
 import type { PortBinding } from "./driver.ts";
 import type { Network } from "./network.ts";
 import { sortBindings } from "./publish.ts";
+import type { RunOptions } from "./run-options.ts";
 
 const MESSAGES = {
 	ipOnDefault: "user specified IP address is supported on user defined networks only",
@@ -64,6 +65,26 @@ export function readIp(value: Ip4 | string | undefined, flag: string): Ip4 | und
 		throw cliRefuses(`invalid argument "${value}" for "${flag}" flag: invalid IP address: ${value}`);
 	}
 	return ip;
+}
+
+/** What `--add-host` writes for the host itself. */
+export const HOST_GATEWAY = "host-gateway";
+
+/** `--add-host` and `--dns` as the CLI reads them. Throws `NetError`. */
+export function checkNames({ addHost = [], dns = [] }: RunOptions): void {
+	const refuse = (value: string, flag: string, why: string): never => {
+		throw cliRefuses(`invalid argument "${value}" for "${flag}" flag: ${why}`);
+	};
+	const isAddress = (text: string): boolean =>
+		parseIp4(text.trim()) !== undefined || parseIp6(text.trim()) !== undefined;
+	for (const entry of addHost) {
+		const colon = entry.indexOf(":");
+		if (colon < 1) refuse(entry, "--add-host", `bad format for add-host: "${entry}"`);
+		const address = entry.slice(colon + 1);
+		if (address !== HOST_GATEWAY && !isAddress(address))
+			refuse(entry, "--add-host", `invalid IP address in add-host: "${address}"`);
+	}
+	for (const server of dns) if (!isAddress(server)) refuse(server, "--dns", `${server} is not an ip address`);
 }
 
 /** Ports to publish, in the daemon's order; with `-P` also those that are exposed alone. */

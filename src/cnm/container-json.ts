@@ -3,6 +3,7 @@ import type { Attachment, AttachmentRequest, Container, ContainerStatus } from "
 import type { HealthStatus } from "./health.ts";
 import { shortId } from "./ids.ts";
 import { type HostPort, hostPort } from "./publish.ts";
+import type { ContainerRestartPolicy } from "./restarts.ts";
 
 /** One network in `docker inspect`, keys in its order. */
 export interface EndpointSettingsJson {
@@ -51,13 +52,16 @@ export interface ContainerJson {
 	readonly State: {
 		readonly Status: ContainerStatus;
 		readonly Running: boolean;
+		readonly Restarting: boolean;
 		readonly ExitCode: number;
 		readonly Health?: { readonly Status: HealthStatus; readonly FailingStreak: number };
 	};
 	readonly Name: string;
+	readonly RestartCount: number;
 	readonly HostConfig: {
 		readonly NetworkMode: string;
 		readonly PortBindings: Readonly<Record<string, readonly HostPort[]>>;
+		readonly RestartPolicy: ContainerRestartPolicy;
 		readonly PublishAllPorts: boolean;
 		readonly Dns: readonly string[];
 		readonly DnsOptions: readonly string[];
@@ -78,22 +82,27 @@ export interface ContainerJson {
 /** `docker inspect` of a container. */
 export function containerJson(container: Container): ContainerJson {
 	const { options, ports } = container;
+	const restarting = container.status === "restarting";
 	const published = ports.filter(({ bindings }) => bindings.length > 0);
 	return {
 		Id: container.id,
 		Created: container.created,
 		State: {
 			Status: container.status,
-			Running: container.running,
+			// While it waits to be started again it counts as running (`SetRestarting`).
+			Running: container.running || restarting,
+			Restarting: restarting,
 			ExitCode: container.exitCode,
 			...(container.monitor === undefined
 				? {}
 				: { Health: { Status: container.monitor.status, FailingStreak: container.monitor.failing } }),
 		},
 		Name: `/${container.name}`,
+		RestartCount: container.restartCount,
 		HostConfig: {
 			NetworkMode: container.networkMode,
 			PortBindings: Object.fromEntries(published.map(({ key, bindings }) => [key, bindings.map(hostPort)])),
+			RestartPolicy: container.restartPolicy,
 			PublishAllPorts: options.publishAll ?? false,
 			Dns: options.dns ?? [],
 			DnsOptions: options.dnsOptions ?? [],
@@ -112,12 +121,9 @@ export function containerJson(container: Container): ContainerJson {
 	};
 }
 
-function links({ options, name, networkMode }: Container): readonly string[] | null {
-	if (options.links === undefined || networkMode !== "default") return null;
-	return options.links.map((link) => {
-		const [to = "", alias = to] = link.split(":");
-		return `/${to}:/${name}/${alias}`;
-	});
+function links({ name, legacyLinks }: Container): readonly string[] | null {
+	if (legacyLinks.length === 0) return null;
+	return legacyLinks.map(({ child, alias }) => `/${child.name}:/${name}/${alias}`);
 }
 
 function settings(container: Container): NetworkSettingsJson {
@@ -130,15 +136,17 @@ function settings(container: Container): NetworkSettingsJson {
 	for (const each of container.clusterRequests.values())
 		if (!placed.has(each.target)) networks.push([each.target, endpointJson(each, container)]);
 	const bridge = networks.find(([name]) => name === "bridge")?.[1];
-	const key = sandbox?.own === false ? "default" : shortId(sandbox?.id ?? "");
+	const { sandboxId } = container;
+	const key = container.networkMode === "host" ? "default" : shortId(sandboxId);
 	return {
 		Bridge: "",
-		SandboxID: sandbox?.id ?? "",
+		// Of one that has stopped it says where it was (`releaseNetwork` leaves it).
+		SandboxID: sandboxId,
 		HairpinMode: false,
 		LinkLocalIPv6Address: "",
 		LinkLocalIPv6PrefixLen: 0,
 		Ports: container.running && sandbox !== undefined ? portsJson(container) : {},
-		SandboxKey: sandbox === undefined ? "" : `/var/run/docker/netns/${key}`,
+		SandboxKey: sandboxId === "" ? "" : `/var/run/docker/netns/${key}`,
 		SecondaryIPAddresses: null,
 		SecondaryIPv6Addresses: null,
 		EndpointID: bridge?.EndpointID ?? "",
@@ -182,7 +190,10 @@ function endpointJson(
 export function portsJson(container: Container): Record<string, HostPort[] | null> {
 	const mappings = container.sandbox?.gateway?.mappings ?? [];
 	const found: Record<string, HostPort[] | null> = {};
-	for (const { key } of container.ports) found[key] = null;
+	// Only drivers that publish ports say what is exposed: on the host's own network, or macvlan's, there is nothing.
+	const endpoints = container.sandbox?.endpoints ?? [];
+	if (endpoints.some(({ network }) => network.driver.programExternalConnectivity !== undefined))
+		for (const { key } of container.ports) found[key] = null;
 	for (const { proto, port, hostIp, hostPort: at } of mappings)
 		(found[`${String(port)}/${proto}`] ??= []).push({ HostIp: hostIp, HostPort: String(at) });
 	return found;

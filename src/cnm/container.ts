@@ -14,60 +14,15 @@ import { conflict } from "./docker-error.ts";
 import type { EmbeddedDns } from "./dns/embedded-dns.ts";
 import type { DriverOptions } from "./driver.ts";
 import type { Endpoint } from "./endpoint.ts";
-import type { HealthMonitor, HealthOptions, HealthStatus } from "./health.ts";
+import type { HealthMonitor, HealthStatus } from "./health.ts";
 import { shortId } from "./ids.ts";
 import type { Network } from "./network.ts";
 import { Progress } from "./progress.ts";
 import type { PortSpec } from "./publish.ts";
+import { readRestart, type ContainerRestartPolicy } from "./restarts.ts";
+import type { RunOptions } from "./run-options.ts";
 import type { Sandbox } from "./sandbox.ts";
 import type { ServiceOfTask } from "./service/index.ts";
-
-/** What `docker run` takes, as far as networks are concerned. */
-export interface RunOptions {
-	/** Drawn unless said: two words. */
-	readonly name?: string;
-	/** What runs in it: the program that `images` has of that name; nothing when it has none. */
-	readonly image?: string;
-	/** A network's name or id, `bridge` unless said; `host`, `none`, `container:NAME`. */
-	readonly network?: string | Network;
-	/** `--network-alias`. */
-	readonly aliases?: readonly string[];
-	/** `--ip`. */
-	readonly ip?: Ip4 | string;
-	/** `--mac-address`. */
-	readonly macAddress?: string;
-	/** The short id unless said. */
-	readonly hostname?: string;
-	readonly domainname?: string;
-	/** `--link`: "NAME" or "NAME:ALIAS". */
-	readonly links?: readonly string[];
-	/** `-p`: "80", "5001:80", "127.0.0.1:53:53/udp", "8000-8002:80-82". */
-	readonly publish?: readonly string[];
-	/** `-P`: every exposed port gets one of the host's. */
-	readonly publishAll?: boolean;
-	readonly expose?: readonly string[];
-	readonly dns?: readonly string[];
-	readonly dnsSearch?: readonly string[];
-	readonly dnsOptions?: readonly string[];
-	/** `--add-host`: "name:address". */
-	readonly addHost?: readonly string[];
-	/** Set in the container's namespace: `{ "net.ipv4.ip_forward": 0 }`. */
-	readonly sysctls?: Readonly<Record<string, number>>;
-	readonly labels?: Readonly<Record<string, string>>;
-	/** It is asked how it is (`container.probe`); never unless said. */
-	readonly healthcheck?: HealthOptions;
-}
-
-/** What `docker network connect` takes. */
-export interface ConnectOptions {
-	/** `--ip`. */
-	readonly ip?: Ip4 | string;
-	/** `--alias`. */
-	readonly aliases?: readonly string[];
-	/** `--link`. */
-	readonly links?: readonly string[];
-	readonly driverOptions?: DriverOptions;
-}
 
 /** What a container asks of a network. */
 export interface AttachmentRequest {
@@ -96,8 +51,14 @@ export interface Attachment extends AttachmentRequest {
 	endpoint: Endpoint | undefined;
 }
 
+/** `--link` on docker0: another container, and what it is called in this one. */
+export interface LegacyLink {
+	readonly child: Container;
+	readonly alias: string;
+}
+
 /** `State.Status` of `docker inspect`. */
-export type ContainerStatus = "created" | "running" | "exited";
+export type ContainerStatus = "created" | "running" | "restarting" | "exited";
 
 /** A container, as far as networks are concerned: a namespace while it runs, and its networks. */
 export class Container<N extends IpNamespace = IpNamespace> {
@@ -110,14 +71,25 @@ export class Container<N extends IpNamespace = IpNamespace> {
 	readonly created: string;
 	readonly hostname: string;
 	readonly ports: readonly PortSpec[];
+	readonly restartPolicy: ContainerRestartPolicy;
+	/** How often it was started again since a user started it. */
+	restartCount = 0;
 	/** `HostConfig.NetworkMode`. */
 	readonly networkMode: string;
 	/** By the network's id, in the order in which they were connected. */
 	readonly attachments: Map<string, Attachment> = new Map();
 	/** Networks of the cluster's, by what they are asked for. */
 	readonly clusterRequests: Map<string, ClusterRequest> = new Map();
+	/** Whom it is linked to, on docker0. */
+	legacyLinks: readonly LegacyLink[] = [];
+	/** Who is linked to it. */
+	readonly linkedBy: Set<Container> = new Set();
+	/** What /etc/hosts says of those it is linked to, as of its start or theirs. */
+	linkedHosts: readonly (readonly [address: string, names: string])[] = [];
 	status: ContainerStatus = "created";
 	sandbox: Sandbox | undefined;
+	/** `NetworkSettings.SandboxID`: of its sandbox, or of the last one it had. */
+	sandboxId = "";
 	/** Its name server, on networks that have names. */
 	dns: EmbeddedDns | undefined;
 	/** `State.ExitCode`: 0 while it runs. */
@@ -155,6 +127,7 @@ export class Container<N extends IpNamespace = IpNamespace> {
 		this.created = created;
 		this.hostname = options.hostname ?? shortId(id);
 		this.ports = ports;
+		this.restartPolicy = readRestart(options.restart);
 		this.networkMode = networkMode;
 	}
 
@@ -171,6 +144,7 @@ export class Container<N extends IpNamespace = IpNamespace> {
 	/** The namespace it runs in. Throws `DockerError` 409 while it does not run. */
 	get netns(): N {
 		if (this.#netns !== undefined) return this.#netns;
+		if (this.status === "restarting") throw isRestarting(this);
 		throw conflict(`Container ${this.id} is not running`, { context: { container: this.name } });
 	}
 
@@ -280,3 +254,9 @@ export class Container<N extends IpNamespace = IpNamespace> {
 		return ping(this.netns, destination, options);
 	}
 }
+
+/** What the daemon says of one that waits to be started again. */
+export const isRestarting = ({ id, name }: Pick<Container, "id" | "name">): Error =>
+	conflict(`Container ${id} is restarting, wait until the container is running`, {
+		context: { container: name },
+	});

@@ -1,8 +1,9 @@
 import { NetError } from "../errors.ts";
 import type { IpNamespace } from "../stack/index.ts";
 import type { ClusterNetwork, ClusterProvider } from "./cluster.ts";
-import type { Container, RunOptions } from "./container.ts";
+import type { Container } from "./container.ts";
 import type { ContainerStore, ManagedEndpoint } from "./containers.ts";
+import type { Departures } from "./departures.ts";
 import { conflict, DockerError } from "./docker-error.ts";
 import type { ClusterNode, DriverKey, NetworkDriver } from "./driver.ts";
 import type { Ids } from "./ids.ts";
@@ -12,6 +13,7 @@ import type { Network, NetworkListener } from "./network.ts";
 import type { NetworkServiceJson } from "./network-json.ts";
 import type { NetworkTables } from "./network-tables.ts";
 import type { NetworkStore } from "./networks.ts";
+import type { RunOptions } from "./run-options.ts";
 import { Sandbox } from "./sandbox.ts";
 
 /** Digits of a sandbox's id that name its namespace in /var/run/docker/netns (`osl.GenerateKey`). */
@@ -50,6 +52,7 @@ export interface ControllerOptions<N extends IpNamespace> {
 	readonly networks: NetworkStore;
 	readonly managed: ManagedNetworks;
 	readonly containers: ContainerStore<N>;
+	readonly departures: Departures;
 	readonly drivers: readonly NetworkDriver[];
 	readonly ids: Ids;
 }
@@ -65,11 +68,13 @@ export class Controller<N extends IpNamespace = IpNamespace> {
 	readonly #containers: ContainerStore<N>;
 	readonly #drivers: readonly NetworkDriver[];
 	readonly #ids: Ids;
+	readonly #departures: Departures;
 	readonly #sandboxes = new Map<string, Sandbox>();
 	/** Services on a network, for `docker network inspect --verbose`; what balances load on the node says them. */
 	services: ((network: Network) => Readonly<Record<string, NetworkServiceJson>>) | undefined;
 
-	constructor({ machine, networks, managed, containers, drivers, ids }: ControllerOptions<N>) {
+	constructor({ machine, networks, managed, containers, departures, drivers, ids }: ControllerOptions<N>) {
+		this.#departures = departures;
 		this.#machine = machine;
 		this.#store = networks;
 		this.#managed = managed;
@@ -152,6 +157,17 @@ export class Controller<N extends IpNamespace = IpNamespace> {
 	/** A container of a task: on these networks, with addresses that the cluster gave already. Throws `DockerError`. */
 	createContainer(options: RunOptions, places: readonly ManagedEndpoint[]): Container<N> {
 		return this.#containers.create(options, places);
+	}
+
+	/** What is still taken away of containers that have stopped is gone now. */
+	settle(): void {
+		this.#departures.finish();
+	}
+
+	/** The machine loses power: nothing that waits is done any more. */
+	crash(): void {
+		this.#departures.forget();
+		this.#containers.crash();
 	}
 
 	// ── the cluster ───────────────────────────────────────────────────────────────────────────────

@@ -1,12 +1,13 @@
 import type { Operation } from "../sim/index.ts";
 import type { IpNamespace } from "../stack/index.ts";
-import type { ConnectOptions, Container } from "./container.ts";
+import type { Container } from "./container.ts";
 import type { ContainerStore } from "./containers.ts";
 import type { Controller } from "./controller.ts";
 import type { Listing } from "./listing.ts";
 import type { Network } from "./network.ts";
 import { type NetworkJson, networkJson, type NetworkLine, networkLines } from "./network-json.ts";
 import type { NetworkCreateOptions, NetworkStore } from "./networks.ts";
+import type { ConnectOptions } from "./run-options.ts";
 
 /** `docker network …` of one engine; networks are named by name, id or the first digits of it. */
 export class DockerNetworks<N extends IpNamespace = IpNamespace> {
@@ -65,6 +66,7 @@ export class DockerNetworks<N extends IpNamespace = IpNamespace> {
 
 	/** `docker network prune -f`: the users' networks without containers go; returns their names. */
 	prune(): string[] {
+		this.#controller.settle();
 		const used = new Set(this.#containers.all.flatMap(({ attachments }) => [...attachments.keys()]));
 		const unused = this.#store.all.filter(
 			({ id, about, endpoints }) =>

@@ -1,9 +1,10 @@
-import { type Ip4, type Prefix4, toIp4, toPrefix4 } from "../addr/index.ts";
+import { formatIp4, type Ip4, type Prefix4, toIp4, toPrefix4 } from "../addr/index.ts";
 import type { IpNamespace } from "../stack/index.ts";
-import type { Container, ContainerStatus, RunOptions } from "./container.ts";
+import type { Container, ContainerStatus } from "./container.ts";
 import { type ContainerJson, containerJson, portsJson } from "./container-json.ts";
 import { ContainerStore } from "./containers.ts";
 import { Controller } from "./controller.ts";
+import { Departures } from "./departures.ts";
 import { notFound } from "./docker-error.ts";
 import type { DnsDefaults } from "./dns/naming.ts";
 import type { NetworkDriver } from "./driver.ts";
@@ -27,6 +28,7 @@ import { DockerNetworks } from "./docker-networks.ts";
 import { ManagedNetworks } from "./managed-networks.ts";
 import { type NetworkCreateOptions, NetworkStore } from "./networks.ts";
 import type { Program } from "./program.ts";
+import type { RunOptions } from "./run-options.ts";
 import { ServiceAgent } from "./service/index.ts";
 import { timestamp } from "./timestamp.ts";
 
@@ -46,6 +48,8 @@ export interface DaemonOptions<N extends IpNamespace = IpNamespace> extends DnsD
 	readonly icc?: boolean;
 	/** `ip`: where ports are published that say no address; 0.0.0.0 unless said. */
 	readonly ip?: Ip4 | string;
+	/** `host-gateway-ip`: what `--add-host NAME:host-gateway` stands for; docker0's address unless said. */
+	readonly hostGatewayIp?: string;
 	/** Drivers beside those that Docker brings. */
 	readonly drivers?: readonly NetworkDriver[];
 	/** What runs in containers, by image: containers of others run nothing. Looked at when one starts. */
@@ -98,11 +102,13 @@ export class Docker<N extends IpNamespace = IpNamespace> {
 			new SimpleDriver("null"),
 			...(options.drivers ?? []),
 		] satisfies NetworkDriver[];
+		const departures = new Departures(netns.kernel);
 		const now = (): string => timestamp(netns.kernel);
 		const store = new NetworkStore({
 			drivers: new Map(drivers.map((driver) => [driver.type, driver])),
 			ipam: new Ipam(pools, () => onLink(netns)),
 			ids,
+			departures,
 			clock: netns.kernel.driver,
 			now,
 			arrange: () => {
@@ -113,18 +119,28 @@ export class Docker<N extends IpNamespace = IpNamespace> {
 		store.predefine("none", { driver: "null" });
 		store.predefine("host", { driver: "host" });
 		store.predefine("bridge", docker0(options));
-		const managed = new ManagedNetworks(store);
+		const managed = new ManagedNetworks(store, departures);
 		const containers = new ContainerStore<N>({
 			machine,
+			departures,
 			networks: store,
 			managed,
 			ids,
 			now,
 			dns: options,
+			hostGateway: options.hostGatewayIp ?? addressOf(netns, "docker0"),
 			images: options.images ?? new Map<string, Program<N>>(),
 		});
 		this.#containers = containers;
-		this.controller = new Controller({ machine, networks: store, managed, containers, drivers, ids });
+		this.controller = new Controller({
+			machine,
+			networks: store,
+			managed,
+			containers,
+			departures,
+			drivers,
+			ids,
+		});
 		this.services = new ServiceAgent({
 			ns: netns,
 			rng: rng.fork("services"),
@@ -166,7 +182,10 @@ export class Docker<N extends IpNamespace = IpNamespace> {
 		this.#containers.start(this.#containers.find(container));
 	}
 
-	/** `docker stop`. Throws `DockerError` 404. */
+	/**
+	 * `docker stop`, with a program that ends at once: it has stopped, its connections are closed, and what they say still
+	 * goes out, until its interfaces go 50 ms later or when the next container starts. Throws `DockerError` 404.
+	 */
 	stop(container: string | Container<N>): void {
 		this.#containers.stop(this.#containers.find(container));
 	}
@@ -242,14 +261,14 @@ export class DockerContainers<N extends IpNamespace = IpNamespace> {
 	/** `docker ps`, with those that do not run when `all`; the newest first. */
 	ls(options: { readonly all?: boolean } = {}): ContainerLine[] {
 		return this.#store.all
-			.filter(({ running }) => running || options.all === true)
+			.filter(({ running, status }) => running || status === "restarting" || options.all === true)
 			.toReversed()
 			.map((each) => ({ id: each.shortId, name: each.name, status: each.status, ports: portsText(each) }));
 	}
 
 	/** `docker container prune -f`: those that do not run go; returns their ids. */
 	prune(): string[] {
-		const gone = this.#store.all.filter(({ running }) => !running);
+		const gone = this.#store.all.filter(({ running, status }) => !running && status !== "restarting");
 		for (const each of gone) this.#store.remove(each, false);
 		return gone.map(({ id }) => id);
 	}
@@ -267,6 +286,12 @@ const onLink = (ns: IpNamespace): Prefix4[] =>
 		.routes()
 		.filter(({ type, scope }) => type === "unicast" && scope === "link")
 		.map(({ network, length }) => ({ address: network, length }));
+
+/** The first address of a device. */
+function addressOf(ns: IpNamespace, device: string): string {
+	const [first] = ns.inDevice(ns.device(device))?.addresses ?? [];
+	return first === undefined ? "" : formatIp4(first.prefix.address);
+}
 
 function toIpText(ip: Ip4 | string): string {
 	const value = toIp4(ip, "ip");

@@ -62,6 +62,14 @@ export interface StaticRoute {
 	readonly nextHop?: Ip4;
 }
 
+/** `--link` on docker0, for an endpoint there. */
+export interface LinkOptions {
+	/** The container's exposed ports: who is linked to it may reach these where containers are kept apart. */
+	readonly exposed: readonly Pick<PortBinding, "port" | "proto">[];
+	/** The endpoints that the container is linked to. */
+	readonly children: readonly string[];
+}
+
 /** What a driver wants the other nodes of a network to know of an endpoint (`AddTableEntry`). */
 export interface EndpointEntry {
 	/** One of the driver's `tables`. */
@@ -123,6 +131,7 @@ export interface NetworkDriver {
 		networkId: string,
 		endpointId: string,
 		ports: readonly PortBinding[],
+		links?: LinkOptions,
 	): readonly PortMapping[];
 	/** Takes back what `programExternalConnectivity` did. */
 	revokeExternalConnectivity?(networkId: string, endpointId: string): void;

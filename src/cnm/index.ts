@@ -2,16 +2,18 @@ export {
 	type Attachment,
 	type AttachmentRequest,
 	type ClusterRequest,
-	type ConnectOptions,
 	Container,
 	type ContainerStatus,
-	type RunOptions,
+	type LegacyLink,
 } from "./container.ts";
+export type { ConnectOptions, RunOptions } from "./run-options.ts";
+export type { ContainerRestartPolicy } from "./restarts.ts";
 export type { ContainerJson, EndpointSettingsJson, NetworkSettingsJson } from "./container-json.ts";
 export type { ClusterAttachment, ClusterNetwork, ClusterProvider } from "./cluster.ts";
 export type { ManagedEndpoint } from "./containers.ts";
 export { type AgentOptions, type ClusterKey, Controller, type NewSandboxOptions } from "./controller.ts";
 export { type ContainerLine, type DaemonOptions, Docker, DockerContainers } from "./docker.ts";
+export { NETWORK_RELEASE } from "./departures.ts";
 export { DockerNetworks } from "./docker-networks.ts";
 export { cliRefuses, DockerError } from "./docker-error.ts";
 export type {
@@ -22,6 +24,7 @@ export type {
 	EndpointInfo,
 	IpamData,
 	JoinInfo,
+	LinkOptions,
 	NetworkDriver,
 	NetworkInfo,
 	PortBinding,

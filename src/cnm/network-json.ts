@@ -100,7 +100,7 @@ export function networkJson(
 /** By the ids of those whose sandboxes they are in. */
 function containersJson(network: Network): Record<string, NetworkContainerJson> {
 	const containers = network.endpoints.flatMap((endpoint) => {
-		if (endpoint.sandbox === null) return [];
+		if (endpoint.sandbox === null || endpoint.sandbox.leaving) return [];
 		const entry: NetworkContainerJson = {
 			Name: endpoint.name,
 			EndpointID: endpoint.id,

@@ -3,6 +3,7 @@ import type { Driver, Operation } from "../sim/index.ts";
 import { Agent } from "./agent.ts";
 import type { ClusterNetwork, ClusterProvider } from "./cluster.ts";
 import { conflict, forbidden, invalid, notFound, unavailable } from "./docker-error.ts";
+import type { Departures } from "./departures.ts";
 import type { DriverOptions, NetworkDriver } from "./driver.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { type GatewayService, GWBRIDGE, GWBRIDGE_OPTIONS } from "./gateway.ts";
@@ -59,6 +60,8 @@ export interface NetworkStoreOptions {
 	readonly drivers: ReadonlyMap<string, NetworkDriver>;
 	readonly ipam: Ipam;
 	readonly ids: Ids;
+	/** Of containers that have stopped. */
+	readonly departures: Departures;
 	/** What awaiting drives. */
 	readonly clock: Driver;
 	/** RFC 3339. */
@@ -331,6 +334,7 @@ export class NetworkStore {
 		if (network.about.predefined)
 			throw forbidden(`${network.name} is a pre-defined network and cannot be removed`);
 		if (network.about.scope === "local") {
+			this.#options.departures.finish(network);
 			this.#delete(network);
 			return Progress.done(clock, undefined).operation;
 		}
@@ -347,6 +351,7 @@ export class NetworkStore {
 
 	/** A network of the cluster's goes from this node. Throws `DockerError` 403 while containers are on it, nothing changed. */
 	release(network: Network): void {
+		this.#options.departures.finish(network);
 		this.#checkUnused(network, (endpoint) => !endpoint.loadBalancer);
 		for (const listener of this.listeners) listener.networkRemoving?.(network);
 		this.#delete(network);

@@ -1,6 +1,6 @@
 import type { IpNamespace } from "../stack/index.ts";
 import { DockerError } from "./docker-error.ts";
-import type { PortBinding, PortMapping } from "./driver.ts";
+import type { LinkOptions, PortBinding, PortMapping } from "./driver.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { EndpointHeap } from "./endpoint-heap.ts";
 import { type GatewayService, gatewayName, isGatewayEndpoint, needsGateway } from "./gateway.ts";
@@ -17,6 +17,8 @@ export interface SandboxOptions {
 	readonly own: boolean;
 	/** What is to be published. */
 	readonly ports?: readonly PortBinding[];
+	/** Who is linked to whom on docker0. */
+	readonly links?: LinkOptions;
 	/** It stands for a network's load balancer: no endpoint of it has or changes the way out. */
 	readonly loadBalancer?: boolean;
 	/** Where the way out comes from when its networks have none; none then unless said. */
@@ -39,6 +41,7 @@ export class Sandbox {
 	/** False for the host's namespace: nothing in it is the sandbox's own. */
 	readonly own: boolean;
 	readonly #ports: readonly PortBinding[];
+	readonly #links: LinkOptions | undefined;
 	readonly #loadBalancer: boolean;
 	readonly #gatewayService: GatewayService | undefined;
 	readonly #endpoints = new EndpointHeap();
@@ -46,15 +49,27 @@ export class Sandbox {
 	#gateway: Endpoint | undefined;
 	/** Where the default route leads. */
 	#routed: Endpoint | undefined;
+	/** Its processes have ended: commands show it no longer. */
+	leaving = false;
 	/** It goes, and wants no way out any more. */
 	#ending = false;
 
-	constructor({ id, containerId, ns, own, ports = [], loadBalancer = false, gateway }: SandboxOptions) {
+	constructor({
+		id,
+		containerId,
+		ns,
+		own,
+		ports = [],
+		links,
+		loadBalancer = false,
+		gateway,
+	}: SandboxOptions) {
 		this.id = id;
 		this.containerId = containerId;
 		this.ns = ns;
 		this.own = own;
 		this.#ports = ports;
+		this.#links = links;
 		this.#loadBalancer = loadBalancer;
 		this.#gatewayService = gateway;
 	}
@@ -255,7 +270,7 @@ export class Sandbox {
 	#program(endpoint: Endpoint): readonly PortMapping[] {
 		const { network, id, name } = endpoint;
 		try {
-			return network.driver.programExternalConnectivity?.(network.id, id, this.#ports) ?? [];
+			return network.driver.programExternalConnectivity?.(network.id, id, this.#ports, this.#links) ?? [];
 		} catch (error) {
 			if (!(error instanceof DockerError)) throw error;
 			const why = `driver failed programming external connectivity on endpoint ${name} (${id}): ${error.daemonMessage}`;

@@ -166,6 +166,7 @@ export class Host implements Machine<Netns> {
 		if (this.#docker !== undefined) {
 			this.#swarm = this.#docker.swarm;
 			this.#swarm.crash();
+			this.#docker.controller.crash();
 		}
 		const others = [...this.#namespaces.values()];
 		losePower(this.netns, others);

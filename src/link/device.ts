@@ -353,6 +353,11 @@ export abstract class Device {
 		return high === this.macHigh && low === this.macLow;
 	}
 
+	/** What it has sent and the other end has not yet taken from its queue arrives now. */
+	flush(): void {
+		// Most devices hand a frame on at once.
+	}
+
 	/** Ends a frame that came in. Takes the frame. */
 	dropIn(frame: Frame, reason: DropReason, detail?: string): void {
 		this.counters.rxDropped++;

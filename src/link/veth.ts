@@ -64,6 +64,10 @@ export class Veth extends Device implements Sink<Frame> {
 		this.receive(frame);
 	}
 
+	override flush(): void {
+		if (this.farEnd !== null) this.world.softirq.hurry(this.farEnd);
+	}
+
 	override up(): void {
 		super.up();
 		this.#tellPeer();

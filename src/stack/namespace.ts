@@ -215,6 +215,11 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		for (const sockets of [this.#pings, this.#raws, this.#packets]) sockets?.closeAll();
 	}
 
+	/** What has been sent by its devices is behind them, as on a machine whose next command comes a moment later. */
+	flush(): void {
+		for (const device of this.#devices.values()) device.flush();
+	}
+
 	/**
 	 * It is no more, as when its machine loses power: sockets and connections go without a word, and with them what its stack
 	 * was told and has learned: rules, flows, servers, neighbours. Devices, addresses and routes are others' to take away.

@@ -38,10 +38,11 @@ describe("names in containers", () => {
 	});
 
 	test("go with the container that has them", async () => {
-		const { docker } = engine();
+		const { lab, docker } = engine();
 		const a = docker.run({ name: "a1", network: "red" });
 		docker.run({ name: "b1", network: "red" });
 		docker.stop("b1");
+		await lab.advance("60ms");
 		expect(await told(a.resolve("b1"))).toBe("EAI_AGAIN");
 		docker.start("b1");
 		expect(await told(a.resolve("b1"))).toBe("172.18.0.3");
@@ -71,6 +72,15 @@ describe("names in containers", () => {
 		const a = docker.run({ name: "a1", network: "red", addHost: ["db:203.0.113.9"] });
 		expect(await told(a.resolve("db"))).toBe("203.0.113.9");
 		expect(a.netns.files.get("/etc/hosts")).toContain("203.0.113.9\tdb\n");
+	});
+
+	test("--add-host NAME:host-gateway is docker0's address, or what the daemon says", async () => {
+		const { docker } = engine();
+		const a = docker.run({ name: "a1", network: "red", addHost: ["host.docker.internal:host-gateway"] });
+		expect(await told(a.resolve("host.docker.internal"))).toBe("172.17.0.1");
+		const other = new Lab({ seed: 1 }).host("n", { docker: { hostGatewayIp: "203.0.113.5" } }).docker;
+		const b = other.run({ addHost: ["h:host-gateway", "six:2001:db8::1"] });
+		expect(b.netns.files.get("/etc/hosts")).toContain("203.0.113.5\th\n2001:db8::1\tsix\n");
 	});
 
 	test("do not exist on the default bridge", () => {

@@ -258,8 +258,8 @@ describe("docker-proxy for UDP", () => {
 });
 
 describe("the host's end of a published port", () => {
-	test("is taken: by a program of the host, or for one address and for all", () => {
-		const { host, docker } = site();
+	test("is taken: by a program of the host, or for one address and for all", async () => {
+		const { lab, host, docker } = site();
 		const program = host.netns.tcp.listen({ port: 8080 });
 		const run = (publish: string): unknown =>
 			docker.run({ name: "late", network: "net", publish: [publish] });
@@ -280,6 +280,7 @@ describe("the host's end of a published port", () => {
 		run("8080:80");
 		expect(() => host.netns.tcp.listen({ port: 8080 })).toThrow("bind: Address already in use");
 		docker.rm("late", { force: true });
+		await lab.advance("60ms");
 		host.netns.tcp.listen({ port: 8080 }).close();
 	});
 
@@ -351,6 +352,7 @@ describe("the host's end of a published port", () => {
 		await lab.advance("1s");
 		expect(host.netns.conntrack.list()).toContain("172.19.0.2");
 		docker.stop("web");
+		await lab.advance("60ms");
 		expect(host.netns.conntrack.list()).not.toContain("172.19.0.2");
 	});
 });

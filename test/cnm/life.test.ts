@@ -103,8 +103,8 @@ describe("a container on several networks", () => {
 		expect(routes(docker, "c1")).toBe("default via 10.2.0.1 dev eth0 ");
 	});
 
-	test("its published ports move with the way out", () => {
-		const { docker, host } = engine();
+	test("its published ports move with the way out, and go with it", async () => {
+		const { lab, docker, host } = engine();
 		docker.networks.create("m", { subnet: "10.2.0.0/24" });
 		docker.networks.create("b", { subnet: "10.3.0.0/24" });
 		docker.run({ name: "c1", network: "m", publish: ["8080:80"] });
@@ -115,6 +115,7 @@ describe("a container on several networks", () => {
 		docker.networks.disconnect("b", "c1");
 		expect(target()).toBe("10.2.0.2:80");
 		docker.stop("c1");
+		await lab.advance("60ms");
 		expect(target()).toBe("");
 	});
 });
@@ -128,6 +129,17 @@ describe("network modes", () => {
 		const none = docker.run({ name: "none1", network: "none" }).netns;
 		expect(none.devices.map(({ name }) => name)).toEqual(["lo"]);
 		expect(none.name).toBe("node1/none1");
+	});
+
+	test("ports of a container show where its network can publish them, and nowhere else", () => {
+		const { docker } = engine();
+		docker.networks.create("mac", { driver: "macvlan", subnet: "10.9.0.0/24", options: { parent: "eth1" } });
+		const ports = (network: string) => {
+			const c = docker.run({ network, expose: ["443"] });
+			return docker.containers.inspect(c).NetworkSettings.Ports;
+		};
+		expect(ports("bridge")).toEqual({ "443/tcp": null });
+		for (const network of ["host", "none", "mac"]) expect(ports(network)).toEqual({});
 	});
 
 	test("without userland-proxy bridge ports are hairpins and 127.0.0.1 is routed", () => {

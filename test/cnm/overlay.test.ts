@@ -53,7 +53,9 @@ describe("a network's sandbox", () => {
 		const run = (name: string) => node.docker.run({ name, network: "net" }).ready;
 		const [c1, c2] = [await run("c1"), await run("c2")];
 		expect([...node.namespaces.keys()]).toEqual(["c1", "1-net0123456", "c2"]);
+		const gone = () => node.kernel.driver.advance("60ms");
 		node.docker.rm(c1, { force: true });
+		await gone();
 		expect(sandboxOf(node, "1-net0123456").devices.map(({ name }) => name)).toEqual([
 			"lo",
 			"br0",
@@ -61,10 +63,12 @@ describe("a network's sandbox", () => {
 			"veth1",
 		]);
 		node.docker.rm(c2, { force: true });
+		await gone();
 		expect([...node.namespaces.keys()]).toEqual([]);
 		await run("c3");
 		expect([...node.namespaces.keys()]).toContain("2-net0123456");
 		node.docker.rm("c3", { force: true });
+		await gone();
 		node.docker.controller.deleteManagedNetwork(net.id, "test");
 		expect(leftOvers(node)).toEqual(before);
 		expect(node.docker.networks.ls().map(({ name }) => name)).toContain("net");
@@ -135,6 +139,7 @@ describe("peers", () => {
 		const learned = () => sandbox.bridgeTool.fdb().text.includes("02:42:0a:00:01:03 dev vxlan0 master br0");
 		expect(learned()).toBe(true);
 		hosts[1].docker.rm(c2, { force: true });
+		await lab.advance("60ms");
 		expect(peersOf(sandbox)).toEqual([]);
 		expect(learned()).toBe(false);
 	});
@@ -204,6 +209,7 @@ describe("peers", () => {
 		await lab.advance("1s");
 		expect((await c1.ping("10.0.1.8", { count: 1 })).received).toBe(1);
 		hosts[1].docker.rm(c2, { force: true });
+		await lab.advance("60ms");
 		await hosts[2]!.docker.run({ name: "c2", network: "net", ip: "10.0.1.8" }).ready;
 		await lab.advance("10s");
 		expect((await c1.ping("10.0.1.8", { count: 1 })).received).toBe(1);
@@ -283,8 +289,10 @@ describe("encryption", () => {
 		const { hosts, before, c1, c2 } = await encrypted();
 		const [one, two] = hosts;
 		two.docker.rm(c2, { force: true });
+		await one.kernel.driver.advance("60ms");
 		expect([one.netns.xfrm.state.list(), one.netns.xfrm.policy.list()]).toEqual([[], []]);
 		one.docker.rm(c1, { force: true });
+		await one.kernel.driver.advance("60ms");
 		expect(leftOvers(one)).toEqual(before);
 	});
 });
@@ -350,6 +358,7 @@ describe("a container on networks of the cluster's", () => {
 		expect(docker.networks.ls().find(({ name }) => name === "b-net")?.scope).toBe("swarm");
 		expect(docker.networks.inspect("b-net").Containers).toBeNull();
 		docker.rm(c1, { force: true });
+		await hosts[0].kernel.driver.advance("60ms");
 		expect(docker.networks.inspect("a-net").Containers).toBeNull();
 	});
 
@@ -392,6 +401,7 @@ describe("a container on networks of the cluster's", () => {
 		expect(c1.netns.devices.map(({ name }) => name)).toEqual(["lo"]);
 		expect(node.docker.networks.ls().map(({ name }) => name)).not.toContain("net");
 		node.docker.rm(c1, { force: true });
+		await node.kernel.driver.advance("60ms");
 		expect(leftOvers(node)).toEqual(before);
 		expect(peersOf(sandboxOf(hosts[1], "1-net0123456"))).toEqual([]);
 	});
@@ -506,6 +516,7 @@ describe("what is refused changes nothing", () => {
 			"Worker nodes can't be used to view or modify cluster state.",
 		);
 		two.docker.rm(c1, { force: true });
+		await two.kernel.driver.advance("60ms");
 		await one.docker.networks.rm("net");
 		expect(one.docker.networks.ls().map(({ name }) => name)).not.toContain("net");
 	});

@@ -123,6 +123,21 @@ describe("what is refused of networks, is refused in Docker's words", () => {
 			`${daemon}could not get container for nope: No such container: nope`,
 		],
 		[
+			"--add-host without an address",
+			run({ addHost: ["db"] }),
+			'invalid argument "db" for "--add-host" flag: bad format for add-host: "db"',
+		],
+		[
+			"--add-host with a name for an address",
+			run({ addHost: ["db:other"] }),
+			'invalid argument "db:other" for "--add-host" flag: invalid IP address in add-host: "other"',
+		],
+		[
+			"--dns with a name for an address",
+			run({ dns: ["ns1"] }),
+			'invalid argument "ns1" for "--dns" flag: ns1 is not an ip address',
+		],
+		[
 			"loopback as an ipvlan parent",
 			child("ipvlan", { parent: "lo" }),
 			`${daemon}loopback interface is not a valid ipvlan parent link`,

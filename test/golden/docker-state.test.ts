@@ -97,6 +97,7 @@ describe("after the recorded docker commands the host says what the recorded one
 			"-A DOCKER -d 127.0.0.1/32 ! -i br1 -p tcp -m tcp --dport 5010 -j DNAT --to-destination 172.19.0.4:80",
 		]);
 		docker.rm("pub3", { force: true });
+		docker.controller.settle();
 		expect(saved(node)).toEqual(before);
 	});
 

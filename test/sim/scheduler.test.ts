@@ -121,6 +121,35 @@ describe("the scheduler", () => {
 		expect(log).toEqual(["second", "first", "frame"]);
 	});
 
+	test("makes what waits for one sink ahead of its time, once, and what that brings about in its own time", () => {
+		const scheduler = new Scheduler();
+		const lane = scheduler.lane(5000);
+		const heard: string[] = [];
+		const others = {
+			deliver: ({ name }: { name: string }) => heard.push(`${name} ${String(scheduler.now)}`),
+		};
+		const hurried = {
+			deliver: ({ name }: { name: string }) => {
+				heard.push(`${name} ${String(scheduler.now)}`);
+				// More than the ring had room for.
+				for (let i = 0; i < 100; i++) lane.push(others, { name: `${name}${String(i)}` });
+			},
+		};
+		lane.push(others, { name: "a" });
+		lane.push(hurried, { name: "b" });
+		lane.push(others, { name: "c" });
+		lane.push(hurried, { name: "d" });
+		scheduler.runUntil(1000);
+		lane.hurry(hurried);
+		expect(heard).toEqual(["b 1000", "d 1000"]);
+		scheduler.runUntil(5000);
+		expect(heard.slice(2)).toEqual(["a 5000", "c 5000"]);
+		scheduler.runUntil(6000);
+		expect(heard).toHaveLength(4 + 200);
+		expect(heard.filter((each) => /^[bd] /.test(each))).toHaveLength(2);
+		expect(scheduler.idle).toBe(true);
+	});
+
 	test("refuses the past: time never goes back", () => {
 		const scheduler = new Scheduler();
 		scheduler.runUntil(10);

@@ -107,6 +107,7 @@ export class MeshNode {
 	/** It is gone. */
 	stop(container: Container<Netns>): void {
 		this.docker.rm(container, { force: true });
+		this.docker.controller.settle();
 	}
 }
 

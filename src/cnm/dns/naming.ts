@@ -1,5 +1,6 @@
 import type { IpNamespace } from "../../stack/index.ts";
 import type { Container } from "../container.ts";
+import { HOST_GATEWAY } from "../container-checks.ts";
 import { GWBRIDGE } from "../gateway.ts";
 import type { Machine } from "../machine.ts";
 import { EmbeddedDns } from "./embedded-dns.ts";
@@ -23,8 +24,11 @@ export interface DnsDefaults {
 export class Naming<N extends IpNamespace> {
 	readonly #machine: Machine<N>;
 	readonly #defaults: DnsDefaults;
+	readonly #hostGateway: string;
 
-	constructor(machine: Machine<N>, defaults: DnsDefaults) {
+	/** `hostGateway` is what `host-gateway` stands for. */
+	constructor(machine: Machine<N>, defaults: DnsDefaults, hostGateway: string) {
+		this.#hostGateway = hostGateway;
 		this.#machine = machine;
 		this.#defaults = defaults;
 	}
@@ -47,7 +51,10 @@ export class Naming<N extends IpNamespace> {
 		}
 		const { files } = sandbox.ns;
 		files.set("/etc/resolv.conf", resolvConf(about, named));
-		files.set("/etc/hosts", hostsFile(extraHosts(container), ownHosts(container)));
+		files.set(
+			"/etc/hosts",
+			hostsFile([...this.#extraHosts(container), ...container.linkedHosts], ownHosts(container)),
+		);
 		files.set("/etc/hostname", `${container.hostname}\n`);
 	}
 
@@ -55,6 +62,14 @@ export class Naming<N extends IpNamespace> {
 	end(container: Container<N>): void {
 		container.dns?.close();
 		container.dns = undefined;
+	}
+
+	#extraHosts({ options }: Container<N>): (readonly [string, string])[] {
+		return (options.addHost ?? []).map((entry) => {
+			const colon = entry.indexOf(":");
+			const address = entry.slice(colon + 1);
+			return [address === HOST_GATEWAY ? this.#hostGateway : address, entry.slice(0, colon)];
+		});
 	}
 
 	#about({ options }: Container<N>): ResolvConfOptions {
@@ -77,12 +92,6 @@ function linksOf(container: Container): ReadonlyMap<string, string> {
 		}),
 	);
 }
-
-const extraHosts = ({ options }: Container): (readonly [string, string])[] =>
-	(options.addHost ?? []).map((entry) => {
-		const colon = entry.indexOf(":");
-		return [entry.slice(colon + 1), entry.slice(0, colon)] as const;
-	});
 
 function ownHosts({ sandbox, hostname, options }: Container): (readonly [string, string])[] {
 	const name = options.domainname === undefined ? hostname : `${hostname}.${options.domainname} ${hostname}`;

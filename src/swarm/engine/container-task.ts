@@ -1,11 +1,12 @@
 import { parsePrefix4 } from "../../addr/index.ts";
-import type {
-	Container,
-	Docker,
-	ManagedEndpoint,
-	Network,
-	RunOptions,
-	ServiceOfTask,
+import {
+	type Container,
+	type Docker,
+	type ManagedEndpoint,
+	type Network,
+	NETWORK_RELEASE,
+	type RunOptions,
+	type ServiceOfTask,
 } from "../../cnm/index.ts";
 import { NetError } from "../../errors.ts";
 import { milliseconds, type Nanoseconds, seconds, Timer } from "../../sim/index.ts";
@@ -19,8 +20,6 @@ const CREATE = milliseconds(150);
 const START = milliseconds(250);
 /** A task that winds down is stopped so long after it was told of: by then all nodes know (`defaultGossipConvergeDelay`). */
 const CONVERGE = seconds(2);
-/** From the end of its process to the removal of its network, on an ordinary machine. */
-const RELEASE = milliseconds(50);
 
 /** What a program ends with when SIGTERM ends it. */
 const TERMINATED = 143;
@@ -176,12 +175,8 @@ export class ContainerTask<N extends IpNamespace> implements TaskController {
 		}
 		this.#docker.services.deactivateService(container.sandbox);
 		this.#after(CONVERGE, () => {
-			// The process ends first, and what its connections say then still goes out.
-			if (container.sandbox?.own === true) container.netns.endPrograms();
-			this.#after(RELEASE, () => {
-				this.#docker.stop(container);
-				done();
-			});
+			this.#docker.stop(container);
+			this.#after(NETWORK_RELEASE, done);
 		});
 	}
 

@@ -6,6 +6,7 @@ import { DockerError, failed, forbidden, invalid } from "../../docker-error.ts";
 import type {
 	EndpointInfo,
 	JoinInfo,
+	LinkOptions,
 	NetworkDriver,
 	NetworkInfo,
 	PortBinding,
@@ -15,7 +16,7 @@ import { type Ids, macOf } from "../../ids.ts";
 import { overlap } from "../../ipam/index.ts";
 import { undoing } from "../../undo.ts";
 import { errno } from "../errno.ts";
-import type { Firewall } from "./firewall.ts";
+import type { Firewall, LinkRule } from "./firewall.ts";
 import { type BridgeConfig, readOptions } from "./options.ts";
 import type { PortMapper } from "./port-mapper.ts";
 
@@ -26,6 +27,8 @@ interface BridgeEndpoint {
 	readonly inner: Veth;
 	readonly outer: Veth;
 	mappings: readonly PortMapping[];
+	/** `--link`, while it is joined. */
+	links: LinkOptions | undefined;
 }
 
 interface BridgeNetwork {
@@ -184,7 +187,7 @@ export class BridgeDriver implements NetworkDriver {
 			}
 			outer.up();
 			const mac = macAddress ?? macOf(address.address);
-			endpoints.set(endpoint.id, { ip: address.address, mac, inner, outer, mappings: [] });
+			endpoints.set(endpoint.id, { ip: address.address, mac, inner, outer, mappings: [], links: undefined });
 		});
 	}
 
@@ -205,19 +208,28 @@ export class BridgeDriver implements NetworkDriver {
 	}
 
 	leave(networkId: string, endpointId: string): void {
+		const network = this.#network(networkId);
+		const endpoint = network.endpoints.get(endpointId);
+		if (endpoint === undefined) return;
+		for (const rule of linkRules(network, endpoint)) this.#firewall.removeLink(rule);
+		endpoint.links = undefined;
 		// Both ends go: what is in a sandbox is not used again.
-		this.#network(networkId).endpoints.get(endpointId)?.outer.delete();
+		endpoint.outer.delete();
 	}
 
 	programExternalConnectivity(
 		networkId: string,
 		endpointId: string,
 		ports: readonly PortBinding[],
+		links?: LinkOptions,
 	): readonly PortMapping[] {
-		const { config, internal } = this.#network(networkId);
+		const network = this.#network(networkId);
+		const { config, internal } = network;
 		if (internal) return [];
 		const endpoint = this.#endpoint(networkId, endpointId);
 		endpoint.mappings = this.#ports.map(config.name, endpoint.ip, config.hostBinding, ports);
+		endpoint.links = links;
+		for (const rule of linkRules(network, endpoint)) this.#firewall.addLink(rule);
 		return endpoint.mappings;
 	}
 
@@ -241,6 +253,20 @@ export class BridgeDriver implements NetworkDriver {
 		if (endpoint === undefined) throw new DockerError(404, `endpoint not found: ${id}`);
 		return endpoint;
 	}
+}
+
+/** Where containers are kept apart: an endpoint to the exposed ports of those it is linked to. */
+function linkRules({ config, endpoints }: BridgeNetwork, { ip, links }: BridgeEndpoint): LinkRule[] {
+	if (config.enableIcc) return [];
+	const found: LinkRule[] = [];
+	for (const id of links?.children ?? []) {
+		const child = endpoints.get(id);
+		// libnetwork gives up here, so that rules to a container that went first stay until the host starts anew.
+		if (child === undefined) return found;
+		for (const { proto, port } of child.links?.exposed ?? [])
+			found.push({ bridge: config.name, proto, parent: ip, child: child.ip, port });
+	}
+	return found;
 }
 
 function setMtu(device: Bridge, mtu: number): void {

@@ -16,6 +16,15 @@ export interface PortRule {
 	readonly containerPort: number;
 }
 
+/** A container may reach another's port, on a bridge that keeps them apart. */
+export interface LinkRule {
+	readonly bridge: string;
+	readonly proto: "tcp" | "udp";
+	readonly parent: Ip4;
+	readonly child: Ip4;
+	readonly port: number;
+}
+
 const ISOLATION_1 = "DOCKER-ISOLATION-STAGE-1";
 const ISOLATION_2 = "DOCKER-ISOLATION-STAGE-2";
 const USER = "DOCKER-USER";
@@ -156,6 +165,16 @@ export class Firewall {
 		];
 	}
 
+	/** The rules of a `--link`, there and back (`ChainInfo.Link`). */
+	addLink(link: LinkRule): void {
+		for (const rule of linkRules(link)) this.#append("filter", "DOCKER", rule);
+	}
+
+	/** They go. */
+	removeLink(link: LinkRule): void {
+		for (const rule of linkRules(link)) this.#delete("filter", "DOCKER", rule);
+	}
+
 	// ── commands: each does nothing when it is done already ───────────────────────────────────────
 
 	#has(table: Table, chain: string, rule: string): boolean {
@@ -187,6 +206,13 @@ export class Firewall {
 		this.#delete("filter", "FORWARD", rule);
 		this.#ns.iptables(`-I FORWARD ${rule}`);
 	}
+}
+
+function linkRules({ bridge, proto, parent, child, port }: LinkRule): readonly string[] {
+	const rule = (from: Ip4, to: Ip4, side: "dport" | "sport"): string =>
+		`-s ${formatIp4(from)}/32 -d ${formatIp4(to)}/32 -i ${bridge} -o ${bridge}` +
+		` -p ${proto} -m ${proto} --${side} ${String(port)} -j ACCEPT`;
+	return [rule(parent, child, "dport"), rule(child, parent, "sport")];
 }
 
 function natRule({ name, hostIpv4 }: BridgeConfig, subnet: Prefix4): string {
