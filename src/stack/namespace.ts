@@ -217,7 +217,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 
 	/** What has been sent by its devices is behind them, as on a machine whose next command comes a moment later. */
 	flush(): void {
-		for (const device of this.#devices.values()) device.flush();
+		for (const device of this.#devices.all) device.flush();
 	}
 
 	/**
