@@ -25,7 +25,7 @@ import {
 	RoleManager,
 } from "../dispatcher/index.ts";
 import type { ClusterLogic, ClusterLogicFactory } from "../cluster-logic.ts";
-import { checkHealth, control, joinRaft, processRaftMessage } from "../methods.ts";
+import { checkHealth, control, CONTROL_PATH, joinRaft, processRaftMessage } from "../methods.ts";
 import type { ClusterObject, NodeObject } from "../objects.ts";
 import { type ManagerDisk, type Member, RaftNode } from "../raft/index.ts";
 import { Store } from "../store/store.ts";
@@ -36,7 +36,6 @@ import { Peers } from "./peers.ts";
 const REQUEST_TIMEOUT = seconds(20);
 /** A new manager that could not join the group tries again after so long. */
 const JOIN_AGAIN = seconds(1);
-const CONTROL = control("").path;
 
 /** What a manager that makes a cluster begins with. */
 export interface NewCluster {
@@ -176,9 +175,11 @@ export class Manager {
 
 	/** A call of the control API by a program on this node: answered by the leader, wherever it is. */
 	control(name: string, request: unknown, done: ControlDone): void {
+		const method = control(name);
+		if (method === undefined) throw new RpcError("Unimplemented", `unknown method ${name}`);
 		unary(
 			this.#local,
-			control(name),
+			method,
 			{ body: request },
 			(reply) => {
 				done(reply);
@@ -188,7 +189,7 @@ export class Manager {
 	}
 
 	#serve(): void {
-		this.rpc.handle(processRaftMessage, ({ message }, exchange) => {
+		this.rpc.handle(processRaftMessage(this.store), ({ message }, exchange) => {
 			if (exchange.caller.identity?.role !== "manager")
 				throw new RpcError("PermissionDenied", "Permission denied: not a manager");
 			if (this.#raft === undefined)
@@ -202,7 +203,8 @@ export class Manager {
 		this.rpc.fallback = (path, request, exchange) => {
 			const reign = this.#reign;
 			if (reign === undefined) this.#forward(path, request, exchange);
-			else if (path.startsWith(CONTROL)) this.#controlCall(path.slice(CONTROL.length), request, exchange);
+			else if (path.startsWith(CONTROL_PATH))
+				this.#controlCall(path.slice(CONTROL_PATH.length), request, exchange);
 			else
 				exchange.onCancel = reign.rpc.serve(path, request, exchange.caller, {
 					reply: (message) => {
@@ -219,17 +221,21 @@ export class Manager {
 		const reign = this.#reign;
 		if (exchange.caller.identity?.role !== "manager")
 			throw new RpcError("PermissionDenied", "Permission denied: not a manager");
-		const { request: asked, reply } = control(name);
-		const { body } = asked.read(request) ?? { body: undefined };
+		const method = control(name);
+		const asked = method?.request.read(request);
+		if (method !== undefined && asked === undefined)
+			throw new RpcError("Internal", "grpc: failed to unmarshal the received message");
 		const done: ControlDone = (result) => {
 			if (result instanceof NetError) exchange.end(rpcErrorOf(result));
 			else {
-				exchange.reply(reply.write(result));
+				if (method !== undefined) exchange.reply(method.reply.write(result));
 				exchange.end();
 			}
 		};
 		const known =
-			reign?.nodes.call(name, body, done) === true || reign?.logic.call?.(name, body, done) === true;
+			asked !== undefined &&
+			(reign?.nodes.call(name, asked.body, done) === true ||
+				reign?.logic.call?.(name, asked.body, done) === true);
 		if (!known) throw new RpcError("Unimplemented", `unknown method ${name}`);
 	}
 
@@ -264,7 +270,7 @@ export class Manager {
 				if (reply instanceof RpcError) this.#clock.after(JOIN_AGAIN, this.#joining);
 				else {
 					this.#begin(reply.raftId, undefined, undefined);
-					this.#raft?.tell(reply.members ?? []);
+					this.#raft?.tell(reply.members);
 				}
 			},
 			{ timeout: REQUEST_TIMEOUT },

@@ -1,0 +1,314 @@
+// What managers are asked on behalf of their users (swarmkit api/control.proto): only managers that do not lead send it.
+import { protobuf } from "../../wire/index.ts";
+import type { ControlRequest } from "../api/requests.ts";
+import type {
+	ClusterObject,
+	NetworkSpec,
+	NodeAvailability,
+	NodeObject,
+	NodeRole,
+	ServiceSpec,
+} from "../objects.ts";
+import { cluster } from "./cluster.ts";
+import { type Annotations, annotations, empty, givenVersion, unlessBare, unlessEmpty } from "./common.ts";
+import { networkSpec } from "./network.ts";
+import { AVAILABILITIES, node, type NodeMessage, nodeTold, ROLES } from "./node.ts";
+import { serviceSpec } from "./service.ts";
+import { type AttachmentConfig, attachmentConfig } from "./task-spec.ts";
+
+const { bool, mapped, message, messages, optional, text, texts, word } = protobuf;
+
+/** A call's request and answer, each as the plain data that it is. */
+export interface Bodies {
+	readonly request: protobuf.Codec<Body>;
+	readonly reply: protobuf.Codec<Body>;
+}
+/** Plain data of a call. */
+export interface Body {
+	readonly body: unknown;
+}
+
+/** The message of a call's data, which is what its name says it is: only `read` meets data of strangers. */
+const body = <Data, Message extends object>(
+	codec: protobuf.Codec<Message>,
+	to: (data: Data) => Message,
+	from: (message: Message) => Data | undefined,
+	bodiless = false,
+): protobuf.Codec<Body> =>
+	mapped<Body, Message>(
+		codec,
+		(of) => to(of.body as Data),
+		(found) => {
+			const data = from(found);
+			return data === undefined && !bodiless ? undefined : { body: data };
+		},
+	);
+
+/** Nothing is asked. */
+const noQuestion = body<undefined, object>(
+	empty,
+	() => ({}),
+	() => undefined,
+	true,
+);
+/** It was done. */
+const done = body<object, object>(
+	empty,
+	() => ({}),
+	() => ({}),
+);
+
+interface Id {
+	readonly id: string;
+}
+const id = message<Id>({ id: text(1) });
+/** Of an object that was made or changed only its id is told. */
+const made = body<Id, { readonly object: Id | undefined }>(
+	message<{ readonly object: Id | undefined }>({ object: optional(1, id) }),
+	(object) => ({ object: { id: object.id } }),
+	({ object }) => ({ id: object?.id ?? "" }),
+);
+const attached = body<Id, Id>(
+	id,
+	(object) => ({ id: object.id }),
+	(object) => object,
+);
+
+/** What changes of a node. Swarmkit sends all of what it is to be; here it is said which of it is new. */
+interface NodeChangeMessage {
+	readonly id: string;
+	readonly spec: NodeSpecMessage | undefined;
+	readonly said: readonly string[];
+	readonly labelRm: readonly string[];
+}
+interface NodeSpecMessage {
+	readonly annotations: Annotations | undefined;
+	readonly role: NodeRole;
+	readonly membership: "pending" | "accepted";
+	readonly availability: NodeAvailability;
+}
+const nodeChange = message<NodeChangeMessage>({
+	id: text(1),
+	spec: optional(
+		3,
+		message<NodeSpecMessage>({
+			annotations: optional(1, annotations),
+			role: word(2, ROLES),
+			membership: word(3, ["pending", "accepted"]),
+			availability: word(4, AVAILABILITIES),
+		}),
+	),
+	said: texts(1000),
+	labelRm: texts(1001),
+});
+interface NodeChange {
+	readonly role?: NodeRole;
+	readonly availability?: NodeAvailability;
+	readonly labels?: Readonly<Record<string, string>>;
+	readonly labelRm?: readonly string[];
+}
+const changeOf = (
+	nodeId: string,
+	{ role, availability, labels, labelRm }: NodeChange,
+): NodeChangeMessage => ({
+	id: nodeId,
+	spec: {
+		annotations: labels === undefined ? undefined : { name: "", labels },
+		role: role ?? "worker",
+		membership: "accepted",
+		availability: availability ?? "active",
+	},
+	said: [...(role === undefined ? [] : ["role"]), ...(availability === undefined ? [] : ["availability"])],
+	labelRm: labelRm ?? [],
+});
+const changeIn = ({ spec, said, labelRm }: NodeChangeMessage): NodeChange => ({
+	...(spec !== undefined && said.includes("role") ? { role: spec.role } : {}),
+	...(spec !== undefined && said.includes("availability") ? { availability: spec.availability } : {}),
+	...(spec?.annotations === undefined ? {} : { labels: spec.annotations.labels }),
+	...unlessEmpty("labelRm", labelRm),
+});
+
+type Request<Name extends ControlRequest["method"]> = Extract<ControlRequest, { readonly method: Name }>;
+/** Asked by a manager in the name of a node of its own. */
+const FOR_NODE = 1000;
+
+interface Removal {
+	readonly id: string;
+	readonly force: boolean;
+}
+const removal = message<Removal>({ id: text(1), force: bool(2) });
+
+interface ServiceUpdate {
+	readonly id: string;
+	readonly specVersion: number;
+	readonly spec: ServiceSpec | undefined;
+	readonly rollback: "none" | "previous";
+}
+const serviceUpdate = message<ServiceUpdate>({
+	id: text(1),
+	specVersion: givenVersion(2),
+	spec: optional(3, serviceSpec),
+	rollback: word(4, ["none", "previous"]),
+});
+
+interface Attachment {
+	readonly config: AttachmentConfig | undefined;
+	readonly containerId: string;
+	readonly nodeId: string;
+}
+
+/** The calls of the control API, by their names. */
+export const CONTROL: Readonly<Record<string, Bodies>> = {
+	ListNodes: {
+		request: noQuestion,
+		reply: body<readonly NodeObject[], { readonly nodes: readonly NodeMessage[] }>(
+			message<{ readonly nodes: readonly NodeMessage[] }>({ nodes: messages(1, node) }),
+			(nodes) => ({ nodes: nodes.map((each) => nodeTold(each, "", () => undefined)) }),
+			({ nodes }) => nodes.map((each) => each.node),
+		),
+	},
+	UpdateNode: {
+		request: body<{ readonly id: string; readonly change: NodeChange }, NodeChangeMessage>(
+			nodeChange,
+			({ id: nodeId, change }) => changeOf(nodeId, change),
+			(found) => ({ id: found.id, change: changeIn(found) }),
+		),
+		reply: done,
+	},
+	RemoveNode: {
+		request: body<Removal, Removal>(
+			removal,
+			(asked) => asked,
+			(asked) => asked,
+		),
+		reply: done,
+	},
+	GetCluster: {
+		request: noQuestion,
+		reply: body<ClusterObject | undefined, { readonly cluster: ClusterObject | undefined }>(
+			message<{ readonly cluster: ClusterObject | undefined }>({ cluster: optional(1, cluster) }),
+			(of) => ({ cluster: of }),
+			(found) => found.cluster,
+			true,
+		),
+	},
+	RotateToken: {
+		request: body<{ readonly role: NodeRole }, { readonly rotation: Rotation | undefined }>(
+			message<{ readonly rotation: Rotation | undefined }>({
+				rotation: optional(4, message<Rotation>({ worker: bool(1), manager: bool(2) })),
+			}),
+			({ role }) => ({ rotation: { worker: role === "worker", manager: role === "manager" } }),
+			({ rotation }) => rotation && { role: rotation.manager ? "manager" : "worker" },
+		),
+		reply: done,
+	},
+	createService: {
+		request: body<Request<"createService">, { readonly spec: ServiceSpec | undefined }>(
+			message<{ readonly spec: ServiceSpec | undefined }>({ spec: optional(1, serviceSpec) }),
+			({ spec }) => ({ spec }),
+			({ spec }) => spec && { method: "createService", spec },
+		),
+		reply: made,
+	},
+	updateService: {
+		request: body<Request<"updateService">, ServiceUpdate>(
+			serviceUpdate,
+			({ id: serviceId, spec, specVersion }) => ({ id: serviceId, spec, specVersion, rollback: "none" }),
+			({ id: serviceId, spec, specVersion }) =>
+				spec && { method: "updateService", id: serviceId, spec, specVersion },
+		),
+		reply: made,
+	},
+	rollbackService: {
+		request: body<Request<"rollbackService">, ServiceUpdate>(
+			serviceUpdate,
+			({ id: serviceId }) => ({ id: serviceId, spec: undefined, specVersion: 0, rollback: "previous" }),
+			({ id: serviceId }) => ({ method: "rollbackService", id: serviceId }),
+		),
+		reply: made,
+	},
+	removeService: {
+		request: body<Request<"removeService">, Id>(
+			id,
+			(asked) => ({ id: asked.id }),
+			(asked) => ({ method: "removeService", id: asked.id }),
+		),
+		reply: made,
+	},
+	updateNode: {
+		request: body<Request<"updateNode">, NodeChangeMessage>(
+			nodeChange,
+			({ id: nodeId, changes: { labelAdd: labels, ...changes } }) =>
+				changeOf(nodeId, { ...changes, ...(labels === undefined ? {} : { labels }) }),
+			(found) => {
+				const { labels = {}, ...changes } = changeIn(found);
+				return {
+					method: "updateNode",
+					id: found.id,
+					changes: { ...changes, ...unlessBare("labelAdd", labels) },
+				};
+			},
+		),
+		reply: made,
+	},
+	removeNode: {
+		request: body<Request<"removeNode">, Removal>(
+			removal,
+			({ id: nodeId, force }) => ({ id: nodeId, force }),
+			(asked) => ({ method: "removeNode", ...asked }),
+		),
+		reply: made,
+	},
+	createNetwork: {
+		request: body<Request<"createNetwork">, { readonly spec: NetworkSpec | undefined }>(
+			message<{ readonly spec: NetworkSpec | undefined }>({ spec: optional(1, networkSpec) }),
+			({ spec }) => ({ spec }),
+			({ spec }) => spec && { method: "createNetwork", spec },
+		),
+		reply: made,
+	},
+	removeNetwork: {
+		request: body<Request<"removeNetwork">, Id>(
+			message<Id>({ id: text(2) }),
+			(asked) => ({ id: asked.id }),
+			(asked) => ({ method: "removeNetwork", id: asked.id }),
+		),
+		reply: made,
+	},
+	attachNetwork: {
+		request: body<Request<"attachNetwork">, Attachment>(
+			message<Attachment>({
+				config: optional(1, attachmentConfig),
+				containerId: text(2),
+				nodeId: text(FOR_NODE),
+			}),
+			({ network: target, addresses, containerId, nodeId }) => ({
+				config: { target, addresses, aliases: [], driverOptions: {} },
+				containerId,
+				nodeId,
+			}),
+			({ config, containerId, nodeId }) =>
+				config && {
+					method: "attachNetwork",
+					nodeId,
+					containerId,
+					network: config.target,
+					addresses: config.addresses,
+				},
+		),
+		reply: attached,
+	},
+	detachNetwork: {
+		request: body<Request<"detachNetwork">, Id & { readonly nodeId: string }>(
+			message<Id & { readonly nodeId: string }>({ id: text(1), nodeId: text(FOR_NODE) }),
+			({ taskId, nodeId }) => ({ id: taskId, nodeId }),
+			({ id: taskId, nodeId }) => ({ method: "detachNetwork", nodeId, taskId }),
+		),
+		reply: attached,
+	},
+};
+
+interface Rotation {
+	readonly worker: boolean;
+	readonly manager: boolean;
+}
