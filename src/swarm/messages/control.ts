@@ -1,22 +1,16 @@
 // What managers are asked on behalf of their users (swarmkit api/control.proto): only managers that do not lead send it.
 import { protobuf } from "../../wire/index.ts";
 import type { ControlRequest } from "../api/requests.ts";
-import type {
-	ClusterObject,
-	NetworkSpec,
-	NodeAvailability,
-	NodeObject,
-	NodeRole,
-	ServiceSpec,
-} from "../objects.ts";
+import type { ClusterObject, NetworkSpec, NodeObject, NodeRole, ServiceSpec } from "../objects.ts";
 import { cluster } from "./cluster.ts";
-import { type Annotations, annotations, empty, givenVersion, unlessBare, unlessEmpty } from "./common.ts";
+import { empty, givenVersion, unlessBare } from "./common.ts";
 import { networkSpec } from "./network.ts";
-import { AVAILABILITIES, node, type NodeMessage, nodeTold, ROLES } from "./node.ts";
+import { node, type NodeMessage, nodeTold } from "./node.ts";
+import { changeIn, changeOf, type NodeChange, nodeChange, type NodeChangeMessage } from "./node-change.ts";
 import { serviceSpec } from "./service.ts";
 import { type AttachmentConfig, attachmentConfig } from "./task-spec.ts";
 
-const { bool, mapped, message, messages, optional, text, texts, word } = protobuf;
+const { bool, mapped, message, messages, optional, text, word } = protobuf;
 
 /** A call's request and answer, each as the plain data that it is. */
 export interface Bodies {
@@ -73,60 +67,6 @@ const attached = body<Id, Id>(
 	(object) => ({ id: object.id }),
 	(object) => object,
 );
-
-/** What changes of a node. Swarmkit sends all of what it is to be; here it is said which of it is new. */
-interface NodeChangeMessage {
-	readonly id: string;
-	readonly spec: NodeSpecMessage | undefined;
-	readonly said: readonly string[];
-	readonly labelRm: readonly string[];
-}
-interface NodeSpecMessage {
-	readonly annotations: Annotations | undefined;
-	readonly role: NodeRole;
-	readonly membership: "pending" | "accepted";
-	readonly availability: NodeAvailability;
-}
-const nodeChange = message<NodeChangeMessage>({
-	id: text(1),
-	spec: optional(
-		3,
-		message<NodeSpecMessage>({
-			annotations: optional(1, annotations),
-			role: word(2, ROLES),
-			membership: word(3, ["pending", "accepted"]),
-			availability: word(4, AVAILABILITIES),
-		}),
-	),
-	said: texts(1000),
-	labelRm: texts(1001),
-});
-interface NodeChange {
-	readonly role?: NodeRole;
-	readonly availability?: NodeAvailability;
-	readonly labels?: Readonly<Record<string, string>>;
-	readonly labelRm?: readonly string[];
-}
-const changeOf = (
-	nodeId: string,
-	{ role, availability, labels, labelRm }: NodeChange,
-): NodeChangeMessage => ({
-	id: nodeId,
-	spec: {
-		annotations: labels === undefined ? undefined : { name: "", labels },
-		role: role ?? "worker",
-		membership: "accepted",
-		availability: availability ?? "active",
-	},
-	said: [...(role === undefined ? [] : ["role"]), ...(availability === undefined ? [] : ["availability"])],
-	labelRm: labelRm ?? [],
-});
-const changeIn = ({ spec, said, labelRm }: NodeChangeMessage): NodeChange => ({
-	...(spec !== undefined && said.includes("role") ? { role: spec.role } : {}),
-	...(spec !== undefined && said.includes("availability") ? { availability: spec.availability } : {}),
-	...(spec?.annotations === undefined ? {} : { labels: spec.annotations.labels }),
-	...unlessEmpty("labelRm", labelRm),
-});
 
 type Request<Name extends ControlRequest["method"]> = Extract<ControlRequest, { readonly method: Name }>;
 /** Asked by a manager in the name of a node of its own. */
