@@ -59,7 +59,7 @@ export { HealthMonitor, type HealthOptions, type HealthStatus } from "./health.t
 export type { Program } from "./program.ts";
 export { type HostPort, type PortSpec, readPublish } from "./publish.ts";
 export { Sandbox } from "./sandbox.ts";
-export { timestamp } from "./timestamp.ts";
+export { rfc3339, timestamp, unixTime, type UnixTime } from "./timestamp.ts";
 export {
 	type IngressPort,
 	type IngressProtocol,

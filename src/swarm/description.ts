@@ -1,6 +1,22 @@
 import { rootCertificate } from "./certificates.ts";
-import type { Described } from "./methods.ts";
 import type { NodeDescription } from "./objects.ts";
+
+/** What a node says of itself, with how it trusts its cluster: the root certificate, its issuer and that one's key. */
+export interface Described {
+	readonly hostname: string;
+	readonly platform: { readonly architecture: string; readonly os: string } | undefined;
+	readonly resources: { readonly nanoCpus: number; readonly memoryBytes: number } | undefined;
+	readonly engine:
+		| {
+				readonly version: string;
+				readonly labels: Readonly<Record<string, string>>;
+				readonly plugins: readonly { readonly type: string; readonly name: string }[];
+		  }
+		| undefined;
+	readonly tls:
+		| { readonly trustRoot: Uint8Array; readonly issuer: Uint8Array; readonly issuerKey: Uint8Array }
+		| undefined;
+}
 
 type Plugin = NonNullable<NodeDescription["plugins"]>[number];
 
@@ -30,7 +46,7 @@ export function describe(description: NodeDescription, cluster: string): Describ
 		resources: RESOURCES,
 		engine: {
 			version: engineVersion,
-			labels: Object.entries(engineLabels).map(([key, value]) => ({ key, value })),
+			labels: engineLabels,
 			plugins: description.plugins ?? DOCKER_PLUGINS,
 		},
 		tls: {
@@ -43,13 +59,12 @@ export function describe(description: NodeDescription, cluster: string): Describ
 
 /** What a node said of itself. */
 export function descriptionIn({ hostname, platform, engine }: Described): NodeDescription {
-	const labels = (engine?.labels ?? []).map(({ key, value }) => [key, value]);
 	const list = engine?.plugins ?? [];
 	return {
 		hostname,
 		platform: platform ?? { architecture: "", os: "" },
 		engineVersion: engine?.version ?? "",
-		engineLabels: Object.fromEntries(labels) as Record<string, string>,
+		engineLabels: engine?.labels ?? {},
 		plugins: list as Plugin[],
 	};
 }

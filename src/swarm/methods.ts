@@ -1,27 +1,40 @@
 import { protobuf } from "../wire/index.ts";
-import { json, jsons, messageOf, type Method } from "./control/index.ts";
-import type {
-	EncryptionKey,
-	NetworkObject,
-	NodeAvailability,
-	NodeObject,
-	NodeRole,
-	TaskObject,
-	TaskStatus,
-} from "./objects.ts";
+import { messageOf, type Method } from "./control/index.ts";
+import type { Described } from "./description.ts";
+import {
+	type AttachmentConfig,
+	attachmentConfig,
+	AVAILABILITIES,
+	type Certificate,
+	certificate,
+	CONTROL,
+	described,
+	empty,
+	encryptionKey,
+	type Issuance,
+	issuance,
+	member,
+	node,
+	type NodeMessage,
+	type Proposal,
+	raftMessages,
+	ROLES,
+	task,
+	type TaskMessage,
+	taskStatus,
+} from "./messages/index.ts";
+import type { EncryptionKey, NodeAvailability, NodeRole, TaskStatus } from "./objects.ts";
 import type { Member, RaftMessage } from "./raft/index.ts";
 import type { StoreSnapshot } from "./store/store.ts";
-import type { StoreAction } from "./store/transaction.ts";
+import type { Reader } from "./store/tables.ts";
 
-const { bool, message, messages, octets, optional, text, texts, uint, word } = protobuf;
+const { bool, mapped, message, messages, octets, optional, text, uint, word } = protobuf;
 
-// The calls between nodes, with swarmkit's names and numbers of fields (api/*.proto). Objects of the store, and what a
-// node says of itself, go as JSON in the fields where swarmkit has messages.
+// The calls between nodes, with swarmkit's names and numbers of fields (api/*.proto). What they are about, tasks and
+// nodes, has its messages in messages/.
 
 const PACKAGE = "/docker.swarmkit.v1";
-const ROLES = ["worker", "manager"] as const satisfies readonly NodeRole[];
-const AVAILABILITIES = ["active", "pause", "drain"] as const satisfies readonly NodeAvailability[];
-const nothing = messageOf<Nothing>(message<object>({}));
+const nothing = messageOf<Nothing>(empty);
 
 /** Nothing is asked. */
 export interface Nothing {
@@ -57,78 +70,15 @@ export const issueNodeCertificate: Method<
 	reply: messageOf(message({ nodeId: text(1), accepted: bool(2) })),
 };
 
-const ISSUANCE = ["unknown", "renew", "pending", "issued", "failed", "rotate"] as const;
-const issuance = message({ state: word(1, ISSUANCE) });
-
 /** What became of it: answered when the certificate is there. */
 export const nodeCertificateStatus: Method<
 	{ readonly nodeId: string },
-	{
-		readonly status: { readonly state: (typeof ISSUANCE)[number] } | undefined;
-		readonly certificate:
-			| {
-					readonly role: NodeRole;
-					readonly csr: Uint8Array;
-					readonly status: { readonly state: (typeof ISSUANCE)[number] } | undefined;
-					readonly certificate: Uint8Array;
-					readonly cn: string;
-			  }
-			| undefined;
-	}
+	{ readonly status: Issuance | undefined; readonly certificate: Certificate | undefined }
 > = {
 	path: `${PACKAGE}.NodeCA/NodeCertificateStatus`,
 	request: messageOf(message({ nodeId: text(1) })),
-	reply: messageOf(
-		message({
-			status: optional(1, issuance),
-			certificate: optional(
-				2,
-				message({
-					role: word(1, ROLES),
-					csr: octets(2),
-					status: optional(3, issuance),
-					certificate: octets(4),
-					cn: text(5),
-				}),
-			),
-		}),
-	),
+	reply: messageOf(message({ status: optional(1, issuance), certificate: optional(2, certificate) })),
 };
-
-const named = message({ type: text(1), name: text(2) });
-const label = message({ key: text(1), value: text(2) });
-
-/** What a node says of itself, with how it trusts its cluster: the root certificate, its issuer and that one's key. */
-export interface Described {
-	readonly hostname: string;
-	readonly platform: { readonly architecture: string; readonly os: string } | undefined;
-	readonly resources: { readonly nanoCpus: number; readonly memoryBytes: number } | undefined;
-	readonly engine:
-		| {
-				readonly version: string;
-				readonly labels: readonly { readonly key: string; readonly value: string }[];
-				readonly plugins: readonly { readonly type: string; readonly name: string }[];
-		  }
-		| undefined;
-	readonly tls:
-		| { readonly trustRoot: Uint8Array; readonly issuer: Uint8Array; readonly issuerKey: Uint8Array }
-		| undefined;
-}
-
-const described: protobuf.Codec<Described> = message({
-	hostname: text(1),
-	platform: optional(2, message({ architecture: text(1), os: text(2) })),
-	resources: optional(3, message({ nanoCpus: uint(1), memoryBytes: uint(2) })),
-	engine: optional(
-		4,
-		message({
-			version: text(1),
-			labels: messages(2, label),
-			plugins: messages(3, named),
-		}),
-	),
-	tls: optional(5, message({ trustRoot: octets(1), issuer: octets(2), issuerKey: octets(3) })),
-});
 
 /** A manager, as nodes are told of it. */
 export interface WeightedPeer {
@@ -139,16 +89,10 @@ export interface WeightedPeer {
 /** What a node is told about itself and its cluster. */
 export interface SessionMessage {
 	readonly sessionId: string;
-	/** Without its description, which goes by itself. */
-	readonly node: NodeObject | undefined;
-	readonly description: Described | undefined;
+	readonly node: NodeMessage | undefined;
 	readonly managers: readonly WeightedPeer[];
 	readonly keys: readonly EncryptionKey[];
 	readonly rootCa: Uint8Array;
-	/** The networks that its load balancers are on. */
-	readonly networks: readonly NetworkObject[] | undefined;
-	/** Its certificate, which swarmkit has in the node. */
-	readonly certificate: Uint8Array;
 }
 
 /** A node registers, and hears of what concerns it as long as it stays. */
@@ -161,7 +105,7 @@ export const session: Method<
 	reply: messageOf(
 		message({
 			sessionId: text(1),
-			node: json<NodeObject>(2),
+			node: optional(2, node),
 			managers: messages(
 				3,
 				message({
@@ -169,11 +113,8 @@ export const session: Method<
 					weight: uint(2),
 				}),
 			),
-			keys: jsons<EncryptionKey>(4),
+			keys: messages(4, encryptionKey),
 			rootCa: octets(5),
-			networks: json<readonly NetworkObject[]>(6),
-			certificate: octets(7),
-			description: optional(8, described),
 		}),
 	),
 };
@@ -200,17 +141,20 @@ export const updateTaskStatus: Method<
 	request: messageOf(
 		message({
 			sessionId: text(1),
-			updates: messages(3, message({ taskId: text(1), status: json<TaskStatus>(2) })),
+			updates: messages(3, message({ taskId: text(1), status: optional(2, taskStatus) })),
 		}),
 	),
 	reply: nothing,
 };
 
-/** One task, or a network that tasks are on: to be there, or to be there no longer. */
+/** One task: to be there, with the networks that it is on, or to be there no longer. */
 export interface AssignmentChange {
-	readonly task: TaskObject | undefined;
-	readonly network: NetworkObject | undefined;
+	readonly task: TaskMessage | undefined;
 	readonly action: "update" | "remove";
+}
+interface AssignmentFields {
+	readonly assignment: { readonly task: TaskMessage | undefined } | undefined;
+	readonly action: AssignmentChange["action"];
 }
 
 /** What a node is to run: all of it first, changes from then on. */
@@ -232,11 +176,17 @@ export const assignments: Method<{ readonly sessionId: string }, AssignmentsMess
 			resultsIn: text(3),
 			changes: messages(
 				4,
-				message({
-					task: json<TaskObject>(1),
-					network: json<NetworkObject>(3),
-					action: word(2, ["update", "remove"]),
-				}),
+				mapped<AssignmentChange, AssignmentFields>(
+					message<AssignmentFields>({
+						assignment: optional(
+							1,
+							message<{ readonly task: TaskMessage | undefined }>({ task: optional(1, task) }),
+						),
+						action: word(2, ["update", "remove"]),
+					}),
+					({ task: of, action }) => ({ assignment: { task: of }, action }),
+					({ assignment, action }) => ({ task: assignment?.task, action }),
+				),
 			),
 		}),
 	),
@@ -249,13 +199,30 @@ export const listenSubscriptions: Method<Nothing, Nothing> = {
 	reply: nothing,
 };
 
+interface AttachRequest {
+	readonly target: string;
+	readonly addresses: readonly string[];
+	readonly containerId: string;
+}
+interface AttachFields {
+	readonly config: AttachmentConfig | undefined;
+	readonly containerId: string;
+}
+
 /** A standalone container wants to be on a network. */
-export const attachNetwork: Method<
-	{ readonly target: string; readonly addresses: readonly string[]; readonly containerId: string },
-	{ readonly attachmentId: string }
-> = {
+export const attachNetwork: Method<AttachRequest, { readonly attachmentId: string }> = {
 	path: `${PACKAGE}.ResourceAllocator/AttachNetwork`,
-	request: messageOf(message({ target: text(1), addresses: texts(3), containerId: text(2) })),
+	request: messageOf(
+		mapped<AttachRequest, AttachFields>(
+			message<AttachFields>({ config: optional(1, attachmentConfig), containerId: text(2) }),
+			({ target, addresses, containerId }) => ({
+				config: { target, addresses, aliases: [], driverOptions: {} },
+				containerId,
+			}),
+			({ config, containerId }) =>
+				config && { target: config.target, addresses: config.addresses, containerId },
+		),
+	),
 	reply: messageOf(message({ attachmentId: text(1) })),
 };
 
@@ -266,37 +233,39 @@ export const detachNetwork: Method<{ readonly attachmentId: string }, Nothing> =
 	reply: nothing,
 };
 
-/** What managers' logs agree upon. */
-export interface Proposal {
-	/** Who waits for it. */
-	readonly id: string;
-	readonly actions: readonly StoreAction[];
-}
-
-/** From one manager's raft to another's. */
-export const processRaftMessage: Method<
-	{ readonly message: RaftMessage<Proposal, StoreSnapshot> | undefined },
-	Nothing
-> = {
+/** From one manager's raft to another's: of what is in this store. */
+export const processRaftMessage = (
+	reader: Reader,
+): Method<{ readonly message: RaftMessage<Proposal, StoreSnapshot> | undefined }, Nothing> => ({
 	path: `${PACKAGE}.Raft/ProcessRaftMessage`,
-	request: messageOf(message({ message: json<RaftMessage<Proposal, StoreSnapshot>>(1) })),
+	request: messageOf(message({ message: optional(1, raftMessages(reader)) })),
 	reply: nothing,
-};
+});
 
 /** A new manager wants to be a member. */
 export const joinRaft: Method<
 	{ readonly addr: string },
-	{ readonly raftId: number; readonly members: readonly Member[] | undefined }
+	{ readonly raftId: number; readonly members: readonly Member[] }
 > = {
 	path: `${PACKAGE}.RaftMembership/Join`,
 	request: messageOf(message({ addr: text(1) })),
-	reply: messageOf(message({ raftId: uint(1), members: json<readonly Member[]>(2) })),
+	reply: messageOf(message({ raftId: uint(1), members: messages(2, member) })),
 };
 
+interface Leaving {
+	readonly raftId: number;
+}
+
 /** A manager says that it goes. */
-export const leaveRaft: Method<{ readonly raftId: number }, Nothing> = {
+export const leaveRaft: Method<Leaving, Nothing> = {
 	path: `${PACKAGE}.RaftMembership/Leave`,
-	request: messageOf(message({ raftId: uint(1) })),
+	request: messageOf(
+		mapped<Leaving, { readonly node: Member | undefined }>(
+			message<{ readonly node: Member | undefined }>({ node: optional(1, member) }),
+			({ raftId }) => ({ node: { raftId, nodeId: "", addr: "" } }),
+			({ node: who }) => who && { raftId: who.raftId },
+		),
+	),
 	reply: nothing,
 };
 
@@ -308,8 +277,19 @@ export const checkHealth: Method<{ readonly service: string }, { readonly servin
 };
 
 /** A call of the control API, `ListNodes` for example: what is asked and answered is plain data. */
-export const control = (name: string): Method<{ readonly body: unknown }, { readonly body: unknown }> => ({
-	path: `${PACKAGE}.Control/${name}`,
-	request: messageOf(message({ body: json<unknown>(1) })),
-	reply: messageOf(message({ body: json<unknown>(1) })),
-});
+export function control(name: string): Method<Body, Body> | undefined {
+	const bodies = Object.hasOwn(CONTROL, name) ? CONTROL[name] : undefined;
+	return (
+		bodies && {
+			path: CONTROL_PATH + name,
+			request: messageOf(bodies.request),
+			reply: messageOf(bodies.reply),
+		}
+	);
+}
+interface Body {
+	readonly body: unknown;
+}
+
+/** What the paths of the control API's calls begin with. */
+export const CONTROL_PATH: string = `${PACKAGE}.Control/`;

@@ -46,7 +46,6 @@ export function newCluster(kernel: Kernel, rng: Rng, options: NewClusterOptions)
 			role: "manager",
 			description: undefined,
 			status: { state: "unknown", message: "", addr: address },
-			advertiseAddr: address,
 			managerStatus: undefined,
 			attachments: [],
 		},

@@ -1,6 +1,6 @@
 /**
- * What managers keep of a cluster: plain data, as it is replicated and sent to nodes as JSON (swarmkit api/objects.proto,
- * specs.proto). Ids are 25 digits and small letters. Instants are RFC 3339 texts, durations nanoseconds.
+ * What managers keep of a cluster: plain data (swarmkit api/objects.proto, specs.proto); `messages/` has what it is on
+ * the wire. Ids are 25 digits and small letters. Instants are RFC 3339 texts, durations nanoseconds.
  */
 
 /** Stands in every object. */
@@ -51,8 +51,6 @@ export interface NodeObject {
 	readonly role?: NodeRole;
 	readonly description: NodeDescription | undefined;
 	readonly status: { readonly state: NodeState; readonly message: string; readonly addr: string };
-	/** Where the node's gossip is told to be found by others. */
-	readonly advertiseAddr: string;
 	readonly managerStatus:
 		| {
 				readonly raftId: number;
@@ -275,6 +273,9 @@ export interface TaskStatus {
 	readonly exitCode?: number;
 	/** Ports of mode host, as the node has published them. */
 	readonly ports?: readonly ServicePort[];
+	/** The manager that took the report, and when. */
+	readonly appliedBy?: string;
+	readonly appliedAt?: string;
 }
 
 /** One container of a service on one node, or the attachment of a standalone one to a network. */

@@ -48,6 +48,28 @@ export class OctetWriter {
 		this.length += octets.length;
 	}
 
+	/** Text of ASCII alone. */
+	putAscii(text: string): void {
+		if (this.length + text.length > this.bytes.length) this.#grow(text.length);
+		for (let i = 0; i < text.length; i++) this.bytes[this.length++] = text.charCodeAt(i);
+	}
+
+	/** Writes into the octet at `at` how many were written behind it, as a varint: they make room for more of them. */
+	setVarintLength(at: number): void {
+		const octets = this.length - at - 1;
+		if (octets < 0x80) {
+			this.bytes[at] = octets;
+			return;
+		}
+		const more = octets < 0x4000 ? 1 : octets < 0x20_0000 ? 2 : octets < 0x1000_0000 ? 3 : 4;
+		if (this.length + more > this.bytes.length) this.#grow(more);
+		this.bytes.copyWithin(at + 1 + more, at + 1, this.length);
+		this.length += more;
+		let rest = octets;
+		for (let i = 0; i < more; i++, rest = Math.floor(rest / 0x80)) this.bytes[at + i] = (rest % 0x80) | 0x80;
+		this.bytes[at + more] = rest;
+	}
+
 	/** The octets written, as an array of their own. The writer is another message's from now on. */
 	finish(): Uint8Array<ArrayBuffer> {
 		const octets = this.bytes.slice(0, this.length);

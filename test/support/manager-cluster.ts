@@ -167,7 +167,6 @@ export class ManagerCluster {
 					engineLabels: {},
 				},
 				status: { state: "ready", message: "", addr: "172.31.1.5" },
-				advertiseAddr: "172.31.1.5",
 				managerStatus: manager
 					? { raftId: 1, addr: "172.31.1.5:2377", leader: true, reachability: "reachable" }
 					: undefined,

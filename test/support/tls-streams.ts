@@ -54,10 +54,13 @@ export function tlsConnections(frames: readonly TimedFrame[], port: number): See
 				at: 0,
 				bytes: new Uint8Array(0),
 			});
-		const way = connection.ways.get(from);
-		if (way === undefined) continue;
 		const begin = at + tcp.headerOctets(view, at);
 		const end = ip + ipv4.totalLength(view, ip);
+		// A connection that was there before the recording is followed from the first segment that begins a record.
+		if (!connection.ways.has(from) && end - begin >= tls.OCTETS && beginsRecord(data, begin))
+			connection.ways.set(from, { first: sequence, octets: new Map(), at: 0, bytes: new Uint8Array(0) });
+		const way = connection.ways.get(from);
+		if (way === undefined) continue;
 		for (let i = begin; i < end; i++)
 			way.octets.set(((sequence - way.first) >>> 0) + i - begin, data[i] ?? 0);
 		const fresh: number[] = [];
@@ -81,6 +84,9 @@ export function tlsConnections(frames: readonly TimedFrame[], port: number): See
 		records,
 	}));
 }
+
+const beginsRecord = (data: Uint8Array, at: number): boolean =>
+	data[at] === tls.CONTENT.APPLICATION_DATA && data[at + 1] === 3 && data[at + 2] === 3;
 
 /** Octets of application data that one side sent, sealing aside, between two instants. */
 export const plainOctets = (

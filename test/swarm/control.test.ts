@@ -7,7 +7,6 @@ import {
 	GrpcServer,
 	type Exchange,
 	type Identity,
-	json,
 	messageOf,
 	type Method,
 	RpcError,
@@ -185,7 +184,6 @@ describe("what is inside", () => {
 			raw: raw(4),
 			kind: word(5, ["a", "b"]),
 			inner: optional(16, text),
-			plain: json<readonly number[]>(17),
 		});
 		const any = fc.record({
 			name: fc.string(),
@@ -194,7 +192,6 @@ describe("what is inside", () => {
 			raw: fc.uint8Array(),
 			kind: fc.constantFrom("a" as const, "b" as const),
 			inner: fc.option(fc.record({ text: fc.string() }), { nil: undefined }),
-			plain: fc.option(fc.array(fc.integer()), { nil: undefined }),
 		});
 		fc.assert(
 			fc.property(any, (value) => {

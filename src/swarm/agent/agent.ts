@@ -5,6 +5,7 @@ import type { Kernel } from "../../stack/index.ts";
 import type { Channel, RpcError } from "../control/index.ts";
 import { describe } from "../description.ts";
 import type { Executor } from "../executor.ts";
+import { networksAt } from "../messages/index.ts";
 import type { SessionMessage } from "../methods.ts";
 import type { NetworkObject, NodeDescription, NodeRole, TaskObject, TaskStatus } from "../objects.ts";
 import type { RemoteManager } from "./remotes.ts";
@@ -160,7 +161,8 @@ export class Agent {
 	}
 
 	#heard(message: SessionMessage): void {
-		const { node, networks } = message;
+		const node = message.node?.node;
+		const networks = message.node === undefined ? [] : networksAt(message.node);
 		const first = this.#registered !== message.sessionId;
 		this.#registered = message.sessionId;
 		this.#backoff = 0;
@@ -172,7 +174,7 @@ export class Agent {
 			this.#keys = JSON.stringify(keys);
 			this.#options.executor.setNetworkKeys(keys, node);
 		}
-		this.#networks = networks ?? [];
+		this.#networks = networks;
 		if (node !== undefined) {
 			const shape = JSON.stringify([node.attachments, node.spec, node.role, networks]);
 			if (shape !== this.#configured) {

@@ -2,6 +2,7 @@ import { type Rng, seconds, Timer } from "../../sim/index.ts";
 import { MachineClock } from "../clock.ts";
 import type { IpNamespace } from "../../stack/index.ts";
 import { type Channel, GrpcClient, type Identity, RpcError, unary } from "../control/index.ts";
+import { requestOctets } from "../certificates.ts";
 import { digestIn, digestOf } from "../identity.ts";
 import { getRootCaCertificate, issueNodeCertificate, nodeCertificateStatus } from "../methods.ts";
 import type { NodeAvailability } from "../objects.ts";
@@ -11,8 +12,6 @@ const TIMEOUT = seconds(5);
 const TRIES = 5;
 /** Between tries for the root certificate (`GetCertRetryInterval`). */
 const RETRY = seconds(2);
-/** A request to sign a P-256 key, in PEM; its signature's length varies. */
-const CSR_OCTETS = 323;
 
 /** Who wants to join, and where. */
 export interface JoinRequest {
@@ -105,7 +104,7 @@ export function requestCertificate(
 	},
 	done: (result: { readonly nodeId: string; readonly role: Identity["role"] } | RpcError) => void,
 ): void {
-	const csr = new Uint8Array(CSR_OCTETS + 4 * rng.below(2));
+	const csr = new Uint8Array(requestOctets(rng));
 	rng.bytes(csr);
 	unary(
 		channel,

@@ -1,10 +1,10 @@
 import { seconds, Timer } from "../../sim/index.ts";
 import type { Clock } from "../clock.ts";
 import { type Channel, type ReplySink, RpcError, unary } from "../control/index.ts";
+import type { Described } from "../description.ts";
 import {
 	assignments,
 	type AssignmentsMessage,
-	type Described,
 	heartbeat,
 	listenSubscriptions,
 	session,

@@ -1,4 +1,5 @@
 import type { Executor } from "../executor.ts";
+import { networksOf, type TaskMessage } from "../messages/index.ts";
 import type { AssignmentChange, AssignmentsMessage } from "../methods.ts";
 import type { NetworkObject, TaskObject, TaskStatus } from "../objects.ts";
 import { TaskRunner } from "./task-runner.ts";
@@ -16,7 +17,8 @@ export interface WorkerOptions {
 export class Worker {
 	readonly #options: WorkerOptions;
 	readonly #runners = new Map<string, TaskRunner>();
-	readonly #networks = new Map<string, NetworkObject>();
+	/** The networks that each of them is on. */
+	readonly #networks = new Map<string, readonly NetworkObject[]>();
 
 	constructor(options: WorkerOptions) {
 		this.#options = options;
@@ -24,7 +26,7 @@ export class Worker {
 
 	/** The networks that its tasks are on. */
 	get networks(): readonly NetworkObject[] {
-		return [...this.#networks.values()];
+		return [...new Map([...this.#networks.values()].flat().map((each) => [each.id, each])).values()];
 	}
 
 	/** Where each of its tasks is. */
@@ -35,33 +37,29 @@ export class Worker {
 	/** What a manager says that the node is to run. */
 	assign({ type, changes }: AssignmentsMessage): void {
 		if (type === "complete") this.#forgetAllBut(changes);
-		for (const { network, action } of changes)
-			if (network !== undefined && action === "update") this.#networks.set(network.id, network);
 		for (const { task, action } of changes) {
 			if (task === undefined) continue;
 			if (action === "update") this.#update(task);
-			else this.#remove(task.id);
+			else this.#remove(task.task.id);
 		}
-		for (const { network, action } of changes)
-			if (network !== undefined && action === "remove") this.#networks.delete(network.id);
 	}
 
 	#forgetAllBut(list: readonly AssignmentChange[]): void {
-		const tasks = new Set(list.flatMap(({ task }) => task?.id ?? []));
+		const tasks = new Set(list.flatMap(({ task }) => task?.task.id ?? []));
 		for (const id of [...this.#runners.keys()]) if (!tasks.has(id)) this.#remove(id);
-		this.#networks.clear();
 	}
 
-	#update(task: TaskObject): void {
+	#update(told: TaskMessage): void {
+		const { task } = told;
+		const networks = networksOf(told);
+		this.#networks.set(task.id, networks);
 		const known = this.#runners.get(task.id);
 		if (known !== undefined) known.update(task);
 		else {
 			const { executor, now, report } = this.#options;
-			const networks = task.networks.flatMap(({ networkId }) => this.#networks.get(networkId) ?? []);
 			this.#runners.set(task.id, new TaskRunner({ task, networks, executor, now, report }));
 		}
-		const [attachment] = task.networks;
-		const network = this.#networks.get(attachment?.networkId ?? "");
+		const [network] = networks;
 		if (task.spec.runtime === "attachment" && network !== undefined)
 			this.#options.onAttachment(task, network);
 	}
@@ -69,6 +67,7 @@ export class Worker {
 	#remove(id: string): void {
 		this.#runners.get(id)?.close();
 		this.#runners.delete(id);
+		this.#networks.delete(id);
 	}
 
 	/** The node leaves the cluster: all of its tasks end. */

@@ -1,7 +1,6 @@
 export { GrpcClient, type GrpcTarget } from "./grpc-client.ts";
 export { GrpcServer, type GrpcServerOptions } from "./grpc-server.ts";
 export { LocalChannel } from "./local-channel.ts";
-export { json, jsons } from "./json-field.ts";
 export {
 	type CallOptions,
 	type Caller,

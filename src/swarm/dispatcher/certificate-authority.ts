@@ -57,7 +57,6 @@ export class CertificateAuthority {
 			spec: { role, availability, labels: {} },
 			description: undefined,
 			status: { state: "unknown", message: "", addr: "" },
-			advertiseAddr: exchange.caller.address,
 			managerStatus: undefined,
 			attachments: [],
 		};

@@ -2,6 +2,7 @@ import { timestamp } from "../../cnm/index.ts";
 import { VXLAN_PORT } from "../../link/index.ts";
 import { milliseconds } from "../../sim/index.ts";
 import { type Caller, type Exchange, RpcError, type RpcServer } from "../control/index.ts";
+import { nodeTold } from "../messages/index.ts";
 import {
 	assignments,
 	type AssignmentsMessage,
@@ -19,8 +20,8 @@ import {
 	TASK_STATES,
 	type TaskStatus,
 } from "../objects.ts";
-import { nodeCertificate, rootCertificate } from "../certificates.ts";
-import { describe, descriptionIn } from "../description.ts";
+import { rootCertificate } from "../certificates.ts";
+import { descriptionIn } from "../description.ts";
 import { AssignmentSet } from "./assignment-set.ts";
 import type { Leadership } from "./leadership.ts";
 import { NodeSessions } from "./node-sessions.ts";
@@ -153,17 +154,13 @@ export class Dispatcher {
 	#about(nodeId: string, sessionId: string): SessionMessage {
 		const { store, raft, cluster } = this.#reign;
 		const node = store.get("node", nodeId);
-		const networks = node?.attachments.flatMap(({ networkId }) => store.get("network", networkId) ?? []);
+		const told = node && { ...node, ...portOf(cluster) };
 		return {
 			sessionId,
-			node: node === undefined ? undefined : { ...node, description: undefined, ...portOf(cluster) },
-			description:
-				node?.description === undefined ? undefined : describe(node.description, cluster?.id ?? ""),
+			node: told && nodeTold(told, cluster?.id ?? "", (id) => store.get("network", id)),
 			managers: raft.members.map(({ nodeId: id, addr }) => ({ peer: { nodeId: id, addr }, weight: WEIGHT })),
 			keys: cluster?.keys ?? [],
 			rootCa: rootCertificate(cluster?.id ?? ""),
-			networks: networks === undefined || networks.length === 0 ? undefined : networks,
-			certificate: nodeCertificate(nodeId, node?.role ?? "worker"),
 		};
 	}
 
@@ -218,13 +215,16 @@ export class Dispatcher {
 		this.#taskUpdates.clear();
 		this.#nodeUpdates.clear();
 		const now = timestamp(this.#reign.kernel);
+		const { raft } = this.#reign;
+		const appliedBy = raft.member(raft.id)?.nodeId ?? "";
 		this.#reign.store.update(
 			(tx) => {
 				for (const [id, status] of tasks) {
 					const task = tx.get("task", id);
 					// A late report never takes a task back.
 					if (task === undefined || orderOf(status) < orderOf(task.status)) continue;
-					tx.update({ ...task, status, meta: { ...task.meta, updatedAt: now } });
+					const applied = { ...status, appliedBy, appliedAt: now };
+					tx.update({ ...task, status: applied, meta: { ...task.meta, updatedAt: now } });
 				}
 				for (const [id, { description, addr }] of nodes) {
 					const node = tx.get("node", id);

@@ -162,9 +162,11 @@ export class Manager {
 
 	/** A call of the control API by a program on this node: answered by the leader, wherever it is. */
 	control(name: string, request: unknown, done: ControlDone): void {
+		const method = control(name);
+		if (method === undefined) throw new RpcError("Unimplemented", `unknown method ${name}`);
 		unary(
 			this.#local,
-			control(name),
+			method,
 			{ body: request },
 			(reply) => {
 				done(reply);
@@ -174,7 +176,7 @@ export class Manager {
 	}
 
 	#serve(): void {
-		this.rpc.handle(processRaftMessage, ({ message }, exchange) => {
+		this.rpc.handle(processRaftMessage(this.store), ({ message }, exchange) => {
 			if (exchange.caller.identity?.role !== "manager")
 				throw new RpcError("PermissionDenied", "Permission denied: not a manager");
 			if (this.#raft === undefined)
@@ -222,7 +224,7 @@ export class Manager {
 				if (reply instanceof RpcError) this.#clock.after(JOIN_AGAIN, this.#joining);
 				else {
 					this.#begin(reply.raftId, undefined, undefined);
-					this.#raft?.tell(reply.members ?? []);
+					this.#raft?.tell(reply.members);
 				}
 			},
 			{ timeout: REQUEST_TIMEOUT },

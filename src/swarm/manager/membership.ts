@@ -15,7 +15,7 @@ import type { Member } from "../raft/index.ts";
 /** How long a new manager may take to answer. */
 const HEALTH_TIMEOUT = seconds(5);
 
-type Joining = Exchange<{ readonly raftId: number; readonly members: readonly Member[] | undefined }>;
+type Joining = Exchange<{ readonly raftId: number; readonly members: readonly Member[] }>;
 
 /** Takes managers into the raft group, and lets them go (swarmkit manager/state/raft, `Join`, `Leave`). */
 export class Membership {

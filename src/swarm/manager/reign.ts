@@ -11,10 +11,8 @@ import {
 	NodeControl,
 	RoleManager,
 } from "../dispatcher/index.ts";
-import { control } from "../methods.ts";
+import { control, CONTROL_PATH } from "../methods.ts";
 import { Membership } from "./membership.ts";
-
-const CONTROL = control("").path;
 
 /** All that decides and answers for the cluster, while the node leads (swarmkit manager/manager.go, `becomeLeader`). */
 export class Reign {
@@ -54,7 +52,7 @@ export class Reign {
 
 	/** A call that is a leader's to answer. What it throws ends the call. */
 	answer(path: string, request: Uint8Array, exchange: Exchange<Uint8Array>): void {
-		if (path.startsWith(CONTROL)) this.#control(path.slice(CONTROL.length), request, exchange);
+		if (path.startsWith(CONTROL_PATH)) this.#control(path.slice(CONTROL_PATH.length), request, exchange);
 		else
 			exchange.onCancel = this.#rpc.serve(path, request, exchange.caller, {
 				reply: (message) => {
@@ -69,16 +67,18 @@ export class Reign {
 	#control(name: string, request: Uint8Array, exchange: Exchange<Uint8Array>): void {
 		if (exchange.caller.identity?.role !== "manager")
 			throw new RpcError("PermissionDenied", "Permission denied: not a manager");
-		const { request: asked, reply } = control(name);
-		const { body } = asked.read(request) ?? { body: undefined };
+		const method = control(name);
+		if (method === undefined) throw new RpcError("Unimplemented", `unknown method ${name}`);
+		const asked = method.request.read(request);
+		if (asked === undefined) throw new RpcError("Internal", "grpc: failed to unmarshal the received message");
 		const done: ControlDone = (result) => {
 			if (result instanceof NetError) exchange.end(rpcErrorOf(result));
 			else {
-				exchange.reply(reply.write(result));
+				exchange.reply(method.reply.write(result));
 				exchange.end();
 			}
 		};
-		if (!this.#nodes.call(name, body, done) && this.#logic.call?.(name, body, done) !== true)
+		if (!this.#nodes.call(name, asked.body, done) && this.#logic.call?.(name, asked.body, done) !== true)
 			throw new RpcError("Unimplemented", `unknown method ${name}`);
 	}
 

@@ -1,6 +1,6 @@
-/** Whether two plain values say the same; what is undefined may as well be absent. */
+/** Whether two plain values say the same; what is undefined or empty may as well be absent, as it is once it was sent. */
 export function same(a: unknown, b: unknown): boolean {
-	if (a === b) return true;
+	if (a === b || (isNothing(a) && isNothing(b))) return true;
 	if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
 	if (Array.isArray(a) || Array.isArray(b)) {
 		return (
@@ -12,3 +12,6 @@ export function same(a: unknown, b: unknown): boolean {
 		if (!same(left[key], right[key])) return false;
 	return true;
 }
+
+const isNothing = (value: unknown): boolean =>
+	value === undefined || (typeof value === "object" && value !== null && Object.keys(value).length === 0);

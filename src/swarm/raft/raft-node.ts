@@ -2,7 +2,8 @@ import { type NetError } from "../../errors.ts";
 import { milliseconds, type Nanoseconds, type Rng, seconds, Timer } from "../../sim/index.ts";
 import type { Clock } from "../clock.ts";
 import { type Channel, RpcError, unary } from "../control/index.ts";
-import { processRaftMessage, type Proposal } from "../methods.ts";
+import type { Proposal } from "../messages/index.ts";
+import { processRaftMessage } from "../methods.ts";
 import type { NodeObject } from "../objects.ts";
 import type { Proposer, Store, StoreSnapshot } from "../store/store.ts";
 import type { StoreAction } from "../store/transaction.ts";
@@ -43,7 +44,7 @@ export interface RaftNodeOptions {
 export class RaftNode implements Proposer {
 	readonly #options: RaftNodeOptions;
 	readonly #raft: Raft<Proposal, StoreSnapshot>;
-	readonly #waiting = new Map<string, (error?: NetError) => void>();
+	readonly #waiting = new Map<bigint, (error?: NetError) => void>();
 	readonly #ticking = new Timer(() => {
 		this.#tick();
 	});
@@ -53,7 +54,8 @@ export class RaftNode implements Proposer {
 	#pumping = false;
 	#leads = false;
 	#known = "";
-	#proposals = 0;
+	#lastProposal: bigint;
+	readonly #method: ReturnType<typeof processRaftMessage>;
 	#stopped = false;
 	/** Addresses of members as others know them, before the log says so: a new manager's only way to the rest. */
 	#told: readonly Member[] = [];
@@ -67,6 +69,10 @@ export class RaftNode implements Proposer {
 			...(disk === undefined ? {} : { disk }),
 			...(bootstrap === undefined ? {} : { bootstrap }),
 		});
+		this.#method = processRaftMessage(options.store);
+		// A member's number in front, then chance, then a count (etcd pkg/idutil, which has the time of day there).
+		const began = rng.fork("proposals").below(2 ** 40);
+		this.#lastProposal = (BigInt(id % 2 ** 16) << 48n) + (BigInt(began) << 8n);
 		options.store.proposer = this;
 	}
 
@@ -162,7 +168,7 @@ export class RaftNode implements Proposer {
 			done(lostLeadership());
 			return;
 		}
-		const id = `${String(this.id)}.${String(++this.#proposals)}`;
+		const id = ++this.#lastProposal;
 		this.#waiting.set(id, done);
 		this.#synced(() => {
 			if (!this.#raft.propose({ id, actions })) this.#settleWait(id, lostLeadership());
@@ -239,7 +245,7 @@ export class RaftNode implements Proposer {
 		this.#settleWait(payload.data.id);
 	}
 
-	#settleWait(id: string, error?: NetError): void {
+	#settleWait(id: bigint, error?: NetError): void {
 		const done = this.#waiting.get(id);
 		this.#waiting.delete(id);
 		done?.(error);
@@ -267,7 +273,7 @@ export class RaftNode implements Proposer {
 		if (member === undefined) return;
 		unary(
 			this.#options.channel(member),
-			processRaftMessage,
+			this.#method,
 			{ message },
 			(result) => {
 				if (!(result instanceof RpcError)) this.#unreachable.delete(message.to);

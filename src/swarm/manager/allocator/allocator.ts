@@ -1,4 +1,4 @@
-import type { NetworkObject, NodeObject, ServiceObject, TaskObject } from "../../objects.ts";
+import type { NetworkObject, NetworkSpec, NodeObject, ServiceObject, TaskObject } from "../../objects.ts";
 import type { StoreEvent } from "../../store/store.ts";
 import type { Transaction } from "../../store/transaction.ts";
 import { clusterOf, type Context, live, TurningPart, rank } from "../part.ts";
@@ -194,7 +194,8 @@ export class Allocator extends TurningPart {
 		const network = tx.get("network", id);
 		if (network === undefined || this.#pools.has(id)) return;
 		const done = this.#try(`network ${id}`, () => {
-			tx.update(this.with(network, { allocated: this.#pools.allocate(network) }));
+			const allocated = this.#pools.allocate(network);
+			tx.update(this.with(network, { allocated, spec: withGateways(network.spec, allocated) }));
 		});
 		if (!done) return;
 		this.#again();
@@ -252,6 +253,21 @@ export class Allocator extends TurningPart {
 		});
 	}
 }
+
+/** The subnets asked for get their gateways in what was asked for, too: in swarmkit both are one (cnmallocator, `allocatePools`). */
+const withGateways = (
+	spec: NetworkSpec,
+	{ configs }: NonNullable<NetworkObject["allocated"]>,
+): NetworkSpec => ({
+	...spec,
+	ipam: {
+		...spec.ipam,
+		configs: spec.ipam.configs.map((config, i) => {
+			const gateway = config.gateway ?? configs[i]?.gateway;
+			return gateway === undefined ? config : { ...config, gateway };
+		}),
+	},
+});
 
 /** Takes all out of a set, in its order; what is added meanwhile is taken too. */
 function* drain(set: Set<string>): Generator<string> {

@@ -1,0 +1,101 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import type { Capture } from "../../src/observe/index.ts";
+import { recording } from "../support/golden.ts";
+import { machines, node } from "../support/docker-swarm.ts";
+import { emulated } from "../support/scenario.ts";
+import { type SeenConnection, type SeenRecord, tlsConnections } from "../support/tls-streams.ts";
+import { expectCleanInWireshark } from "../support/wireshark.ts";
+
+// 12-node-failure, node1's card: node2 is cut off, and node3 gets its task (fs.1 on fail-net) on the connection that it has.
+const CONTROL = 2377;
+let capture: Capture;
+
+/** Node3's connection: there before the recording began; ours is the third from its address. */
+const recorded = (): SeenConnection => {
+	const found = tlsConnections(recording("12-node-failure/fail-node1-eth0"), CONTROL);
+	const [longest] = found
+		.filter(({ serverName }) => serverName === undefined)
+		.sort((a, b) => b.records.length - a.records.length);
+	if (longest === undefined) throw new Error("no connection was recorded");
+	return longest;
+};
+const session = (): SeenConnection => {
+	const found = tlsConnections(emulated(capture, "node3:eth0"), CONTROL);
+	const told = found.find(({ serverName }) => serverName === "swarm-manager");
+	if (told === undefined) throw new Error("node3 has no session");
+	return told;
+};
+/** What was before the cut is not in the recording. */
+const ours = (): SeenConnection => {
+	const { records, ...of } = session();
+	return { ...of, records: records.filter(({ time }) => time >= cutAt) };
+};
+let cutAt = 0;
+
+/** Lengths of one side's records that say more than a heartbeat, as long as any of the kinds looked at. */
+const lengths = ({ records }: SeenConnection, from: SeenRecord["from"], least: number): number[] =>
+	records.filter((each) => each.from === from && each.octets >= least).map(({ octets }) => octets);
+
+beforeAll(async () => {
+	const made = machines({ epoch: "2026-11-23T18:07:00Z" });
+	const { lab } = made;
+	capture = lab.capture("node3:eth0");
+	const [node1, node2, node3] = [node(made, 1), node(made, 2), node(made, 3)];
+	const swarm = await node1.docker.swarm.init({ advertiseAddr: "172.31.1.5" }).ready;
+	for (const [host, advertiseAddr] of [
+		[node2, "172.31.1.6"],
+		[node3, "172.31.1.7"],
+	] as const) {
+		const token = swarm.joinToken("worker");
+		await host.docker.swarm.join({ token, advertiseAddr, address: "172.31.1.5:2377" });
+	}
+	const options = { driver: "overlay", attachable: true, subnet: "10.5.5.0/24" };
+	await node1.docker.networks.create("fail-net", options).ready;
+	const constraints = ["node.hostname!=node1"];
+	const service = { name: "fs", image: "box", args: ["web", "80"], replicas: 2, constraints };
+	await swarm.services.create({ ...service, network: "fail-net" }).converged();
+	await node1.docker.run({ name: "f1", network: "fail-net" }).ready;
+	await lab.advance("10s");
+	cutAt = emulated(capture, "node3:eth0").at(-1)?.time ?? 0;
+	lab.partition([node1, node3], [node2]);
+	await lab.advance("60s");
+});
+
+describe("a node that joins", () => {
+	test("is told of itself, its managers and keys in one record of 3430 or 3435 octets (`05-overlay`)", () => {
+		const first = (connection: SeenConnection | undefined): number =>
+			connection?.records.find(({ from, octets }) => from === "server" && octets > 1000)?.octets ?? 0;
+		const theirs = ["node2", "node3"].map((name) =>
+			first(tlsConnections(recording(`05-overlay/underlay-swarmjoin-${name}`), CONTROL)[2]),
+		);
+		expect(theirs).toEqual([3435, 3430]);
+		// What it asked for its certificate with takes four octets more or less.
+		expect(Math.abs(first(session()) - 3432), String(first(session()))).toBeLessThanOrEqual(10);
+	});
+});
+
+describe("a task that is started elsewhere is told and reported in records as long as Docker's", () => {
+	test("the task to be made ready, then the one to be run: 619 and 636 octets, indices of writes aside", () => {
+		const [theirs, mine] = [lengths(recorded(), "server", 500), lengths(ours(), "server", 500)];
+		expect(theirs).toEqual([619, 636]);
+		expect(mine).toHaveLength(2);
+		// An hour's writes have indices beyond 127, which take an octet more: of the task, its spec and its network.
+		for (const [place, octets] of mine.entries())
+			expect(Math.abs(octets - (theirs[place] ?? 0)), String(octets)).toBeLessThanOrEqual(5);
+	});
+
+	test("what it became: `ready` takes 135 octets, `running` with its container 205, headers included", () => {
+		// What acknowledges besides makes other records longer: of each kind the shortest, and the last, say nothing else.
+		const [theirs, mine] = [lengths(recorded(), "client", 134), lengths(ours(), "client", 134)];
+		expect(theirs).toEqual([136, 184, 135, 182, 206, 205]);
+		for (const [octets, other] of [
+			[Math.min(...mine), 135],
+			[mine.at(-1) ?? 0, 205],
+		] as const)
+			expect(Math.abs(octets - other), String(octets)).toBeLessThanOrEqual(5);
+	});
+
+	test("Wireshark finds no error", async () => {
+		await expectCleanInWireshark(capture.toPcapng());
+	});
+});
