@@ -154,7 +154,7 @@ function bridgeWords(bridge: Bridge): Words {
 		["no_linklocal_learn", bit(bridge.noLinklocalLearn)],
 		["mcast_vlan_snooping", 0],
 		...SNOOPING,
-		["nf_call_iptables", 0],
+		["nf_call_iptables", bit(bridge.nfCallIptables)],
 		["nf_call_ip6tables", 0],
 		["nf_call_arptables", 0],
 	];

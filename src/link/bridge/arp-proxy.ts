@@ -39,7 +39,9 @@ export function proxyArp(bridge: Bridge, frame: Frame, from: BridgePort | null, 
 		from?.flags.proxyArp === true ||
 		entry.port?.flags.proxyArpWifi === true ||
 		entry.port?.flags.neighSuppress === true;
-	if (answers) answer(bridge, from, tag, request, known as Mac);
+	// The answer has the question's tag, priority and all.
+	const tci = tagged ? vlan.tci(view, at - vlan.OCTETS) : tag & VID;
+	if (answers) answer(bridge, from, tci, request, known as Mac);
 	return answers || suppresses;
 }
 
@@ -50,7 +52,7 @@ function vlanDevice(bridge: Bridge, vid: number): Device | undefined {
 	return device instanceof Device ? device : undefined;
 }
 
-function answer(bridge: Bridge, from: BridgePort | null, tag: number, request: arp.Arp, known: Mac): void {
+function answer(bridge: Bridge, from: BridgePort | null, tci: number, request: arp.Arp, known: Mac): void {
 	const reply = bridge.world.frames.begin(ethernet.OCTETS + arp.OCTETS);
 	reply.end = reply.start + ethernet.OCTETS + arp.OCTETS;
 	const asker = request.senderMac;
@@ -62,9 +64,9 @@ function answer(bridge: Bridge, from: BridgePort | null, tag: number, request: a
 		targetMac: asker,
 		targetIp: request.senderIp,
 	});
-	const vid = tag & VID;
+	const vid = tci & VID;
 	const group = from === null ? bridge.vlanGroup : from.vlanGroup;
-	if (vid !== 0 && vid !== group.pvid) pushTag(reply, bridge.vlanTpid, vid);
+	if (vid !== 0 && vid !== group.pvid) pushTag(reply, bridge.vlanTpid, tci);
 	if (from === null) bridge.receiveLater(reply);
 	else from.device.transmit(reply);
 }

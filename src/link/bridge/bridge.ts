@@ -168,10 +168,10 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 
 	/**
 	 * `ip link set … type bridge …`. Throws `NetError`, nothing changed: ERANGE for times out of their range,
-	 * EINVAL, EPERM.
+	 * EINVAL.
 	 */
 	set(settings: BridgeSettings): void {
-		checkSettings(this.place, settings, { stp: this.stp.enabled, vlanFiltering: this.#filtering });
+		checkSettings(this.place, settings, { stp: this.stp.enabled });
 		const { ageing, groupFwdMask, priority, defaultPvid, vlanProtocol } = settings;
 		const ticks = (time: NonNullable<BridgeSettings["helloTime"]>): number =>
 			this.owner.jiffies.ticks(parseDuration(time, "time"));
@@ -322,10 +322,10 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	learnLocally(frame: Frame, port: BridgePort): void {
 		const learns = port.state === "learning" || port.state === "forwarding";
 		if (!learns || !port.flags.learning || this.#noLinklocalLearn) return;
-		const tag = this.#filtering ? port.vlanGroup.admit(frame, this.#vlanTpid) : 0;
-		if (this.#filtering && tag === 0) return;
+		const vid = this.#filtering ? port.vlanGroup.vlanOf(frame, this.#vlanTpid) : 0;
+		if (this.#filtering && vid === 0) return;
 		const { view, start } = frame;
-		this.fdb.learn(ethernet.srcLow(view, start), keyHigh(ethernet.srcHigh(view, start), tag & VID), port);
+		this.fdb.learn(ethernet.srcLow(view, start), keyHigh(ethernet.srcHigh(view, start), vid), port);
 	}
 
 	/** A frame came in by a port that learns or forwards. Takes it (`br_handle_frame_finish`). */

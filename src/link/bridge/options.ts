@@ -52,12 +52,8 @@ export const AGEING: Nanoseconds = seconds(300);
 /** The settings that are durations, with their limits (net/bridge/br_private_stp.h). */
 const LIMITS = { helloTime: [1, 10], maxAge: [6, 40], forwardDelay: [2, 30] } as const;
 
-/** Throws `NetError` ERANGE, EINVAL or EPERM, in iproute2's words, for what the kernel would refuse. */
-export function checkSettings(
-	place: string,
-	settings: BridgeSettings,
-	now: { readonly stp: boolean; readonly vlanFiltering: boolean },
-): void {
+/** Throws `NetError` ERANGE or EINVAL, in iproute2's words, for what the kernel would refuse. */
+export function checkSettings(place: string, settings: BridgeSettings, now: { readonly stp: boolean }): void {
 	const outOfRange = (what: string, value: unknown, remedy: string): NetError =>
 		new NetError("ERANGE", "RTNETLINK answers: Numerical result out of range", {
 			remedy,
@@ -87,14 +83,12 @@ export function checkSettings(
 	if (settings.groupAddress !== undefined) checkGroupAddress(settings.groupAddress, place);
 	if (defaultPvid === undefined) return;
 	if (!Number.isInteger(defaultPvid) || defaultPvid < 0 || defaultPvid > 4094) {
-		throw new NetError("EINVAL", "RTNETLINK answers: Invalid argument", {
+		const readable = Number.isInteger(defaultPvid) && defaultPvid >= 0 && defaultPvid <= 0xffff;
+		const text = readable
+			? "RTNETLINK answers: Invalid argument"
+			: `Error: argument "${String(defaultPvid)}" is wrong: invalid default pvid`;
+		throw new NetError("EINVAL", text, {
 			remedy: "The default PVID is 0 (none) to 4094.",
-			context: { bridge: place, defaultPvid },
-		});
-	}
-	if (now.vlanFiltering) {
-		throw new NetError("EPERM", "RTNETLINK answers: Operation not permitted", {
-			remedy: "Please disable vlan filtering to change default_pvid",
 			context: { bridge: place, defaultPvid },
 		});
 	}

@@ -30,6 +30,7 @@ const COSTS: ReadonlyMap<number, number> = new Map([
 	[10, 100],
 ]);
 const COST_UNKNOWN = 100;
+const STATES: readonly string[] = ["disabled", "listening", "learning", "forwarding", "blocking"];
 
 /**
  * A device enslaved to a bridge. Frames that come up from it are learned from, then forwarded, flooded or
@@ -112,13 +113,17 @@ export class BridgePort implements Upper {
 
 	#checkState(state: PortState): void {
 		const context = { device: this.device.place, state };
+		if (!STATES.includes(state)) {
+			const remedy = `Expected one of ${STATES.join(", ")}.`;
+			throw new NetError("EINVAL", "Error: invalid STP port state", { remedy, context });
+		}
 		if (this.bridge.stp.enabled) {
 			throw new NetError("EBUSY", "RTNETLINK answers: Device or resource busy", {
 				remedy: "Switch STP off to set states by hand.",
 				context,
 			});
 		}
-		if (!this.isRunning && state !== "disabled") {
+		if (!this.device.isUp || (!this.isRunning && state !== "disabled")) {
 			throw new NetError("ENETDOWN", "RTNETLINK answers: Network is down", {
 				remedy: "Set the port's device up, and its far end.",
 				context,
@@ -192,7 +197,7 @@ export class BridgePort implements Upper {
 		if (this.state !== "forwarding") return false;
 		if (tag !== 0 && !this.vlanGroup.has(tag & VID)) return false;
 		if (from === null) return true;
-		if (from === this) return this.flags.hairpin;
+		if (from === this && !this.flags.hairpin) return false;
 		return !(from.flags.isolated && this.flags.isolated);
 	}
 
