@@ -226,6 +226,9 @@ describe("the forwarding table", () => {
 		expect(a.fdbShow()[1]?.text).toBe("02:00:00:00:b0:02 dst 192.0.2.9 self permanent");
 		expect(() => {
 			a.replaceFdb("default", { dst: "192.0.2.9" });
+		}).toThrow("Error: Cannot replace non-unicast fdb entries.");
+		expect(() => {
+			a.replaceFdb("01:00:5e:00:00:09", { dst: "192.0.2.9" });
 		}).toThrow("RTNETLINK answers: Operation not supported");
 	});
 });
