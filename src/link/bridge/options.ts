@@ -1,10 +1,11 @@
 import type { Mac } from "../../addr/index.ts";
 import { NetError } from "../../errors.ts";
 import { type Duration, type Nanoseconds, parseDuration, seconds } from "../../sim/index.ts";
+import { checkMcast, type McastSettings } from "./mcast/options.ts";
 import { checkGroupAddress, checkGroupMask } from "./link-local.ts";
 
 /** What `ip link set … type bridge` changes. */
-export interface BridgeSettings {
+export interface BridgeSettings extends McastSettings {
 	/** How long a learned address is kept: `ageing_time`, 300 s; with 0 nothing is learned. */
 	readonly ageing?: Duration;
 	/** Bits of link-local groups 01:80:c2:00:00:0X to forward (`group_fwd_mask`); bits 0 to 2 are refused. */
@@ -27,11 +28,6 @@ export interface BridgeSettings {
 	readonly vlanProtocol?: "802.1Q" | "802.1ad";
 	/** PVID of new ports, 0 for none (`vlan_default_pvid`, 1). */
 	readonly defaultPvid?: number;
-	/**
-	 * The bridge listens for membership reports (`mcast_snooping`, on). As long as no querier speaks, all multicast is
-	 * flooded either way, as here.
-	 */
-	readonly mcastSnooping?: boolean;
 	/** Sources of link-local frames are not learned (`no_linklocal_learn`). */
 	readonly noLinklocalLearn?: boolean;
 	/** Its IPv4 frames meet iptables where br_netfilter is loaded, even if the sysctl is off (`nf_call_iptables`, off). */
@@ -79,6 +75,7 @@ export function checkSettings(place: string, settings: BridgeSettings, now: { re
 			context: { bridge: place, priority },
 		});
 	}
+	checkMcast(place, settings);
 	if (mask !== undefined) checkGroupMask(mask, "bridge", place);
 	if (settings.groupAddress !== undefined) checkGroupAddress(settings.groupAddress, place);
 	if (defaultPvid === undefined) return;

@@ -5,6 +5,7 @@ import { type Device, isForwardable, type Upper } from "../device.ts";
 import type { Bridge } from "./bridge.ts";
 import { PortFlags } from "./flags.ts";
 import { checkGroupMask } from "./link-local.ts";
+import { checkPortRouter, type McastPort, type McastRouter } from "./mcast/port.ts";
 import { type PortState, StpPort } from "./stp-port.ts";
 import { VID, VlanGroup } from "./vlan-group.ts";
 
@@ -16,6 +17,8 @@ export interface PortOptions extends Partial<Omit<PortFlags, "watchesArp">> {
 	readonly priority?: number;
 	/** 1 to 65535: of paths by this port. */
 	readonly cost?: number;
+	/** Whether a multicast router is behind it: 0 never, 1 while one is heard, 2 always, 3 for now (`mcast_router`). */
+	readonly mcastRouter?: McastRouter;
 	/** By hand, while STP is off. */
 	readonly state?: PortState;
 }
@@ -50,6 +53,8 @@ export class BridgePort implements Upper {
 	readonly vlanGroup: VlanGroup = new VlanGroup();
 	/** What the spanning tree keeps of it. */
 	readonly stp: StpPort<BridgePort>;
+	/** What snooping keeps of it. */
+	readonly mcast: McastPort;
 	/** Ends what a port puts its device into: promiscuous mode, and taking all groups. */
 	readonly #release: () => void;
 
@@ -65,6 +70,7 @@ export class BridgePort implements Upper {
 			jiffies: bridge.owner.jiffies,
 			tree: bridge.stp,
 		});
+		this.mcast = bridge.snooping.port(this);
 		const [promisc, groups] = [device.promisc(), device.multicast.acceptAll()];
 		this.#release = () => {
 			promisc();
@@ -87,7 +93,7 @@ export class BridgePort implements Upper {
 
 	/** `bridge link set dev … …`. Throws `NetError`: ERANGE, EINVAL, EBUSY for a state while STP runs, ENETDOWN. */
 	set(options: PortOptions): void {
-		const { priority, cost, state, groupFwdMask, ...flags } = options;
+		const { priority, cost, state, groupFwdMask, mcastRouter, ...flags } = options;
 		for (const [value, least, most] of [
 			[priority, 0, MOST_PRIORITY],
 			[cost, 1, MOST_COST],
@@ -101,8 +107,11 @@ export class BridgePort implements Upper {
 		}
 		if (state !== undefined) this.#checkState(state);
 		if (groupFwdMask !== undefined) checkGroupMask(groupFwdMask, "port", this.device.place);
+		if (mcastRouter !== undefined) checkPortRouter(mcastRouter, this.device.place);
 		Object.assign(this.flags, flags);
 		if (groupFwdMask !== undefined) this.groupFwdMask = groupFwdMask;
+		if (mcastRouter !== undefined)
+			this.mcast.setRouter(mcastRouter, this.bridge.snooping.config.querierInterval);
 		if (priority !== undefined) this.bridge.stp.setPortPriority(this.stp, priority);
 		if (cost !== undefined) {
 			this.stp.costSet = true;
