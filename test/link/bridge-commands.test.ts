@@ -399,6 +399,18 @@ describe("bridge link set", () => {
 		expect(br0.stp.isRoot).toBe(true);
 	});
 
+	test("a port that was shut stays so while its address and MTU change, until its link comes anew", () => {
+		const { hosts } = bridged();
+		const [{ port, outer, eth0 }] = hosts as [(typeof hosts)[number]];
+		port.set({ state: "disabled" });
+		outer.setMtu(1400);
+		outer.setMac("0a:00:00:00:00:77");
+		expect(port.state).toBe("disabled");
+		eth0.down();
+		eth0.up();
+		expect(port.state).toBe("forwarding");
+	});
+
 	test("root_block keeps the root where it is, and the port from forwarding while it hears of a better one", async () => {
 		const { lab, hosts, br0 } = bridged({ stp: true });
 		hosts[0]!.port.set({ rootBlock: true });

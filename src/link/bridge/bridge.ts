@@ -305,9 +305,13 @@ export class Bridge extends Device implements StpBridge<BridgePort>, McastBridge
 			this.fdb.moveLocal(port, port.mac);
 			this.#followMac();
 		}
-		if (this.isUp) {
-			if (port.isRunning && port.state === "disabled") this.stp.enablePort(port.stp);
-			if (!port.isRunning && port.state !== "disabled") this.stp.disablePort(port.stp);
+		// A port that was shut, by hand or by a BPDU at `guard`, stays so until its link comes anew.
+		const running = port.isRunning;
+		const cameOrWent = running !== port.wasRunning;
+		port.wasRunning = running;
+		if (this.isUp && cameOrWent) {
+			if (running && port.state === "disabled") this.stp.enablePort(port.stp);
+			if (!running && port.state !== "disabled") this.stp.disablePort(port.stp);
 		}
 		this.#followMtu();
 	}

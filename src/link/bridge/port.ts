@@ -46,6 +46,8 @@ export class BridgePort implements Upper {
 	/** The device's address as the bridge knows it. */
 	mac: Mac;
 	state: PortState = "disabled";
+	/** What `isRunning` was when the bridge last looked (`br_port_carrier_check`). */
+	wasRunning: boolean;
 	readonly flags: PortFlags;
 	/** `group_fwd_mask` of the port. */
 	groupFwdMask = 0;
@@ -62,6 +64,7 @@ export class BridgePort implements Upper {
 		this.bridge = bridge;
 		this.device = device;
 		this.mac = device.mac;
+		this.wasRunning = device.isUp && device.carrier;
 		this.flags = new PortFlags(() => {
 			bridge.flagsChanged();
 		});
