@@ -104,6 +104,11 @@ describe("bridge fdb", () => {
 		expect(left().filter((each) => !each.startsWith("local"))).toEqual(["extern_learn 72", "static 71"]);
 		br0.fdb.flush();
 		expect(left().filter((each) => !each.startsWith("local"))).toEqual(["static 71"]);
+		br0.fdb.flush({ static: true, permanent: false });
+		expect(left().filter((each) => !each.startsWith("local"))).toEqual([]);
+		// To the kernel, own addresses are static entries.
+		br0.fdb.flush({ static: true, brport: ports[1]! });
+		expect(left()).toEqual(all.filter((each) => each.startsWith("local") && !each.endsWith("01")));
 		br0.fdb.flush({});
 		expect(sw.bridgeTool.fdb({ br: "br0" }).text).not.toContain("master br0");
 	});
@@ -451,6 +456,29 @@ describe("bridge link set", () => {
 				"0200000000010a000002" +
 				"0200000000000a000001",
 		]);
+	});
+
+	test("neigh_suppress keeps questions for the bridge's own addresses from its ports, those of a macvlan on it too", async () => {
+		const { lab, sw, br0, hosts } = bridged();
+		hosts[1]!.port.set({ neighSuppress: true });
+		br0.addAddress("10.0.0.253/24");
+		const child = lab.netns("child");
+		const mv0 = sw.addMacvlan(br0, "mv0", { mode: "bridge" });
+		sw.move(mv0, child);
+		mv0.up();
+		mv0.addAddress("10.0.0.254/24");
+		const capture = lab.capture("h1:eth0");
+		const reached = async (address: string): Promise<number> => {
+			const before = capture.log.size;
+			await hosts[0]!.ns.ping(address, { count: 1, timeout: "1s" });
+			return capture
+				.sightings()
+				.slice(before)
+				.filter(({ data, direction }) => direction === 1 && data[13] === 6).length;
+		};
+		expect(await reached("10.0.0.253")).toBe(0);
+		expect(await reached("10.0.0.254")).toBe(0);
+		expect(await reached("10.0.0.99")).toBeGreaterThan(0);
 	});
 
 	test("proxyarp_wifi answers for hosts behind its own port, too", async () => {

@@ -1,4 +1,4 @@
-import { isLoopbackIp4, isMulticastIp4, type Mac } from "../../addr/index.ts";
+import { type Ip4, isLoopbackIp4, isMulticastIp4, type Mac } from "../../addr/index.ts";
 import { arp, ethernet, type Frame, pushTag, vlan } from "../../wire/index.ts";
 import { Device } from "../device.ts";
 import type { Bridge } from "./bridge.ts";
@@ -30,7 +30,7 @@ export function proxyArp(bridge: Bridge, frame: Frame, from: BridgePort | null, 
 	if (request.operation !== arp.REQUEST) return false;
 	const device = vlanDevice(bridge, tag & VID);
 	if (device === undefined) return false;
-	if (suppresses && bridge.owner.hasAddress(device, targetIp)) return true;
+	if (suppresses && isLocal(device, targetIp)) return true;
 	const known = bridge.owner.neighbourMac(device, targetIp, "valid");
 	if (known < 0) return false;
 	const entry = bridge.fdb.find(known as Mac, tag & VID);
@@ -44,6 +44,10 @@ export function proxyArp(bridge: Bridge, frame: Frame, from: BridgePort | null, 
 	if (answers) answer(bridge, from, tci, request, known as Mac);
 	return answers || suppresses;
 }
+
+/** Whether a device has the address, or one that lies on it (`br_is_local_ip`). */
+const isLocal = (device: Device, address: Ip4): boolean =>
+	device.owner.hasAddress(device, address) || device.uppers.some((upper) => isLocal(upper, address));
 
 /** Where the neighbours of a VLAN are known: the VLAN device on the bridge, or the bridge itself. */
 function vlanDevice(bridge: Bridge, vid: number): Device | undefined {

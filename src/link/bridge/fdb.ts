@@ -24,7 +24,9 @@ export interface FdbFlush {
 	readonly vlan?: number;
 	/** What goes up: the bridge's own addresses, its ports', and those set by hand. */
 	readonly permanent?: boolean;
+	/** What never ages: permanent entries, too, as the kernel counts. */
 	readonly static?: boolean;
+	/** What is neither. */
 	readonly dynamic?: boolean;
 	readonly externLearn?: boolean;
 	readonly sticky?: boolean;
@@ -193,8 +195,8 @@ export class BridgeFdb extends Fdb<BridgePort> {
 				(at === undefined || entry.port === at.port) &&
 				(which.vlan === undefined || entry.vlan === which.vlan) &&
 				is(which.permanent, entry.isLocal) &&
-				is(which.static, entry.kind === "static") &&
-				is(which.dynamic, entry.kind === "dynamic" || entry.kind === "extern_learn") &&
+				is(which.static, entry.isLocal || entry.kind === "static") &&
+				is(which.dynamic, !entry.isLocal && entry.kind !== "static") &&
 				is(which.externLearn, entry.kind === "extern_learn") &&
 				is(which.sticky, entry.sticky),
 		);
