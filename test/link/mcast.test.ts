@@ -349,6 +349,20 @@ describe("mcast_querier", () => {
 });
 
 describe("a port", () => {
+	test("that comes up is asked at once, and a router's for good is one again", async () => {
+		const { lab, hosts } = snooping({ mcastQuerier: true });
+		await lab.advance("60s");
+		hosts[0]!.port.set({ mcastRouter: 2 });
+		hosts[0]!.eth0.down();
+		await lab.advance("1s");
+		expect(hosts[0]!.port.mcast.isRouter).toBe(false);
+		const capture = lab.capture("h0:eth0");
+		hosts[0]!.eth0.up();
+		await lab.advance("1s");
+		expect(hosts[0]!.port.mcast.isRouter).toBe(true);
+		expect(capture.sightings().filter((row) => row.data[0] === 1 && row.direction === 1)).toHaveLength(1);
+	});
+
 	test("with fast_leave is out at once", async () => {
 		const { lab, sw, hosts, join } = snooping();
 		hosts[1]!.port.set({ fastLeave: true });

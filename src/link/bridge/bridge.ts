@@ -552,8 +552,8 @@ export class Bridge extends Device implements StpBridge<BridgePort>, McastBridge
 		this.snooping.disablePort(port);
 	}
 
-	portStands(port: BridgePort): void {
-		this.snooping.enablePort(port);
+	statesSelected(): void {
+		this.snooping.statesSelected();
 	}
 
 	carrierChanged(carrier: boolean): void {

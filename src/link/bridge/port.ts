@@ -113,8 +113,7 @@ export class BridgePort implements Upper {
 		if (mcastRouter !== undefined) checkPortRouter(mcastRouter, this.device.place);
 		Object.assign(this.flags, flags);
 		if (groupFwdMask !== undefined) this.groupFwdMask = groupFwdMask;
-		if (mcastRouter !== undefined)
-			this.mcast.setRouter(mcastRouter, this.bridge.snooping.config.querierInterval);
+		if (mcastRouter !== undefined) this.bridge.snooping.setPortRouter(this, mcastRouter);
 		if (priority !== undefined) this.bridge.stp.setPortPriority(this.stp, priority);
 		if (cost !== undefined) {
 			this.stp.costSet = true;

@@ -13,8 +13,8 @@ export interface StpBridge<Port extends StatefulPort> {
 	sendBpdu(port: Port, bpdu: stp.Bpdu): void;
 	/** A port's state is another one now. */
 	stateChanged(port: Port): void;
-	/** A port was looked at and is not blocked: multicast is asked for there. */
-	portStands(port: Port): void;
+	/** The states of all ports were looked at. */
+	statesSelected(): void;
 	/** Whether some port forwards. */
 	carrierChanged(carrier: boolean): void;
 	/** Addresses are to be forgotten sooner (topology change), or at the usual time again. */
@@ -327,9 +327,9 @@ export class SpanningTree<Port extends StatefulPort> implements PortTimers {
 				port.topologyChangeAck = false;
 				this.#makeBlocking(port);
 			}
-			if (port.port.state !== "blocking") this.#bridge.portStands(port.port);
 			if (this.#forwards(port)) live = true;
 		}
+		this.#bridge.statesSelected();
 		this.#bridge.carrierChanged(live);
 	}
 

@@ -10,23 +10,35 @@ const WHILE_HEARD = 1;
 const ALWAYS = 2;
 const FOR_A_WHILE = 3;
 
-/** What snooping keeps of one port (`struct net_bridge_mcast_port`). */
+/** What snooping keeps of one port (`struct net_bridge_mcast_port`); the timers with their first use. */
 export class McastPort {
-	/** Queries that go out here. */
-	readonly query: OwnQuery;
 	/** A router is behind the port: it gets every group. */
 	isRouter = false;
-	/** The router is believed in until it fires. */
-	readonly routerTimer: KernelTimer;
 	#router: McastRouter = WHILE_HEARD;
+	readonly #makeQuery: () => OwnQuery;
+	readonly #scheduler: Scheduler;
+	readonly #jiffies: Jiffies;
+	#query: OwnQuery | undefined;
+	#routerTimer: KernelTimer | undefined;
 
-	constructor(query: OwnQuery, scheduler: Scheduler, jiffies: Jiffies) {
-		this.query = query;
-		this.routerTimer = new KernelTimer(scheduler, jiffies, () => {
+	constructor(makeQuery: () => OwnQuery, scheduler: Scheduler, jiffies: Jiffies) {
+		this.#makeQuery = makeQuery;
+		this.#scheduler = scheduler;
+		this.#jiffies = jiffies;
+	}
+
+	/** Queries that go out here. */
+	get query(): OwnQuery {
+		return (this.#query ??= this.#makeQuery());
+	}
+
+	/** The router is believed in until it fires. */
+	get routerTimer(): KernelTimer {
+		return (this.#routerTimer ??= new KernelTimer(this.#scheduler, this.#jiffies, () => {
 			if (this.#router === NEVER || this.#router === ALWAYS) return;
 			this.isRouter = false;
 			if (this.#router === FOR_A_WHILE) this.#router = WHILE_HEARD;
-		});
+		}));
 	}
 
 	/** `mcast_router`. */
@@ -41,7 +53,7 @@ export class McastPort {
 			return;
 		}
 		this.#router = value;
-		this.routerTimer.cancel();
+		this.#routerTimer?.cancel();
 		this.isRouter = value === ALWAYS;
 		if (value === FOR_A_WHILE) this.mark(interval);
 	}
@@ -61,8 +73,8 @@ export class McastPort {
 	/** The port stops working (`br_multicast_disable_port`). */
 	disable(): void {
 		this.isRouter = false;
-		this.routerTimer.cancel();
-		this.query.timer.cancel();
+		this.#routerTimer?.cancel();
+		this.#query?.timer.cancel();
 	}
 }
 

@@ -8,7 +8,7 @@ import { type Group, Mdb } from "./groups.ts";
 import { McastConfig, type McastSettings } from "./options.ts";
 import { type McastBridge, Querier } from "./querier.ts";
 import { ALL_HOSTS, readQuery } from "./queries.ts";
-import { McastPort } from "./port.ts";
+import { McastPort, type McastRouter } from "./port.ts";
 
 const PROTOCOL_PIM = 103;
 /** 224.0.0.13, where PIM routers greet each other, and 224.0.0.106, where multicast routers tell snoopers of themselves. */
@@ -50,6 +50,8 @@ export class Snooping {
 	readonly #jiffies: Jiffies;
 	/** The host itself asked for members a while ago: it routes groups. */
 	readonly #routes: KernelTimer;
+	/** Some port was said to be a router's for good. */
+	#hasFixedRouters = false;
 
 	constructor(bridge: McastBridge, scheduler: Scheduler, jiffies: Jiffies) {
 		this.#bridge = bridge;
@@ -63,7 +65,7 @@ export class Snooping {
 
 	/** What is kept of a new port. */
 	port(port: BridgePort): McastPort {
-		return new McastPort(this.querier.query(port), this.#scheduler, this.#jiffies);
+		return new McastPort(() => this.querier.query(port), this.#scheduler, this.#jiffies);
 	}
 
 	/** `ip link set … type bridge mcast_…`, after `checkMcast`. */
@@ -85,7 +87,7 @@ export class Snooping {
 		this.#bridge.snoopingChanged(on);
 		if (!on || !this.#bridge.isUp) return;
 		this.querier.open();
-		for (const port of this.#bridge.newestPorts) this.enablePort(port);
+		for (const port of this.#bridge.newestPorts) this.#enablePort(port);
 	}
 
 	/** The host gets every group (`br_multicast_is_router`). */
@@ -95,11 +97,27 @@ export class Snooping {
 
 	// ── the bridge and its ports ──────────────────────────────────────────────────────────────────
 
-	/** A port works: queries go out there (`br_multicast_enable_port`). */
-	enablePort(port: BridgePort): void {
+	/**
+	 * The spanning tree looked at all ports: queries begin anew at those that are not blocked (`br_multicast_enable_port`
+	 * in `br_port_state_selection`). Most bridges neither ask nor have fixed routers, and are done at once.
+	 */
+	statesSelected(): void {
+		if (!this.config.querier && !this.#hasFixedRouters) return;
+		for (const port of this.#bridge.newestPorts) {
+			if (port.state !== "disabled" && port.state !== "blocking") this.#enablePort(port);
+		}
+	}
+
+	#enablePort(port: BridgePort): void {
 		if (!this.config.snooping || !this.#bridge.isUp) return;
 		this.querier.enable(port.mcast.query);
 		port.mcast.enable();
+	}
+
+	/** `mcast_router` of a port, after `checkPortRouter`. */
+	setPortRouter(port: BridgePort, router: McastRouter): void {
+		this.#hasFixedRouters ||= router === 2;
+		port.mcast.setRouter(router, this.config.querierInterval);
 	}
 
 	/** A port stops: whoever was behind it is forgotten (`br_multicast_disable_port`). */
