@@ -67,6 +67,8 @@ export interface DeviceOwner {
 	 * are "connected" (NUD_CONNECTED), or any "valid" one (NUD_VALID: stale ones too).
 	 */
 	neighbourMac(device: Device, address: Ip4, fit: "connected" | "valid"): number;
+	/** The address to speak with on the device's link: its first one, else any of the namespace, else 0.0.0.0 (`inet_select_addr`). */
+	sourceOf(device: Device): Ip4;
 	/** True when the device has the address. */
 	hasAddress(device: Device, address: Ip4): boolean;
 	/**

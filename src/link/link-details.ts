@@ -102,25 +102,29 @@ const timer = (nanoseconds: number): string => {
 	const hundredths = Math.floor(nanoseconds / 1e7 + 1e-6);
 	return `${String(Math.floor(hundredths / 100)).padStart(4)}.${String(hundredths % 100).padStart(2, "0")}`;
 };
-/** What the kernel has of snooping as it comes: nobody asks, and nobody is asked. */
-const SNOOPING: Words = [
-	["mcast_router", 1],
-	["mcast_query_use_ifaddr", 0],
-	["mcast_querier", 0],
-	["mcast_hash_elasticity", 16],
-	["mcast_hash_max", 4096],
-	["mcast_last_member_count", 2],
-	["mcast_startup_query_count", 2],
-	["mcast_last_member_interval", 100],
-	["mcast_membership_interval", 26_000],
-	["mcast_querier_interval", 25_500],
-	["mcast_query_interval", 12_500],
-	["mcast_query_response_interval", 1000],
-	["mcast_startup_query_interval", 3124],
-	["mcast_stats_enabled", 0],
-	["mcast_igmp_version", 2],
-	["mcast_mld_version", 1],
-];
+
+/** What the kernel has of snooping, times in hundredths of a second; MLD is as it comes. */
+function snoopingWords({ snooping: { config }, owner }: Bridge): Words {
+	const time = (ticks: number): number => Math.floor(owner.jiffies.nanoseconds(ticks) / 1e7);
+	return [
+		["mcast_router", config.router],
+		["mcast_query_use_ifaddr", bit(config.queryUseIfaddr)],
+		["mcast_querier", bit(config.querier)],
+		["mcast_hash_elasticity", 16],
+		["mcast_hash_max", config.hashMax],
+		["mcast_last_member_count", config.lastMemberCount],
+		["mcast_startup_query_count", config.startupQueryCount],
+		["mcast_last_member_interval", time(config.lastMemberInterval)],
+		["mcast_membership_interval", time(config.membershipInterval)],
+		["mcast_querier_interval", time(config.querierInterval)],
+		["mcast_query_interval", time(config.queryInterval)],
+		["mcast_query_response_interval", time(config.queryResponseInterval)],
+		["mcast_startup_query_interval", time(config.startupQueryInterval)],
+		["mcast_stats_enabled", 0],
+		["mcast_igmp_version", config.igmpVersion],
+		["mcast_mld_version", 1],
+	];
+}
 
 function bridgeWords(bridge: Bridge): Words {
 	const { stp: tree, owner } = bridge;
@@ -150,11 +154,11 @@ function bridgeWords(bridge: Bridge): Words {
 		["vlan_stats_per_port", 0],
 		["group_fwd_mask", mask(bridge.groups.mask)],
 		["group_address", formatMac(bridge.groups.address)],
-		["mcast_snooping", bit(bridge.snoops)],
+		["mcast_snooping", bit(bridge.snooping.config.snooping)],
 		["no_linklocal_learn", bit(bridge.noLinklocalLearn)],
 		["mcast_vlan_snooping", 0],
-		...SNOOPING,
-		["nf_call_iptables", 0],
+		...snoopingWords(bridge),
+		["nf_call_iptables", bit(bridge.nfCallIptables)],
 		["nf_call_ip6tables", 0],
 		["nf_call_arptables", 0],
 	];
@@ -162,7 +166,7 @@ function bridgeWords(bridge: Bridge): Words {
 
 const mask = (bits: number): string => (bits === 0 ? "0" : `0x${bits.toString(16)}`);
 
-function portWords({ bridge, state, stp: port, flags, groupFwdMask }: BridgePort): Words {
+function portWords({ bridge, state, stp: port, flags, groupFwdMask, mcast }: BridgePort): Words {
 	const left = (ticks: number): string => timer(bridge.owner.jiffies.nanoseconds(ticks));
 	return [
 		["state", state],
@@ -171,7 +175,7 @@ function portWords({ bridge, state, stp: port, flags, groupFwdMask }: BridgePort
 		["hairpin", flags.hairpin],
 		["guard", flags.guard],
 		["root_block", flags.rootBlock],
-		["fastleave", false],
+		["fastleave", flags.fastLeave],
 		["learning", flags.learning],
 		["flood", flags.flood],
 		["port_id", `0x${port.id.toString(16)}`],
@@ -187,8 +191,8 @@ function portWords({ bridge, state, stp: port, flags, groupFwdMask }: BridgePort
 		["config_pending", bit(port.configPending)],
 		["proxy_arp", flags.proxyArp],
 		["proxy_arp_wifi", flags.proxyArpWifi],
-		["mcast_router", 1],
-		["mcast_fast_leave", false],
+		["mcast_router", mcast.router],
+		["mcast_fast_leave", flags.fastLeave],
 		["mcast_flood", flags.mcastFlood],
 		["bcast_flood", flags.bcastFlood],
 		["mcast_to_unicast", false],

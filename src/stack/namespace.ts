@@ -417,6 +417,11 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		return fits && facts.mac !== undefined ? facts.mac : NEIGHBOUR_NOT_VALID;
 	}
 
+	sourceOf(device: Device): Ip4 {
+		const inDevice = this.#inDevices.get(device);
+		return inDevice === undefined ? ANY_IP4 : this.selectSource(inDevice, ANY_IP4, "link");
+	}
+
 	hasAddress(device: Device, address: Ip4): boolean {
 		return this.#devices.state(device)?.addresses.some(({ prefix }) => prefix.address === address) === true;
 	}

@@ -36,6 +36,11 @@ export const destination = (v: DataView, at: number): Ip6 => address(v, at + AT.
 const address = (v: DataView, at: number): Ip6 =>
 	((v.getBigUint64(at) << 64n) | v.getBigUint64(at + 8)) as Ip6;
 
+/** Writes DSCP and ECN. */
+export const setTrafficClass = (v: DataView, at: number, value: number): void => {
+	v.setUint16(at, (v.getUint16(at) & 0xf00f) | (value << 4));
+};
+
 /** What an IPv6 header means. */
 export interface Ipv6 {
 	readonly trafficClass: number;

@@ -88,7 +88,71 @@ describe("bridge fdb", () => {
 		expect(br0.fdb.entries().some((entry) => entry.kind === "static")).toBe(true);
 	});
 
+	test("flush with words takes what is all of that, and without any word all, own addresses too", async () => {
+		const { lab, sw, br0, hosts, ports } = bridged({ defaultPvid: 0 });
+		const [stays, learnt] = ["02:00:00:00:00:71", "02:00:00:00:00:72"];
+		const left = (): string[] =>
+			br0.fdb.entries().map(({ kind, mac }) => `${kind} ${mac.toString(16).slice(-2)}`);
+		br0.fdb.add(stays, { dev: ports[0]!, kind: "static" });
+		br0.fdb.add(learnt, { dev: ports[1]!, kind: "extern_learn" });
+		void hosts[2]!.ns.ping("10.0.0.1", { count: 1 });
+		await lab.advance("1s");
+		const all = left();
+		br0.fdb.flush({ brport: ports[0]!, static: false, permanent: false });
+		expect(left()).toEqual(all.filter((each) => each !== "dynamic 00"));
+		br0.fdb.flush({ dynamic: true, externLearn: false });
+		expect(left().filter((each) => !each.startsWith("local"))).toEqual(["extern_learn 72", "static 71"]);
+		br0.fdb.flush();
+		expect(left().filter((each) => !each.startsWith("local"))).toEqual(["static 71"]);
+		br0.fdb.flush({ static: true, permanent: false });
+		expect(left().filter((each) => !each.startsWith("local"))).toEqual([]);
+		// To the kernel, own addresses are static entries.
+		br0.fdb.flush({ static: true, brport: ports[1]! });
+		expect(left()).toEqual(all.filter((each) => each.startsWith("local") && !each.endsWith("01")));
+		br0.fdb.flush({});
+		expect(sw.bridgeTool.fdb({ br: "br0" }).text).not.toContain("master br0");
+	});
+
+	test("add stops at an entry of one VLAN and has made none for the others; extern_learn takes over", async () => {
+		const { lab, sw, br0, hosts, ports } = bridged({ vlanFiltering: true });
+		br0.vlan.add(ports[1]!, 10);
+		void hosts[1]!.ns.ping("10.0.0.99", { count: 1, timeout: "1s" });
+		await lab.advance("10ms");
+		const mac = hosts[1]!.eth0.mac;
+		const rows = (): unknown[] =>
+			sw.bridgeTool
+				.fdb({ br: "br0" })
+				.json.filter((row) => row.mac === "02:00:00:00:00:01")
+				.map(({ vlan, state, flags }) => [vlan, state, ...flags]);
+		expect(refusal(() => br0.fdb.add(mac, { dev: ports[1]!, kind: "static" }))).toBe(
+			"EEXIST RTNETLINK answers: File exists",
+		);
+		expect(rows()).toEqual([[1, ""]]);
+		br0.fdb.add(mac, { dev: ports[1]!, kind: "extern_learn", vlan: 1 });
+		expect(rows()).toEqual([[1, "", "extern_learn"]]);
+	});
+
 	test.each<[string, (of: ReturnType<typeof bridged>) => unknown, string]>([
+		[
+			"VLAN 0",
+			({ br0, ports }) => br0.fdb.add(HOST, { dev: ports[0]!, vlan: 0 }),
+			"EINVAL Error: invalid vlan id.",
+		],
+		[
+			"VLAN 4095",
+			({ br0, ports }) => br0.fdb.del(HOST, { dev: ports[0]!, vlan: 4095 }),
+			"EINVAL Error: invalid vlan id.",
+		],
+		[
+			"deleting in a VLAN that the port is not in",
+			({ br0, ports }) => br0.fdb.del(HOST, { dev: ports[0]!, vlan: 9 }),
+			"EINVAL RTNETLINK answers: Invalid argument",
+		],
+		[
+			"deleting all zeros, which cannot be there",
+			({ br0, ports }) => br0.fdb.del("00:00:00:00:00:00", { dev: ports[0]! }),
+			"ENOENT RTNETLINK answers: No such file or directory",
+		],
 		[
 			"an entry that is there, learned or not",
 			({ br0, ports }) => [1, 2].map(() => br0.fdb.add(HOST, { dev: ports[0]!, kind: "dynamic" })),
@@ -239,24 +303,68 @@ describe("bridge vlan", () => {
 				"",
 			].join("\n"),
 		);
-		br0.set({ vlanFiltering: true });
-		expect(refusal(() => br0.set({ defaultPvid: 6 }))).toBe(
-			"EPERM RTNETLINK answers: Operation not permitted",
+	});
+
+	test("a default PVID that is the one already, or that filtering is on, changes nothing else", () => {
+		const { sw, br0, ports } = bridged({ vlanFiltering: true });
+		const before = sw.bridgeTool.vlan().text;
+		br0.set({ defaultPvid: 1 });
+		expect(sw.bridgeTool.vlan().text).toBe(before);
+		br0.vlan.add(ports[1]!, 7);
+		br0.set({ defaultPvid: 7 });
+		expect(sw.bridgeTool.vlan().text).toBe(
+			[
+				"port              vlan-id  ",
+				"p0                7 PVID Egress Untagged",
+				// Somebody had decided what the port is to be in VLAN 7.
+				"p1                1 PVID Egress Untagged",
+				"                  7",
+				"p2                7 PVID Egress Untagged",
+				"br0               7 PVID Egress Untagged",
+				"",
+			].join("\n"),
 		);
+		br0.set({ defaultPvid: 0 });
+		expect(sw.bridgeTool.vlan().json.map(({ ifname }) => ifname)).toEqual(["p1"]);
 	});
 
 	test.each<[string, (of: ReturnType<typeof bridged>) => unknown, string]>([
 		["an id beyond 4095", ({ br0, ports }) => br0.vlan.add(ports[0]!, 5000), 'EINVAL Invalid VLAN ID "5000"'],
-		["id 0", ({ br0, ports }) => br0.vlan.add(ports[0]!, 0), "EINVAL RTNETLINK answers: Invalid argument"],
+		["id 0", ({ br0, ports }) => br0.vlan.add(ports[0]!, 0), "EINVAL Error: bridge: Vlan id is invalid."],
 		[
 			"id 4095",
 			({ br0, ports }) => br0.vlan.add(ports[0]!, 4095),
-			"EINVAL RTNETLINK answers: Invalid argument",
+			"EINVAL Error: bridge: Vlan id is invalid.",
+		],
+		[
+			"a range up to 4095",
+			({ br0, ports }) => br0.vlan.add(ports[0]!, "4090-4095"),
+			"EINVAL Error: bridge: Vlan id is invalid.",
+		],
+		[
+			"a range that goes backwards",
+			({ br0, ports }) => br0.vlan.del(ports[0]!, "20-10"),
+			'EINVAL Invalid VLAN range "20-10"',
+		],
+		[
+			"a range of one",
+			({ br0, ports }) => br0.vlan.add(ports[0]!, "20-20"),
+			'EINVAL Invalid VLAN range "20-20"',
 		],
 		[
 			"a range as PVID",
 			({ br0, ports }) => br0.vlan.add(ports[0]!, "2-3", { pvid: true }),
+			"EINVAL pvid cannot be configured for a vlan range",
+		],
+		[
+			"a default PVID of 4095",
+			({ br0 }) => br0.set({ defaultPvid: 4095 }),
 			"EINVAL RTNETLINK answers: Invalid argument",
+		],
+		[
+			"a default PVID that no 16 bits hold",
+			({ br0 }) => br0.set({ defaultPvid: 70_000 }),
+			'EINVAL Error: argument "70000" is wrong: invalid default pvid',
 		],
 		[
 			"a device that is no port",
@@ -296,6 +404,18 @@ describe("bridge link set", () => {
 		expect(br0.stp.isRoot).toBe(true);
 	});
 
+	test("a port that was shut stays so while its address and MTU change, until its link comes anew", () => {
+		const { hosts } = bridged();
+		const [{ port, outer, eth0 }] = hosts as [(typeof hosts)[number]];
+		port.set({ state: "disabled" });
+		outer.setMtu(1400);
+		outer.setMac("0a:00:00:00:00:77");
+		expect(port.state).toBe("disabled");
+		eth0.down();
+		eth0.up();
+		expect(port.state).toBe("forwarding");
+	});
+
 	test("root_block keeps the root where it is, and the port from forwarding while it hears of a better one", async () => {
 		const { lab, hosts, br0 } = bridged({ stp: true });
 		hosts[0]!.port.set({ rootBlock: true });
@@ -307,6 +427,58 @@ describe("bridge link set", () => {
 		expect(br0.stp.isRoot).toBe(true);
 		expect(hosts[0]!.port.state).not.toBe("forwarding");
 		expect(hosts[1]!.port.state).toBe("forwarding");
+	});
+
+	test("an answer of the bridge's has the VLAN tag of the question, its priority too", async () => {
+		const { lab, sw, br0, hosts, ports } = bridged({ vlanFiltering: true });
+		for (const dev of [ports[0]!, ports[1]!, br0]) br0.vlan.add(dev, 30);
+		const vlan = sw.addVlan(br0, 30);
+		vlan.up();
+		sw.neigh.add("10.0.0.2", { lladdr: "02:00:00:00:00:01", dev: "br0.30" });
+		br0.fdb.add("02:00:00:00:00:01", { dev: ports[1]!, kind: "static", vlan: 30 });
+		hosts[1]!.port.set({ neighSuppress: true });
+		const capture = lab.capture("h0:eth0");
+		const question =
+			"ffffffffffff 020000000000 8100 a01e 0806 0001080006040001 020000000000 0a000001 000000000000 0a000002";
+		hosts[0]!.ns
+			.packetSocket()
+			.send(Uint8Array.from(Buffer.from(question.replaceAll(" ", ""), "hex")), hosts[0]!.eth0);
+		await lab.advance("1ms");
+		expect(
+			capture
+				.sightings()
+				.filter(({ direction }) => direction === 1)
+				.map(({ data }) => Buffer.from(data).toString("hex")),
+		).toEqual([
+			"020000000000020000000001" +
+				"8100a01e" +
+				"08060001080006040002" +
+				"0200000000010a000002" +
+				"0200000000000a000001",
+		]);
+	});
+
+	test("neigh_suppress keeps questions for the bridge's own addresses from its ports, those of a macvlan on it too", async () => {
+		const { lab, sw, br0, hosts } = bridged();
+		hosts[1]!.port.set({ neighSuppress: true });
+		br0.addAddress("10.0.0.253/24");
+		const child = lab.netns("child");
+		const mv0 = sw.addMacvlan(br0, "mv0", { mode: "bridge" });
+		sw.move(mv0, child);
+		mv0.up();
+		mv0.addAddress("10.0.0.254/24");
+		const capture = lab.capture("h1:eth0");
+		const reached = async (address: string): Promise<number> => {
+			const before = capture.log.size;
+			await hosts[0]!.ns.ping(address, { count: 1, timeout: "1s" });
+			return capture
+				.sightings()
+				.slice(before)
+				.filter(({ data, direction }) => direction === 1 && data[13] === 6).length;
+		};
+		expect(await reached("10.0.0.253")).toBe(0);
+		expect(await reached("10.0.0.254")).toBe(0);
+		expect(await reached("10.0.0.99")).toBeGreaterThan(0);
 	});
 
 	test("proxyarp_wifi answers for hosts behind its own port, too", async () => {
@@ -353,6 +525,19 @@ describe("bridge link set", () => {
 				hosts[0]!.port.set({ state: "forwarding" });
 			},
 			"ENETDOWN RTNETLINK answers: Network is down",
+		],
+		[
+			"a state of a port whose device is down, even disabled",
+			({ hosts }) => {
+				hosts[0]!.outer.down();
+				hosts[0]!.port.set({ state: "disabled" });
+			},
+			"ENETDOWN RTNETLINK answers: Network is down",
+		],
+		[
+			"a state there is not",
+			({ hosts }) => hosts[0]!.port.set({ state: "discarding" as "disabled" }),
+			"EINVAL Error: invalid STP port state",
 		],
 		[
 			"hello 11 s",

@@ -85,6 +85,38 @@ describe("a bridge", () => {
 		expect(await say(1, host(2))).toEqual([1]);
 	});
 
+	test("does not send a frame back to an isolated port, hairpin or not", async () => {
+		const { hosts, say } = bridged(3);
+		Object.assign(hosts[1]!.port.flags, { hairpin: true, isolated: true });
+		expect(await say(1, "ff:ff:ff:ff:ff:ff")).toEqual([0, 2]);
+		Object.assign(hosts[1]!.port.flags, { isolated: false });
+		expect(await say(1, "ff:ff:ff:ff:ff:ff")).toEqual([0, 1, 2]);
+	});
+
+	test("learns from a link-local frame with a priority tag and leaves the frame as it is", async () => {
+		const { lab, sw, br0, hosts } = bridged(2);
+		br0.set({ vlanFiltering: true });
+		const seen: number[] = [];
+		const socket = sw.packetSocket();
+		socket.onFrame = (bytes) => seen.push((bytes[14]! << 8) | bytes[15]!);
+		const lldp = [
+			...octets("01:80:c2:00:00:0e"),
+			...octets("02:00:00:00:00:aa"),
+			0x81,
+			0,
+			0xe0,
+			0,
+			0x88,
+			0xcc,
+			0,
+			0,
+		];
+		hosts[0]!.ns.packetSocket().send(Uint8Array.from(lldp), hosts[0]!.eth0);
+		await lab.advance("1ms");
+		expect(br0.fdb.find(0x02_0000_0000_aa as never, 1)?.port).toBe(hosts[0]!.port);
+		expect(seen).toEqual([0xe000]);
+	});
+
 	test("lets nothing pass between two isolated ports, and everything to others", async () => {
 		const { hosts, say } = bridged(3);
 		hosts[0]!.port.flags.isolated = true;

@@ -183,6 +183,8 @@ describe("tc at a device", () => {
 			[{ rate: "9.6kbit", burst: 2000, latency: "3s" }, "rate 9600bit burst 1999b lat 3s "],
 			[{ rate: 12_345_678, burst: "1mb", limit: "1200kb" }, "rate 12345Kbit burst 1024Kb lat 117ms "],
 			[{ rate: "8bps", burst: 2000, limit: 2000 }, "rate 64bit burst 2000b lat 0us "],
+			// Three figures, as C prints them.
+			[{ rate: "1gbit", burst: "100kb", latency: "1200s" }, "rate 1Gbit burst 102375b lat 1.2e+03s "],
 		] as const) {
 			red.tc.replace("eth0", { kind: "tbf", ...more });
 			expect(red.tc.show("eth0")).toBe(`qdisc tbf 8001: root refcnt 2 ${text}\n`);

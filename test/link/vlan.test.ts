@@ -85,6 +85,15 @@ describe("priorities", () => {
 	});
 });
 
+test("of a tag's priority beyond 7 three bits count, and priorities of 0 are not listed", () => {
+	const { a } = pair();
+	const vlan = a.addVlan("eth0", 100, { egressQosMap: { 0: 13, 2: 8, 5: 0 }, ingressQosMap: { 9: 4 } });
+	expect([vlan.egressQosMap, vlan.ingressQosMap]).toEqual([{ 0: 5 }, { 1: 4 }]);
+	expect(a.links.show("eth0.100", { details: true })).toContain("egress-qos-map { 0:5 } ");
+	vlan.setEgressQos(0, 0);
+	expect(a.links.show("eth0.100", { details: true })).not.toContain("egress-qos-map");
+});
+
 describe("frames that no VLAN device takes", () => {
 	test.each([
 		[
@@ -303,9 +312,14 @@ describe("what Linux refuses, in its words", () => {
 			},
 		],
 		[
-			"a priority beyond 7",
-			'Error: argument "0:8" is wrong: invalid egress-qos-map',
-			(ns) => ns.addVlan("eth0", 100, { egressQosMap: { 0: 8 } }),
+			"a priority that is no number",
+			'Error: argument "0:1.5" is wrong: invalid egress-qos-map',
+			(ns) => ns.addVlan("eth0", 100, { egressQosMap: { 0: 1.5 } }),
+		],
+		[
+			"a negative priority",
+			'Error: argument "3:-1" is wrong: invalid ingress-qos-map',
+			(ns) => ns.addVlan("eth0", 100, { ingressQosMap: { 3: -1 } }),
 		],
 		[
 			"more than eight devices on top of each other",

@@ -1,6 +1,16 @@
 import { describe, expect, test } from "vitest";
 import { Lab, type Netns, type VxlanOptions } from "../../src/index.ts";
-import { describe as tell, dissect, ethernet, type Frame, icmp, ipv4, vxlan } from "../../src/wire/index.ts";
+import { decapsulateEcn } from "../../src/link/vxlan/outer.ts";
+import {
+	describe as tell,
+	dissect,
+	ethernet,
+	type Frame,
+	icmp,
+	ipv4,
+	ipv6,
+	vxlan,
+} from "../../src/wire/index.ts";
 import { has, value } from "../support/golden.ts";
 import { expectCleanInWireshark } from "../support/wireshark.ts";
 
@@ -216,6 +226,9 @@ describe("the forwarding table", () => {
 		expect(a.fdbShow()[1]?.text).toBe("02:00:00:00:b0:02 dst 192.0.2.9 self permanent");
 		expect(() => {
 			a.replaceFdb("default", { dst: "192.0.2.9" });
+		}).toThrow("Error: Cannot replace non-unicast fdb entries.");
+		expect(() => {
+			a.replaceFdb("01:00:5e:00:00:09", { dst: "192.0.2.9" });
 		}).toThrow("RTNETLINK answers: Operation not supported");
 	});
 });
@@ -294,6 +307,64 @@ describe("what comes in", () => {
 		expect((await said(word, 42 << 8, { gbp: true })).marks).toEqual([mark]);
 	});
 });
+
+describe("what the outer header inherits", () => {
+	/** An IPv6 header: traffic class 0xb9 (EF, ECT(1)), hop limit 7, no payload. */
+	const IP6 = "6b900000 0000 3b07 20010db8000000000000000000000001 20010db8000000000000000000000002";
+	const IP4 = "45b90014 00014000 07000000 0a000001 0a000002";
+	/** Says a frame of this type and payload into u1's tunnel and gives TTL, TOS and flags of what leaves. */
+	async function outerOf(options: Partial<VxlanOptions>, type: string, payload: string): Promise<unknown[]> {
+		const { lab, u1, a } = tunnel(options);
+		await u1.ping("10.9.0.2", { count: 1 });
+		const capture = lab.capture("u1:eth0");
+		const hex = `020000000001 020000000002 ${type} ${payload}`.replaceAll(" ", "");
+		a.transmit(frameOf(lab, Uint8Array.from(Buffer.from(hex, "hex"))));
+		await lab.advance("1ms");
+		const outer = dissect(capture.sightings()[0]?.data ?? new Uint8Array());
+		return ["ipv4.ttl", "ipv4.tos", "ipv4.flags"].map((name) => value(outer, name));
+	}
+	const inherit = { ttl: "inherit", tos: "inherit", df: "inherit" } as const;
+
+	test.each<readonly [string, Partial<VxlanOptions>, string, string, readonly unknown[]]>([
+		["IPv4: all three", inherit, "0800", IP4, [7, 0xb9, 2]],
+		["IPv6: hop limit, traffic class, and never to be fragmented", inherit, "86dd", IP6, [7, 0xb9, 2]],
+		["behind a tag TTL and TOS, not Don't Fragment", inherit, "8100 0005 0800", IP4, [7, 0xb9, 0]],
+		["of IPv6 behind a tag the same", inherit, "8100 0005 86dd", IP6, [7, 0xb9, 0]],
+		["the ECN bits always, of IPv6 too", {}, "86dd", IP6, [64, 1, 0]],
+		["nothing from ARP", inherit, "0806", "00", [64, 0, 0]],
+	])("%s", async (_, options, type, payload, outer) => {
+		expect(await outerOf(options, type, payload)).toEqual(outer);
+	});
+
+	test.each<readonly [string, number, number, number | undefined]>([
+		["CE marks ECT(0)", 3, 2, 3],
+		["CE ends what has no ECN", 3, 0, undefined],
+		["ECT(1) makes ECT(0) ECT(1)", 1, 2, 1],
+		["ECT(1) leaves CE and what has no ECN", 1, 3, 3],
+		["ECT(1) leaves what has no ECN", 1, 0, 0],
+		["ECT(0) changes nothing", 2, 1, 1],
+	])("and the packet inside from outside: %s", (_, outer, inner, then) => {
+		for (const type of [ethernet.TYPE_IPV4, ethernet.TYPE_IPV6]) {
+			const frame = frameOf(new Lab({ seed: 1 }), new Uint8Array(14 + 40));
+			frame.view.setUint16(frame.start + 12, type);
+			const at = frame.start + ethernet.OCTETS;
+			if (type === ethernet.TYPE_IPV4) ipv4.setTos(frame.view, at, inner);
+			else frame.view.setUint16(at, 0x6000 | (inner << 4));
+			const kept = decapsulateEcn(frame, outer);
+			const tos = type === ethernet.TYPE_IPV4 ? ipv4.tos(frame.view, at) : ipv6.trafficClass(frame.view, at);
+			expect(kept ? tos : undefined).toBe(then);
+			if (type === ethernet.TYPE_IPV6) expect(ipv6.version(frame.view, at)).toBe(6);
+		}
+	});
+});
+
+/** A frame of these octets, in nobody's hands yet. */
+function frameOf(lab: Lab, octets: Uint8Array): Frame {
+	const frame = lab.world.frames.begin(octets.length);
+	frame.bytes.set(octets, frame.start);
+	frame.end = frame.start + octets.length;
+	return frame;
+}
 
 describe("group policy", () => {
 	test("carries a packet's mark to the other end, identifier and flags and nothing else", async () => {
@@ -452,11 +523,11 @@ describe("a path too small for the tunnel", () => {
 describe("what cannot be is refused in the kernel's words and leaves nothing behind", () => {
 	test.each<readonly [string, Partial<VxlanOptions>]>([
 		["Error: Local interface required for multicast remote destination.", { group: "239.1.1.1" }],
-		["Error: Local interface required for multicast remote destination.", { remote: "239.1.1.1" }],
+		['Error: argument "239.1.1.1" is wrong: invalid remote address', { remote: "239.1.1.1" }],
 		['Error: argument "192.0.2.2" is wrong: invalid group address', { group: "192.0.2.2", dev: "eth0" }],
 		['Error: argument "239.1.1.1" is wrong: invalid local address', { local: "239.1.1.1" }],
 		[
-			'Error: either "group" is duplicate, or "239.1.1.1" is a garbage.',
+			"vxlan: both group and remote cannot be specified",
 			{ group: "239.1.1.1", remote: "192.0.2.2", dev: "eth0" },
 		],
 		['Cannot find device "eth7"', { group: "239.1.1.1", dev: "eth7" }],

@@ -62,7 +62,7 @@ function expected(
 	const may = (to: number): boolean => {
 		const port = ports[to]!;
 		if (port.state !== "forwarding" || !isMember(port)) return false;
-		return to === word.from ? from.hairpin : !(port.isolated && from.isolated);
+		return (to !== word.from || from.hairpin) && !(port.isolated && from.isolated);
 	};
 	const known = word.to < 0 ? undefined : table.get(`${String(word.to)} ${String(vid)}`);
 	const to = known === undefined ? ports.map((_, i) => i) : [known];

@@ -1,4 +1,4 @@
-import { isLoopbackIp4, isMulticastIp4, type Mac } from "../../addr/index.ts";
+import { type Ip4, isLoopbackIp4, isMulticastIp4, type Mac } from "../../addr/index.ts";
 import { arp, ethernet, type Frame, pushTag, vlan } from "../../wire/index.ts";
 import { Device } from "../device.ts";
 import type { Bridge } from "./bridge.ts";
@@ -30,7 +30,7 @@ export function proxyArp(bridge: Bridge, frame: Frame, from: BridgePort | null, 
 	if (request.operation !== arp.REQUEST) return false;
 	const device = vlanDevice(bridge, tag & VID);
 	if (device === undefined) return false;
-	if (suppresses && bridge.owner.hasAddress(device, targetIp)) return true;
+	if (suppresses && isLocal(device, targetIp)) return true;
 	const known = bridge.owner.neighbourMac(device, targetIp, "valid");
 	if (known < 0) return false;
 	const entry = bridge.fdb.find(known as Mac, tag & VID);
@@ -39,9 +39,15 @@ export function proxyArp(bridge: Bridge, frame: Frame, from: BridgePort | null, 
 		from?.flags.proxyArp === true ||
 		entry.port?.flags.proxyArpWifi === true ||
 		entry.port?.flags.neighSuppress === true;
-	if (answers) answer(bridge, from, tag, request, known as Mac);
+	// The answer has the question's tag, priority and all.
+	const tci = tagged ? vlan.tci(view, at - vlan.OCTETS) : tag & VID;
+	if (answers) answer(bridge, from, tci, request, known as Mac);
 	return answers || suppresses;
 }
+
+/** Whether a device has the address, or one that lies on it (`br_is_local_ip`). */
+const isLocal = (device: Device, address: Ip4): boolean =>
+	device.owner.hasAddress(device, address) || device.uppers.some((upper) => isLocal(upper, address));
 
 /** Where the neighbours of a VLAN are known: the VLAN device on the bridge, or the bridge itself. */
 function vlanDevice(bridge: Bridge, vid: number): Device | undefined {
@@ -50,7 +56,7 @@ function vlanDevice(bridge: Bridge, vid: number): Device | undefined {
 	return device instanceof Device ? device : undefined;
 }
 
-function answer(bridge: Bridge, from: BridgePort | null, tag: number, request: arp.Arp, known: Mac): void {
+function answer(bridge: Bridge, from: BridgePort | null, tci: number, request: arp.Arp, known: Mac): void {
 	const reply = bridge.world.frames.begin(ethernet.OCTETS + arp.OCTETS);
 	reply.end = reply.start + ethernet.OCTETS + arp.OCTETS;
 	const asker = request.senderMac;
@@ -62,9 +68,9 @@ function answer(bridge: Bridge, from: BridgePort | null, tag: number, request: a
 		targetMac: asker,
 		targetIp: request.senderIp,
 	});
-	const vid = tag & VID;
+	const vid = tci & VID;
 	const group = from === null ? bridge.vlanGroup : from.vlanGroup;
-	if (vid !== 0 && vid !== group.pvid) pushTag(reply, bridge.vlanTpid, vid);
+	if (vid !== 0 && vid !== group.pvid) pushTag(reply, bridge.vlanTpid, tci);
 	if (from === null) bridge.receiveLater(reply);
 	else from.device.transmit(reply);
 }

@@ -1,7 +1,7 @@
-import { type Mac, ZERO_MAC } from "../../addr/index.ts";
+import { type Ip4, type Mac, ZERO_MAC } from "../../addr/index.ts";
 import { NetError } from "../../errors.ts";
 import { type Lane, milliseconds, parseDuration, type Sink } from "../../sim/index.ts";
-import { ethernet, type Frame, llc, pushTag, stp, vlan } from "../../wire/index.ts";
+import { ethernet, type Frame, type FramePool, llc, pushTag, stp, vlan } from "../../wire/index.ts";
 import { Device, type DeviceOwner } from "../device.ts";
 import { keyHigh } from "../mac-table.ts";
 import { checkNesting } from "../nesting.ts";
@@ -12,6 +12,9 @@ import { BridgeFdb } from "./fdb.ts";
 import { LinkLocalGroups } from "./link-local.ts";
 import { BRIDGING } from "./filter.ts";
 import { AGEING, type BridgeOptions, type BridgeSettings, checkSettings } from "./options.ts";
+import { MdbCommands } from "./mcast/mdb.ts";
+import type { McastBridge } from "./mcast/querier.ts";
+import { FLOOD, REFUSED, Snooping } from "./mcast/snooping.ts";
 import { BridgePort } from "./port.ts";
 import { SpanningTree, type StpBridge } from "./stp.ts";
 import type { StpPort } from "./stp-port.ts";
@@ -39,7 +42,7 @@ const MOST_PORTS = 1023; // BR_MAX_PORTS - 1
  * Inside, a frame goes with its `tag` (see `VlanGroup`): 0 while VLAN filtering is off.
  * Reference: net/bridge/br_input.c, br_forward.c, br_device.c, br_if.c.
  */
-export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame> {
+export class Bridge extends Device implements StpBridge<BridgePort>, McastBridge, Sink<Frame> {
 	override readonly kind = "bridge";
 	/** `bridge fdb …`. */
 	readonly fdb: BridgeFdb;
@@ -47,6 +50,10 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	readonly vlan: BridgeVlans;
 	/** The VLANs that the bridge itself is in. */
 	readonly vlanGroup: VlanGroup = new VlanGroup();
+	/** `bridge mdb …`. */
+	readonly mdb: MdbCommands;
+	/** Who is in which multicast group. */
+	readonly snooping: Snooping;
 	/** Which link-local groups pass, and where BPDUs go. */
 	readonly groups: LinkLocalGroups = new LinkLocalGroups();
 	/** Which ports forward. */
@@ -61,8 +68,6 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	#noLinklocalLearn = false;
 	#nfCallIptables = false;
 	#filtering = false;
-	/** The groups the bridge listens to while it is up and snoops. */
-	#snoops: readonly Mac[] = ALL_SNOOPERS;
 	#vlanTpid = vlan.TPID_CUSTOMER;
 	#ageing = AGEING;
 	#arpWatched = false;
@@ -75,6 +80,8 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		this.#replies = world.scheduler.lane(0);
 		this.fdb = new BridgeFdb(this, world.scheduler, AGEING);
 		this.stp = new SpanningTree<BridgePort>(this, world.scheduler, owner.jiffies, mac);
+		this.snooping = new Snooping(this, world.scheduler, owner.jiffies);
+		this.mdb = new MdbCommands(this);
 		this.vlan = new BridgeVlans(this);
 		this.fdb.addLocal(null, mac, 0);
 		this.vlan.joinDefault(null);
@@ -119,9 +126,14 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		return this.#vlanTpid === vlan.TPID_CUSTOMER ? "802.1Q" : "802.1ad";
 	}
 
-	/** `mcast_snooping`. */
-	get snoops(): boolean {
-		return this.#snoops.length > 0;
+	/** Where frames are made. */
+	get frames(): FramePool {
+		return this.world.frames;
+	}
+
+	/** What its queries may come from. */
+	get address(): Ip4 {
+		return this.owner.sourceOf(this);
 	}
 
 	/** `no_linklocal_learn`. */
@@ -168,15 +180,15 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 
 	/**
 	 * `ip link set … type bridge …`. Throws `NetError`, nothing changed: ERANGE for times out of their range,
-	 * EINVAL, EPERM.
+	 * EINVAL.
 	 */
 	set(settings: BridgeSettings): void {
-		checkSettings(this.place, settings, { stp: this.stp.enabled, vlanFiltering: this.#filtering });
+		checkSettings(this.place, settings, { stp: this.stp.enabled });
 		const { ageing, groupFwdMask, priority, defaultPvid, vlanProtocol } = settings;
 		const ticks = (time: NonNullable<BridgeSettings["helloTime"]>): number =>
 			this.owner.jiffies.ticks(parseDuration(time, "time"));
 		if (groupFwdMask !== undefined) this.groups.mask = groupFwdMask;
-		if (settings.mcastSnooping !== undefined) this.#snoop(settings.mcastSnooping);
+		this.snooping.set(settings);
 		if (settings.noLinklocalLearn !== undefined) this.#noLinklocalLearn = settings.noLinklocalLearn;
 		if (settings.nfCallIptables !== undefined) this.#nfCallIptables = settings.nfCallIptables;
 		if (vlanProtocol !== undefined)
@@ -195,10 +207,14 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		this.ageingChanged();
 	}
 
-	#snoop(on: boolean): void {
-		if (this.isUp) for (const mac of this.#snoops) this.multicast.delete(mac);
-		this.#snoops = on ? ALL_SNOOPERS : [];
-		if (this.isUp) for (const mac of this.#snoops) this.multicast.add(mac);
+	/** It listens to the snoopers' groups from now on, or does not. */
+	snoopingChanged(on: boolean): void {
+		if (this.isUp) this.#hearSnoopers(on);
+	}
+
+	#hearSnoopers(on: boolean): void {
+		for (const mac of ALL_SNOOPERS) if (on) this.multicast.add(mac);
+		if (!on) for (const mac of ALL_SNOOPERS) this.multicast.delete(mac);
 	}
 
 	/** `group_fwd_mask`. Throws `NetError` EINVAL for the three groups that a bridge never forwards. */
@@ -266,6 +282,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		}
 		this.stp.disablePort(port.stp);
 		this.fdb.forgetPort(port, { all: true });
+		this.snooping.removePort(port);
 		port.leave();
 		device.upper = null;
 		this.#ports.splice(this.#ports.indexOf(port), 1);
@@ -288,9 +305,13 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 			this.fdb.moveLocal(port, port.mac);
 			this.#followMac();
 		}
-		if (this.isUp) {
-			if (port.isRunning && port.state === "disabled") this.stp.enablePort(port.stp);
-			if (!port.isRunning && port.state !== "disabled") this.stp.disablePort(port.stp);
+		// A port that was shut, by hand or by a BPDU at `guard`, stays so until its link comes anew.
+		const running = port.isRunning;
+		const cameOrWent = running !== port.wasRunning;
+		port.wasRunning = running;
+		if (this.isUp && cameOrWent) {
+			if (running && port.state === "disabled") this.stp.enablePort(port.stp);
+			if (!running && port.state !== "disabled") this.stp.disablePort(port.stp);
 		}
 		this.#followMtu();
 	}
@@ -322,10 +343,10 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	learnLocally(frame: Frame, port: BridgePort): void {
 		const learns = port.state === "learning" || port.state === "forwarding";
 		if (!learns || !port.flags.learning || this.#noLinklocalLearn) return;
-		const tag = this.#filtering ? port.vlanGroup.admit(frame, this.#vlanTpid) : 0;
-		if (this.#filtering && tag === 0) return;
+		const vid = this.#filtering ? port.vlanGroup.vlanOf(frame, this.#vlanTpid) : 0;
+		if (this.#filtering && vid === 0) return;
 		const { view, start } = frame;
-		this.fdb.learn(ethernet.srcLow(view, start), keyHigh(ethernet.srcHigh(view, start), tag & VID), port);
+		this.fdb.learn(ethernet.srcLow(view, start), keyHigh(ethernet.srcHigh(view, start), vid), port);
 	}
 
 	/** A frame came in by a port that learns or forwards. Takes it (`br_handle_frame_finish`). */
@@ -347,12 +368,21 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 			if (!known) return from.device.dropIn(frame, "bridge-locked");
 		}
 		if (flags.learning) this.fdb.learn(sourceLow, sourceHigh, from);
+		const high = ethernet.dstHigh(view, start);
+		const isGroup = (high & 0x0100) !== 0;
+		const way =
+			isGroup && this.snooping.config.snooping && high !== 0xffff
+				? this.snooping.judge(frame, from, tag)
+				: FLOOD;
+		if (way === REFUSED) return from.device.dropIn(frame, this.snooping.reason);
 		if (from.state === "learning") {
 			return from.device.dropIn(frame, "bridge-port-state", `port ${from.device.name} is learning`);
 		}
 		const answered = this.#arpWatched && proxyArp(this, frame, from, tag);
-		const high = ethernet.dstHigh(view, start);
-		if ((high & 0x0100) !== 0) return this.#flood(frame, from, true, tag, answered);
+		if (isGroup) {
+			if (way !== FLOOD) return this.#toMembers(frame, from, tag);
+			return this.#flood(frame, from, true, tag, answered);
+		}
 		const { fdb } = this;
 		const slot = fdb.slot(ethernet.dstLow(view, start), keyHigh(high, vid));
 		if (slot >= 0 && fdb.isLocalAt(slot)) return this.#passUp(frame, tag);
@@ -420,7 +450,13 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		}
 		const answered = this.#arpWatched && proxyArp(this, frame, null, tag);
 		const high = ethernet.dstHigh(frame.view, frame.start);
-		if ((high & 0x0100) !== 0) return this.#flood(frame, null, false, tag, answered);
+		if ((high & 0x0100) !== 0) {
+			const snoops = this.snooping.config.snooping && high !== 0xffff;
+			const way = snoops ? this.snooping.judge(frame, null, tag) : FLOOD;
+			if (way === REFUSED) return this.dropOut(frame, this.snooping.reason);
+			if (way !== FLOOD) return this.#toMembers(frame, null, tag);
+			return this.#flood(frame, null, false, tag, answered);
+		}
 		const slot = this.fdb.slot(ethernet.dstLow(frame.view, frame.start), keyHigh(high, tag & VID));
 		if (slot < 0) return this.#flood(frame, null, false, tag, answered);
 		this.fdb.useAt(slot);
@@ -448,6 +484,29 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		}
 		if (last !== null) return last.deliver(frame, tag);
 		this.world.drop(frame, this.#ports.length > 1 ? "bridge-no-flood" : "bridge-no-port", this);
+	}
+
+	/**
+	 * One copy per port with a member of the group that was found, or with a router, and one up when the host is one of
+	 * them (`br_multicast_flood`). Takes the frame.
+	 */
+	#toMembers(frame: Frame, from: BridgePort | null, tag: number): void {
+		const { group } = this.snooping;
+		const local = from !== null && (this.promiscuous || group?.hostJoined === true || this.snooping.isRouter);
+		let last: BridgePort | null = null;
+		for (const port of this.#ports) {
+			if (!port.mcast.isRouter && (group === null || !group.members.has(port))) continue;
+			if (!port.mayDeliver(from, tag)) continue;
+			if (last !== null) last.deliver(frame.clone(), tag);
+			last = port;
+		}
+		if (local) {
+			if (last !== null) last.deliver(frame.clone(), tag);
+			if (this.promiscuous && frame.bridging !== 0) frame.forgetFlow();
+			return this.#passUp(frame, tag);
+		}
+		if (last !== null) return last.deliver(frame, tag);
+		this.world.drop(frame, "bridge-no-member", this);
 	}
 
 	#floodKind(frame: Frame): "flood" | "mcastFlood" | "bcastFlood" {
@@ -488,7 +547,13 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	}
 
 	stateChanged(port: BridgePort): void {
-		if (port.state === "disabled") this.fdb.forgetPort(port, { all: false });
+		if (port.state !== "disabled") return;
+		this.fdb.forgetPort(port, { all: false });
+		this.snooping.disablePort(port);
+	}
+
+	statesSelected(): void {
+		this.snooping.statesSelected();
 	}
 
 	carrierChanged(carrier: boolean): void {
@@ -525,18 +590,20 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 	override up(): void {
 		if (this.isUp) return;
 		this.#upSince = this.world.scheduler.now;
-		for (const mac of this.#snoops) this.multicast.add(mac);
+		if (this.snooping.config.snooping) this.#hearSnoopers(true);
 		super.up();
 		this.stp.start();
 		for (const port of this.#ports) if (port.isRunning) this.stp.enablePort(port.stp);
+		this.snooping.querier.open();
 	}
 
 	override down(): void {
 		if (!this.isUp) return;
-		for (const mac of this.#snoops) this.multicast.delete(mac);
+		if (this.snooping.config.snooping) this.#hearSnoopers(false);
 		super.down();
 		for (const port of this.#ports) if (port.state !== "disabled") this.stp.disablePort(port.stp);
 		this.stp.stop();
+		this.snooping.stop();
 	}
 
 	override delete(): void {
@@ -545,6 +612,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, Sink<Frame>
 		const here = this.world.crossroads.findIndex((each) => each.place === this.place);
 		if (here >= 0) this.world.crossroads.splice(here, 1);
 		super.delete();
+		this.snooping.delete();
 	}
 }
 

@@ -19,6 +19,8 @@ export class PortFlags {
 	guard = false;
 	/** The way to the root never leads through here. */
 	rootBlock = false;
+	/** Who leaves a group is believed at once, and nobody asked whether others stay. */
+	fastLeave = false;
 	/** Only sources that are in the table at this port may speak. */
 	locked = false;
 	#proxyArp = false;

@@ -1,10 +1,11 @@
 import type { Mac } from "../../addr/index.ts";
 import { NetError } from "../../errors.ts";
 import { type Duration, type Nanoseconds, parseDuration, seconds } from "../../sim/index.ts";
+import { checkMcast, type McastSettings } from "./mcast/options.ts";
 import { checkGroupAddress, checkGroupMask } from "./link-local.ts";
 
 /** What `ip link set … type bridge` changes. */
-export interface BridgeSettings {
+export interface BridgeSettings extends McastSettings {
 	/** How long a learned address is kept: `ageing_time`, 300 s; with 0 nothing is learned. */
 	readonly ageing?: Duration;
 	/** Bits of link-local groups 01:80:c2:00:00:0X to forward (`group_fwd_mask`); bits 0 to 2 are refused. */
@@ -27,11 +28,6 @@ export interface BridgeSettings {
 	readonly vlanProtocol?: "802.1Q" | "802.1ad";
 	/** PVID of new ports, 0 for none (`vlan_default_pvid`, 1). */
 	readonly defaultPvid?: number;
-	/**
-	 * The bridge listens for membership reports (`mcast_snooping`, on). As long as no querier speaks, all multicast is
-	 * flooded either way, as here.
-	 */
-	readonly mcastSnooping?: boolean;
 	/** Sources of link-local frames are not learned (`no_linklocal_learn`). */
 	readonly noLinklocalLearn?: boolean;
 	/** Its IPv4 frames meet iptables where br_netfilter is loaded, even if the sysctl is off (`nf_call_iptables`, off). */
@@ -52,12 +48,8 @@ export const AGEING: Nanoseconds = seconds(300);
 /** The settings that are durations, with their limits (net/bridge/br_private_stp.h). */
 const LIMITS = { helloTime: [1, 10], maxAge: [6, 40], forwardDelay: [2, 30] } as const;
 
-/** Throws `NetError` ERANGE, EINVAL or EPERM, in iproute2's words, for what the kernel would refuse. */
-export function checkSettings(
-	place: string,
-	settings: BridgeSettings,
-	now: { readonly stp: boolean; readonly vlanFiltering: boolean },
-): void {
+/** Throws `NetError` ERANGE or EINVAL, in iproute2's words, for what the kernel would refuse. */
+export function checkSettings(place: string, settings: BridgeSettings, now: { readonly stp: boolean }): void {
 	const outOfRange = (what: string, value: unknown, remedy: string): NetError =>
 		new NetError("ERANGE", "RTNETLINK answers: Numerical result out of range", {
 			remedy,
@@ -83,18 +75,17 @@ export function checkSettings(
 			context: { bridge: place, priority },
 		});
 	}
+	checkMcast(place, settings);
 	if (mask !== undefined) checkGroupMask(mask, "bridge", place);
 	if (settings.groupAddress !== undefined) checkGroupAddress(settings.groupAddress, place);
 	if (defaultPvid === undefined) return;
 	if (!Number.isInteger(defaultPvid) || defaultPvid < 0 || defaultPvid > 4094) {
-		throw new NetError("EINVAL", "RTNETLINK answers: Invalid argument", {
+		const readable = Number.isInteger(defaultPvid) && defaultPvid >= 0 && defaultPvid <= 0xffff;
+		const text = readable
+			? "RTNETLINK answers: Invalid argument"
+			: `Error: argument "${String(defaultPvid)}" is wrong: invalid default pvid`;
+		throw new NetError("EINVAL", text, {
 			remedy: "The default PVID is 0 (none) to 4094.",
-			context: { bridge: place, defaultPvid },
-		});
-	}
-	if (now.vlanFiltering) {
-		throw new NetError("EPERM", "RTNETLINK answers: Operation not permitted", {
-			remedy: "Please disable vlan filtering to change default_pvid",
 			context: { bridge: place, defaultPvid },
 		});
 	}

@@ -5,6 +5,7 @@ import { type Device, isForwardable, type Upper } from "../device.ts";
 import type { Bridge } from "./bridge.ts";
 import { PortFlags } from "./flags.ts";
 import { checkGroupMask } from "./link-local.ts";
+import { checkPortRouter, type McastPort, type McastRouter } from "./mcast/port.ts";
 import { type PortState, StpPort } from "./stp-port.ts";
 import { VID, VlanGroup } from "./vlan-group.ts";
 
@@ -16,6 +17,8 @@ export interface PortOptions extends Partial<Omit<PortFlags, "watchesArp">> {
 	readonly priority?: number;
 	/** 1 to 65535: of paths by this port. */
 	readonly cost?: number;
+	/** Whether a multicast router is behind it: 0 never, 1 while one is heard, 2 always, 3 for now (`mcast_router`). */
+	readonly mcastRouter?: McastRouter;
 	/** By hand, while STP is off. */
 	readonly state?: PortState;
 }
@@ -30,6 +33,7 @@ const COSTS: ReadonlyMap<number, number> = new Map([
 	[10, 100],
 ]);
 const COST_UNKNOWN = 100;
+const STATES: readonly string[] = ["disabled", "listening", "learning", "forwarding", "blocking"];
 
 /**
  * A device enslaved to a bridge. Frames that come up from it are learned from, then forwarded, flooded or
@@ -42,6 +46,8 @@ export class BridgePort implements Upper {
 	/** The device's address as the bridge knows it. */
 	mac: Mac;
 	state: PortState = "disabled";
+	/** What `isRunning` was when the bridge last looked (`br_port_carrier_check`). */
+	wasRunning: boolean;
 	readonly flags: PortFlags;
 	/** `group_fwd_mask` of the port. */
 	groupFwdMask = 0;
@@ -49,6 +55,8 @@ export class BridgePort implements Upper {
 	readonly vlanGroup: VlanGroup = new VlanGroup();
 	/** What the spanning tree keeps of it. */
 	readonly stp: StpPort<BridgePort>;
+	/** What snooping keeps of it. */
+	readonly mcast: McastPort;
 	/** Ends what a port puts its device into: promiscuous mode, and taking all groups. */
 	readonly #release: () => void;
 
@@ -56,6 +64,7 @@ export class BridgePort implements Upper {
 		this.bridge = bridge;
 		this.device = device;
 		this.mac = device.mac;
+		this.wasRunning = device.isUp && device.carrier;
 		this.flags = new PortFlags(() => {
 			bridge.flagsChanged();
 		});
@@ -64,6 +73,7 @@ export class BridgePort implements Upper {
 			jiffies: bridge.owner.jiffies,
 			tree: bridge.stp,
 		});
+		this.mcast = bridge.snooping.port(this);
 		const [promisc, groups] = [device.promisc(), device.multicast.acceptAll()];
 		this.#release = () => {
 			promisc();
@@ -86,7 +96,7 @@ export class BridgePort implements Upper {
 
 	/** `bridge link set dev … …`. Throws `NetError`: ERANGE, EINVAL, EBUSY for a state while STP runs, ENETDOWN. */
 	set(options: PortOptions): void {
-		const { priority, cost, state, groupFwdMask, ...flags } = options;
+		const { priority, cost, state, groupFwdMask, mcastRouter, ...flags } = options;
 		for (const [value, least, most] of [
 			[priority, 0, MOST_PRIORITY],
 			[cost, 1, MOST_COST],
@@ -100,8 +110,10 @@ export class BridgePort implements Upper {
 		}
 		if (state !== undefined) this.#checkState(state);
 		if (groupFwdMask !== undefined) checkGroupMask(groupFwdMask, "port", this.device.place);
+		if (mcastRouter !== undefined) checkPortRouter(mcastRouter, this.device.place);
 		Object.assign(this.flags, flags);
 		if (groupFwdMask !== undefined) this.groupFwdMask = groupFwdMask;
+		if (mcastRouter !== undefined) this.bridge.snooping.setPortRouter(this, mcastRouter);
 		if (priority !== undefined) this.bridge.stp.setPortPriority(this.stp, priority);
 		if (cost !== undefined) {
 			this.stp.costSet = true;
@@ -112,13 +124,17 @@ export class BridgePort implements Upper {
 
 	#checkState(state: PortState): void {
 		const context = { device: this.device.place, state };
+		if (!STATES.includes(state)) {
+			const remedy = `Expected one of ${STATES.join(", ")}.`;
+			throw new NetError("EINVAL", "Error: invalid STP port state", { remedy, context });
+		}
 		if (this.bridge.stp.enabled) {
 			throw new NetError("EBUSY", "RTNETLINK answers: Device or resource busy", {
 				remedy: "Switch STP off to set states by hand.",
 				context,
 			});
 		}
-		if (!this.isRunning && state !== "disabled") {
+		if (!this.device.isUp || (!this.isRunning && state !== "disabled")) {
 			throw new NetError("ENETDOWN", "RTNETLINK answers: Network is down", {
 				remedy: "Set the port's device up, and its far end.",
 				context,
@@ -192,7 +208,7 @@ export class BridgePort implements Upper {
 		if (this.state !== "forwarding") return false;
 		if (tag !== 0 && !this.vlanGroup.has(tag & VID)) return false;
 		if (from === null) return true;
-		if (from === this) return this.flags.hairpin;
+		if (from === this && !this.flags.hairpin) return false;
 		return !(from.flags.isolated && this.flags.isolated);
 	}
 

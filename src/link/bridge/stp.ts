@@ -13,6 +13,8 @@ export interface StpBridge<Port extends StatefulPort> {
 	sendBpdu(port: Port, bpdu: stp.Bpdu): void;
 	/** A port's state is another one now. */
 	stateChanged(port: Port): void;
+	/** The states of all ports were looked at. */
+	statesSelected(): void;
 	/** Whether some port forwards. */
 	carrierChanged(carrier: boolean): void;
 	/** Addresses are to be forgotten sooner (topology change), or at the usual time again. */
@@ -327,6 +329,7 @@ export class SpanningTree<Port extends StatefulPort> implements PortTimers {
 			}
 			if (this.#forwards(port)) live = true;
 		}
+		this.#bridge.statesSelected();
 		this.#bridge.carrierChanged(live);
 	}
 

@@ -65,6 +65,12 @@ export class VlanGroup {
 		return this.pvid | TAGGED;
 	}
 
+	/** The VLAN that the source of a frame which stays here is learned in, 0 for none; the frame stays as it is (`br_should_learn`). */
+	vlanOf(frame: Frame, tpid: number): number {
+		const vid = hasTag(frame, tpid) ? vlan.vid(frame.view, frame.start + ethernet.OCTETS) : 0;
+		return vid === 0 ? this.pvid : this.#untagged.has(vid) ? vid : 0;
+	}
+
 	/** Gives a frame the tag, or takes it off, as it leaves by a member. */
 	dress(frame: Frame, tag: number, tpid: number): void {
 		const vid = tag & VID;

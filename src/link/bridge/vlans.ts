@@ -46,7 +46,8 @@ export class BridgeVlans {
 	 */
 	add(dev: Device, vid: VlanRange, { pvid = false, untagged = false }: VlanFlags = {}): void {
 		const vids = this.#range(vid);
-		if (pvid && vids.length > 1) throw this.#invalid("One VLAN only can be the PVID.", { vid });
+		if (pvid && typeof vid === "string" && vid.includes("-"))
+			throw this.#invalid("pvid cannot be configured for a vlan range", { vid });
 		const { port, group } = this.#at(dev);
 		for (const each of vids) this.#add(port, group, each, { pvid, untagged });
 	}
@@ -85,34 +86,35 @@ export class BridgeVlans {
 		if (this.#defaultPvid !== 0) this.#add(port, group, this.#defaultPvid, { pvid: true, untagged: true });
 	}
 
-	/** Everyone who was in the old default VLAN as PVID goes to the new one (`br_vlan_set_default_pvid`). */
+	/**
+	 * Everyone who was in the old default VLAN as PVID goes to the new one, those aside who are in that one already: a
+	 * user has decided there (`__br_vlan_set_default_pvid`).
+	 */
 	setDefaultPvid(vid: number): void {
-		if (vid !== 0) this.#range(vid);
 		const old = this.#defaultPvid;
 		this.#defaultPvid = vid;
 		for (const port of [null, ...this.#bridge.newestPorts]) {
 			const group = port === null ? this.#bridge.vlanGroup : port.vlanGroup;
 			const default_ = group.members().find((member) => member.vid === old);
 			const follows = old === 0 || (default_?.pvid === true && default_.untagged);
-			if (!follows) continue;
+			if (!follows || group.has(vid)) continue;
 			if (vid !== 0) this.#add(port, group, vid, { pvid: true, untagged: true });
 			if (old !== 0) this.#del(port, group, old);
 		}
 	}
 
+	/** The VLANs of a range; what `bridge` reads, then what the kernel takes. */
 	#range(vid: VlanRange): number[] {
-		const [first, last] =
-			typeof vid === "number" ? [vid, vid] : (vid.split("-").map(Number) as [number, number]);
+		const words = String(vid).split("-");
+		const [first, last] = [Number(words[0]), Number(words.at(-1))];
+		const isRange = words.length > 1;
 		for (const each of [first, last]) {
-			if (!Number.isInteger(each) || each < 0 || each > MOST_VID + 1) {
-				throw new NetError("EINVAL", `Invalid VLAN ID "${String(each)}"`, {
-					remedy: `A VLAN id is a whole number from 1 to ${String(MOST_VID)}.`,
-					context: { bridge: this.#bridge.place, vid },
-				});
-			}
+			if (Number.isInteger(each) && each >= 0 && (each <= MOST_VID + 1 || isRange)) continue;
+			throw this.#invalid(`Invalid VLAN ID "${String(each)}"`, { vid });
 		}
-		if (first < 1 || last > MOST_VID || last < first)
-			throw this.#invalid("VLAN ids go from 1 to 4094.", { vid });
+		if (isRange && (first >= last || last > MOST_VID + 1))
+			throw this.#invalid(`Invalid VLAN range "${String(first)}-${String(last)}"`, { vid });
+		if (first < 1 || last > MOST_VID) throw this.#invalid("Error: bridge: Vlan id is invalid.", { vid });
 		return Array.from({ length: last - first + 1 }, (_, i) => first + i);
 	}
 
@@ -126,9 +128,9 @@ export class BridgeVlans {
 		});
 	}
 
-	#invalid(remedy: string, context: object): NetError {
-		return new NetError("EINVAL", "RTNETLINK answers: Invalid argument", {
-			remedy,
+	#invalid(text: string, context: object): NetError {
+		return new NetError("EINVAL", text, {
+			remedy: `A VLAN id is a whole number from 1 to ${String(MOST_VID)}; a range has two, and no PVID.`,
 			context: { bridge: this.#bridge.place, ...context },
 		});
 	}

@@ -81,7 +81,9 @@ export function rateText(octetsPerSecond: number): string {
 	return `${String(rate)}${["", "K", "M", "G", "T"][unit] ?? ""}bit`;
 }
 
-/** C's `%.{digits}g` for what tc prints: no exponent below 10^digits. */
+/** C's `%.{digits}g`: from 10^digits on with an exponent, of two figures at least. */
 function general(value: number, digits: number): string {
-	return String(Number(value.toPrecision(digits)));
+	const [mantissa, exponent] = value.toExponential(digits - 1).split("e");
+	if (Number(exponent) < digits) return String(Number(value.toPrecision(digits)));
+	return `${String(Number(mantissa))}e+${String(Number(exponent)).padStart(2, "0")}`;
 }

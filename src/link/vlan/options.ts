@@ -27,7 +27,6 @@ export interface VlanOptions {
 
 /** Largest VLAN id: 4095 is reserved (IEEE 802.1Q-2018 table 9-2). */
 const MOST_ID = 4094;
-const MOST_PCP = 7;
 const MOST_PRIORITY = 0xffff_ffff;
 
 /** Throws `NetError` for an id that iproute2 (EINVAL) or the kernel (ERANGE) refuses. */
@@ -51,25 +50,13 @@ export function checkProtocol(protocol: string): void {
 	});
 }
 
-/** Throws `NetError` EINVAL when a priority of an ingress map is none of a tag's, or the other no whole number. */
-export function checkIngress(pcp: number, priority: number): void {
-	if (isUpTo(pcp, MOST_PCP) && isUpTo(priority, MOST_PRIORITY)) return;
-	throw badMap("ingress-qos-map", pcp, priority);
-}
-
-/** The same of an egress map. */
-export function checkEgress(priority: number, pcp: number): void {
-	if (isUpTo(pcp, MOST_PCP) && isUpTo(priority, MOST_PRIORITY)) return;
-	throw badMap("egress-qos-map", priority, pcp);
-}
-
-const isUpTo = (value: number, most: number): boolean =>
-	Number.isInteger(value) && value >= 0 && value <= most;
-
-function badMap(map: string, from: number, to: number): NetError {
-	const argument = `${String(from)}:${String(to)}`;
-	return new NetError("EINVAL", `Error: argument "${argument}" is wrong: invalid ${map}`, {
-		remedy: "A tag's priority is a whole number from 0 to 7.",
+/** Throws `NetError` EINVAL for what iproute2 cannot read; the kernel takes any number and of a tag's priority three bits. */
+export function checkMap(map: "ingress-qos-map" | "egress-qos-map", from: number, to: number): void {
+	const isReadable = (value: number): boolean =>
+		Number.isInteger(value) && value >= 0 && value <= MOST_PRIORITY;
+	if (isReadable(from) && isReadable(to)) return;
+	throw new NetError("EINVAL", `Error: argument "${String(from)}:${String(to)}" is wrong: invalid ${map}`, {
+		remedy: "Priorities are whole numbers, a tag's from 0 to 7.",
 		context: { from, to },
 	});
 }

@@ -6,8 +6,7 @@ import { LowerFilter } from "../lower-filter.ts";
 import { checkNesting } from "../nesting.ts";
 import { IN } from "../tap.ts";
 import {
-	checkEgress,
-	checkIngress,
+	checkMap,
 	checkProtocol,
 	checkVlanId,
 	type QosMap,
@@ -17,6 +16,8 @@ import {
 import type { World } from "../world.ts";
 
 const PCP_SHIFT = 13;
+/** The bits of a tag's priority; the kernel drops the others (`vlan_dev_set_egress_priority`). */
+const PCP = 7;
 
 /**
  * A VLAN of a lower device: what goes out gets the tag, what comes in below with the tag comes up here without.
@@ -65,8 +66,8 @@ export class VlanDevice extends Device implements TagTaker {
 		const egress = Object.entries(options.egressQosMap ?? {}).map(
 			([from, to]) => [Number(from), to] as const,
 		);
-		for (const [from, to] of ingress) checkIngress(from, to);
-		for (const [from, to] of egress) checkEgress(from, to);
+		for (const [from, to] of ingress) checkMap("ingress-qos-map", from, to);
+		for (const [from, to] of egress) checkMap("egress-qos-map", from, to);
 		const tpid = protocol === "802.1Q" ? vlan.TPID_CUSTOMER : vlan.TPID_SERVICE;
 		const key = (tpid << 12) | id;
 		checkLower(lower, id, key, options.mtu);
@@ -100,21 +101,23 @@ export class VlanDevice extends Device implements TagTaker {
 		return Object.fromEntries([...this.#ingress.entries()].filter(([, priority]) => priority !== 0));
 	}
 
-	/** The tag's priority by the packet's, as set: `egress-qos-map`. */
+	/** The tag's priority by the packet's, where it is not 0: `egress-qos-map`. */
 	get egressQosMap(): QosMap {
 		return Object.fromEntries(this.#egress);
 	}
 
 	/** `ip link set … type vlan ingress-qos-map PCP:PRIORITY`. Throws `NetError` EINVAL. */
 	setIngressQos(pcp: number, priority: number): void {
-		checkIngress(pcp, priority);
-		this.#ingress[pcp] = priority;
+		checkMap("ingress-qos-map", pcp, priority);
+		this.#ingress[pcp & PCP] = priority;
 	}
 
 	/** `ip link set … type vlan egress-qos-map PRIORITY:PCP`. Throws `NetError` EINVAL. */
 	setEgressQos(priority: number, pcp: number): void {
-		checkEgress(priority, pcp);
-		this.#egress.set(priority, pcp);
+		checkMap("egress-qos-map", priority, pcp);
+		// Without an entry a tag's priority is 0.
+		if ((pcp & PCP) === 0) this.#egress.delete(priority);
+		else this.#egress.set(priority, pcp & PCP);
 	}
 
 	// ── out ───────────────────────────────────────────────────────────────────────────────────────

@@ -131,7 +131,11 @@ export class VxlanFdb {
 	/** `bridge fdb replace`. Throws EOPNOTSUPP for the default and multicast addresses. */
 	replace(mac: Mac, remote: Remote, flags: FdbFlags = BY_HAND): void {
 		if (isGroup(mac)) {
-			throw new NetError("EOPNOTSUPP", "RTNETLINK answers: Operation not supported", {
+			const text =
+				this.find(mac) === undefined
+					? "RTNETLINK answers: Operation not supported"
+					: "Error: Cannot replace non-unicast fdb entries.";
+			throw new NetError("EOPNOTSUPP", text, {
 				remedy: "Delete the remotes of the default or multicast address one by one and append the new ones.",
 				context: { address: formatMac(mac) },
 			});

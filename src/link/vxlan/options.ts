@@ -106,8 +106,7 @@ export function checkLocal(local: Ip4 | string | undefined): Ip4 {
 export function checkDefault(options: VxlanOptions): Ip4 | undefined {
 	const { group, remote } = options;
 	if (group !== undefined && remote !== undefined) {
-		const text = `Error: either "group" is duplicate, or "${String(group)}" is a garbage.`;
-		throw new NetError("EINVAL", text, {
+		throw new NetError("EINVAL", "vxlan: both group and remote cannot be specified", {
 			remedy: "A device has one default destination: say group or remote.",
 		});
 	}
@@ -115,6 +114,7 @@ export function checkDefault(options: VxlanOptions): Ip4 | undefined {
 	if (address === undefined) return undefined;
 	const ip = toIp4(address, group === undefined ? "remote" : "group");
 	if (group !== undefined && !isMulticastIp4(ip)) throw wrong(group, "invalid group address");
+	if (remote !== undefined && isMulticastIp4(ip)) throw wrong(remote, "invalid remote address");
 	if (isMulticastIp4(ip) && options.dev === undefined) {
 		const text = "Error: Local interface required for multicast remote destination.";
 		throw new NetError("EINVAL", text, {

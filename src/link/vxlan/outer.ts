@@ -1,6 +1,7 @@
 import { ANY_IP4, isMulticastIp4 } from "../../addr/index.ts";
-import { ethernet, type Frame, ipv4 } from "../../wire/index.ts";
+import { ethernet, type Frame, ipv4, ipv6, vlan } from "../../wire/index.ts";
 import type { TunnelHeader, Underlay } from "../underlay.ts";
+import { isTag } from "../vlan/tag.ts";
 import type { Remote } from "./fdb.ts";
 import { checkLocal, checkOctet, checkSourcePorts, type VxlanOptions } from "./options.ts";
 
@@ -44,19 +45,29 @@ export class OuterHeader {
 		};
 	}
 
-	/** The header for an inner frame to a remote. `isIp`: whether a whole IPv4 header is in the frame. */
+	/** The header for an inner frame to a remote. `isIp`: whether a whole IPv4 header is in the frame, without a tag. */
 	fill(frame: Frame, remote: Remote, isIp: boolean): TunnelHeader {
 		const { view } = frame;
 		const { header } = this;
-		const ip = frame.start + ethernet.OCTETS;
+		// TTL and TOS are seen behind a tag, too (`ip_tunnel_get_dsfield`); Don't Fragment is not.
+		let type = ethernet.type(view, frame.start);
+		let ip = frame.start + ethernet.OCTETS;
+		if (isTag(type) && frame.end - ip >= vlan.OCTETS) {
+			type = vlan.innerType(view, ip);
+			ip += vlan.OCTETS;
+		}
+		const is4 = type === ethernet.TYPE_IPV4 && frame.end - ip >= ipv4.MIN_OCTETS;
+		const is6 = type === ethernet.TYPE_IPV6 && frame.end - ip >= ipv6.OCTETS;
 		let ttl = this.#ttl;
-		if (this.#ttlInherit) ttl = isIp ? ipv4.ttl(view, ip) : 0;
+		if (this.#ttlInherit) ttl = is4 ? ipv4.ttl(view, ip) : is6 ? ipv6.hopLimit(view, ip) : 0;
 		else if (ttl === 0 && isMulticastIp4(remote.ip)) ttl = 1;
-		const innerTos = isIp ? ipv4.tos(view, ip) : 0;
+		const innerTos = is4 ? ipv4.tos(view, ip) : is6 ? ipv6.trafficClass(view, ip) : 0;
 		header.ttl = ttl;
 		header.tos = outerTos(this.#tosInherit ? innerTos : this.#tos, innerTos);
+		// No router fragments IPv6, so none is to fragment what it travels in.
 		header.dontFragment =
-			this.#df === "set" || (this.#df === "inherit" && isIp && ipv4.dontFragment(view, ip));
+			this.#df === "set" ||
+			(this.#df === "inherit" && (isIp ? ipv4.dontFragment(view, ip) : holdsIp6(frame)));
 		header.destination = remote.ip;
 		header.device = remote.device;
 		header.destinationPort = remote.port;
@@ -77,15 +88,33 @@ function outerTos(tos: number, inner: number): number {
 	return (tos & 0xfc) | (ecn === 3 ? 2 : ecn);
 }
 
-/** RFC 6040 decapsulation: CE outside marks the packet inside; false when it cannot carry the mark. */
+/** True for a frame that holds a whole IPv6 header. */
+const holdsIp6 = (frame: Frame): boolean =>
+	ethernet.type(frame.view, frame.start) === ethernet.TYPE_IPV6 &&
+	frame.end - frame.start >= ethernet.OCTETS + ipv6.OCTETS;
+
+const ECT_1 = 1;
+const ECT_0 = 2;
+const CE = 3;
+
+/**
+ * RFC 6040 decapsulation: CE outside marks the packet inside, and ECT(1) outside makes ECT(0) inside ECT(1); false when
+ * the packet cannot carry a CE (`INET_ECN_decapsulate`).
+ */
 export function decapsulateEcn(frame: Frame, outer: number): boolean {
-	if ((outer & 3) !== 3) return true;
+	const mark = outer & 3;
+	if (mark !== CE && mark !== ECT_1) return true;
+	const { view } = frame;
 	const at = frame.start + ethernet.OCTETS;
-	if (ethernet.type(frame.view, frame.start) !== ethernet.TYPE_IPV4 || frame.end - at < ipv4.MIN_OCTETS)
-		return true;
-	const tos = ipv4.tos(frame.view, at);
-	if ((tos & 3) === 0) return false;
-	ipv4.setTos(frame.view, at, tos | 3);
+	const isIp = ethernet.type(view, frame.start) === ethernet.TYPE_IPV4 && frame.end - at >= ipv4.MIN_OCTETS;
+	if (!isIp && !holdsIp6(frame)) return true;
+	const tos = isIp ? ipv4.tos(view, at) : ipv6.trafficClass(view, at);
+	const inner = tos & 3;
+	if (inner === 0) return mark !== CE;
+	if (inner === mark || (mark === ECT_1 && inner !== ECT_0)) return true;
+	const marked = (tos & 0xfc) | mark;
+	if (isIp) ipv4.setTos(view, at, marked);
+	else ipv6.setTrafficClass(view, at, marked);
 	frame.changed();
 	return true;
 }

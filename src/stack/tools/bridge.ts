@@ -8,6 +8,7 @@ import {
 	type VlanMember,
 	VxlanDevice,
 } from "../../link/index.ts";
+import { type MdbFilter, type MdbReport, showMdb } from "./mdb.ts";
 import type { Shown } from "./shown.ts";
 
 /** One row of `bridge -j fdb show`. */
@@ -153,6 +154,11 @@ export class BridgeTool {
 		return { text: rows.map(portText).join(""), json: rows };
 	}
 
+	/** `bridge mdb show [dev BR] [vid VID]`, with `details` as `bridge -d`, with `statistics` as `bridge -s`. */
+	mdb(filter: MdbFilter = {}): Shown<MdbReport> {
+		return showMdb(this.#host.devices, filter);
+	}
+
 	/** `bridge vlan show`: each port's VLANs, then those of the bridges themselves. */
 	vlan(filter: { readonly dev?: string } = {}): Shown<VlanRow> {
 		const ports = this.#host.devices.filter((device) => device.upper instanceof BridgePort);
@@ -180,7 +186,7 @@ export class BridgeTool {
 	}
 }
 
-function portRow({ device, bridge, state, stp, flags }: BridgePort, details: boolean): PortRow {
+function portRow({ device, bridge, state, stp, flags, mcast }: BridgePort, details: boolean): PortRow {
 	const { link } = device;
 	const far = link !== null && link.owner !== device.owner;
 	const own = {
@@ -200,12 +206,12 @@ function portRow({ device, bridge, state, stp, flags }: BridgePort, details: boo
 		hairpin: flags.hairpin,
 		guard: flags.guard,
 		root_block: flags.rootBlock,
-		fastleave: false,
+		fastleave: flags.fastLeave,
 		learning: flags.learning,
 		flood: flags.flood,
 		mcast_flood: flags.mcastFlood,
 		bcast_flood: flags.bcastFlood,
-		mcast_router: 1,
+		mcast_router: mcast.router,
 		mcast_to_unicast: false,
 		neigh_suppress: flags.neighSuppress,
 		vlan_tunnel: false,
