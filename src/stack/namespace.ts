@@ -418,7 +418,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	}
 
 	sourceOf(device: Device): Ip4 {
-		const inDevice = this.#inDevices.get(device);
+		const inDevice = this.#devices.state(device);
 		return inDevice === undefined ? ANY_IP4 : this.selectSource(inDevice, ANY_IP4, "link");
 	}
 
