@@ -316,7 +316,8 @@ export const clusters: fc.Arbitrary<ClusterObject> = fc.record(
 
 const object: fc.Arbitrary<StoreObject> = fc.oneof(nodes, networks, services, tasks, clusters);
 const proposal: fc.Arbitrary<Proposal> = fc.record({
-	id: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+	// Never 0: a proposal without a number and without actions is an entry that is empty.
+	id: fc.bigInt({ min: 1n, max: 2n ** 64n - 1n }),
 	actions: fc.array(
 		fc.oneof(
 			fc.record({ op: fc.constantFrom("create" as const, "update" as const), object }),
