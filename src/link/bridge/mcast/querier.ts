@@ -1,4 +1,4 @@
-import { ANY_IP4, type Ip4, type Mac } from "../../../addr/index.ts";
+import { ANY_IP4, compareIp4, type Ip4, type Mac } from "../../../addr/index.ts";
 import { type Jiffies, KernelTimer, type Scheduler } from "../../../sim/index.ts";
 import type { Frame, FramePool } from "../../../wire/index.ts";
 import type { BridgePort } from "../port.ts";
@@ -149,7 +149,7 @@ export class Querier {
 
 	/** Somebody else's general query came in; says whether it is the one that counts (`br_multicast_select_querier`). */
 	heard(query: HeardQuery): boolean {
-		const lower = this.#address === ANY_IP4 || query.source <= this.#address;
+		const lower = this.#address === ANY_IP4 || compareIp4(query.source, this.#address) <= 0;
 		if (!lower && (this.#own.timer.pending || this.#other.pending)) return false;
 		this.#address = query.source;
 		if (!this.#other.pending) this.#delay(this.#jiffies.ticks(query.delay));

@@ -2,7 +2,7 @@ import { ANY_IP4, type Ip4, type Mac, multicastMacOf } from "../../../addr/index
 import { ethernet, type Frame, type FramePool, igmp, ipv4 } from "../../../wire/index.ts";
 
 /** 224.0.0.1: where all queries go, those about one group too (RFC 3376 would send these to the group). */
-export const ALL_HOSTS = 0xe000_0001 as Ip4;
+export const ALL_HOSTS = (0xe000_0001 | 0) as Ip4;
 const TOS = 0xc0;
 const HEADER = ipv4.MIN_OCTETS + 4;
 /** How often members are to repeat their reports, as queries of version 3 say. */

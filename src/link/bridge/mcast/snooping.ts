@@ -12,8 +12,8 @@ import { McastPort, type McastRouter } from "./port.ts";
 
 const PROTOCOL_PIM = 103;
 /** 224.0.0.13, where PIM routers greet each other, and 224.0.0.106, where multicast routers tell snoopers of themselves. */
-const ALL_PIM_ROUTERS = 0xe000_000d;
-const ALL_SNOOPERS = 0xe000_006a;
+const ALL_PIM_ROUTERS = 0xe000_000d | 0;
+const ALL_SNOOPERS = 0xe000_006a | 0;
 const PIM_HELLO = 0x20;
 const MULTICAST_ROUTER_ADVERTISEMENT = 0x30;
 /** Groups that are always flooded: 224.0.0.0/24. */
