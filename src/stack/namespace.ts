@@ -303,6 +303,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		device.placeIn(this, name, device.index, device.input);
 		this.#devices.delete(old);
 		this.#devices.set(name, device);
+		for (const listener of this.world.deviceListeners) listener(device);
 	}
 
 	/** `ip link set … netns …`: the device arrives down, without addresses, under `name` or its own. */
