@@ -1,4 +1,4 @@
-import { DockerError } from "../cnm/index.ts";
+import { cliRefuses, DockerError } from "../cnm/index.ts";
 import { type NetError } from "../errors.ts";
 import { RpcError } from "./control/index.ts";
 
@@ -9,6 +9,15 @@ export const invalid = (text: string): DockerError => new DockerError(400, text)
 /** The API's 503: not as the node is now. */
 export const unavailable = (text: string, remedy?: string): DockerError =>
 	new DockerError(503, text, remedy === undefined ? {} : { remedy });
+
+/** `--availability` of `swarm init` and `join`. Throws `NetError`. */
+export function checkAvailability(value = "active"): void {
+	if (!["active", "pause", "drain"].includes(value)) {
+		throw cliRefuses(
+			`invalid availability ${JSON.stringify(value)}, only active, pause and drain are supported`,
+		);
+	}
+}
 
 /** `swarm init` or `join` on a node that is in a swarm. */
 export const alreadyInSwarm = (): DockerError =>

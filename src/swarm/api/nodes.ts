@@ -1,4 +1,4 @@
-import type { Listing } from "../../cnm/index.ts";
+import { cliRefuses, DockerError, type Listing } from "../../cnm/index.ts";
 import type { Operation } from "../../sim/index.ts";
 import type { NodeObject } from "../objects.ts";
 import { findNode } from "./find.ts";
@@ -35,10 +35,12 @@ export class Nodes {
 		return taskLines(store, store.tasksOn(this.#find(term).id), clock);
 	}
 
-	/** `docker node update`. Throws `DockerError`. */
+	/** `docker node update`. Throws `DockerError`, `NetError` where the CLI refuses. */
 	update(term: string, changes: NodeChanges): Operation<undefined> {
 		const { kernel, client } = this.#context;
-		const request = { method: "updateNode", id: this.#find(term).id, changes } as const;
+		const found = this.#find(term);
+		checkChanges(changes, found.spec.labels);
+		const request = { method: "updateNode", id: found.id, changes } as const;
 		return new PendingCall(kernel, client, request, `docker node update ${term}`).operation();
 	}
 
@@ -68,4 +70,21 @@ export class Nodes {
 	#find(term: string): NodeObject {
 		return findNode(this.#context.store, term, this.#context.nodeId);
 	}
+}
+
+const ROLES: readonly string[] = ["worker", "manager"];
+const AVAILABILITIES: readonly string[] = ["active", "pause", "drain"];
+
+/** What the CLI (command/node/update.go) and the daemon (`NodeSpecToGRPC`) refuse before a manager hears of it. */
+function checkChanges(
+	{ role, availability, labelAdd, labelRm = [] }: NodeChanges,
+	labels: Readonly<Record<string, string>>,
+): void {
+	const known = new Set(Object.keys({ ...labels, ...labelAdd }));
+	for (const name of labelRm)
+		if (!known.delete(name)) throw cliRefuses(`key ${name} doesn't exist in node's labels`);
+	if (role !== undefined && !ROLES.includes(role))
+		throw new DockerError(400, `invalid Role: ${JSON.stringify(role)}`);
+	if (availability !== undefined && !AVAILABILITIES.includes(availability))
+		throw new DockerError(400, `invalid Availability: ${JSON.stringify(availability)}`);
 }

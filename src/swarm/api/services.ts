@@ -25,7 +25,8 @@ export class Services {
 	create(options: ServiceCreateOptions): Service {
 		const { store, rng } = this.#context;
 		const taken = (name: string): boolean => store.all("service").some(({ spec }) => spec.name === name);
-		const name = options.name ?? randomName(rng, taken);
+		const { name: given = "" } = options;
+		const name = given === "" ? randomName(rng, taken) : given;
 		const spec = createSpec(options, name, (term) => this.#networkId(term));
 		return this.#call(name, { method: "createService", spec }, "create");
 	}

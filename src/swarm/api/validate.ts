@@ -9,6 +9,9 @@ const IMAGE =
 	/^(?:[a-zA-Z0-9][a-zA-Z0-9.-]*(?::\d+)?\/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*(?::\w[\w.-]{0,127})?(?:@[a-z0-9+._-]+:[0-9a-fA-F]{32,})?$/;
 const MILLISECOND = 1e6;
 
+/** Whether that can name an image at all. */
+export const isImage = (text: string): boolean => IMAGE.test(text);
+
 /** A service's or network's name. Throws `DockerError`. */
 export function validateName(name: string): void {
 	if (name === "") throw rpcError("InvalidArgument", "meta: name must be provided");
@@ -34,7 +37,7 @@ export function validateServiceSpec(spec: ServiceSpec): void {
 
 function validateContainer({ image, healthcheck }: ContainerSpec): void {
 	if (image === "") throw rpcError("InvalidArgument", "ContainerSpec: image reference must be provided");
-	if (!IMAGE.test(image))
+	if (!isImage(image))
 		throw rpcError(
 			"InvalidArgument",
 			`ContainerSpec: ${JSON.stringify(image)} is not a valid repository/tag`,

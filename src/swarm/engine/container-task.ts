@@ -84,12 +84,8 @@ export class ContainerTask<N extends IpNamespace> implements TaskController {
 			];
 		});
 		const published = hostPorts(this.#task);
-		// A task on no network of the cluster's is on docker0, as a container of the host's would be.
-		if (
-			places.length === 0 ||
-			(published.length > 0 && !places.some(({ network }) => network.name === "bridge"))
-		)
-			places.push({ network: this.#local("bridge") });
+		// A task on no network is on docker0, as a container of the host's would be; ports of mode host lead by whatever leads out.
+		if (places.length === 0) places.push({ network: this.#local("bridge") });
 		this.#container = controller.createContainer(optionsOf(this.#task, published), places);
 		this.#container.onExit((code) => {
 			this.#exited(code);

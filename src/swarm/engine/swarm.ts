@@ -7,7 +7,7 @@ import type { Executor } from "../executor.ts";
 import type { SwarmInfo, SwarmInitOptions, SwarmJoinOptions } from "../membership.ts";
 import { SwarmNode } from "../node.ts";
 import type { EncryptionKey, NodeRole } from "../objects.ts";
-import { noSwarm, notManager } from "../refusals.ts";
+import { checkAvailability, noSwarm, notManager } from "../refusals.ts";
 import type { Store } from "../store/store.ts";
 import { NodeControlApi } from "./control.ts";
 import { EngineExecutor } from "./executor.ts";
@@ -143,6 +143,7 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 	 * settles. Throws `DockerError`, nothing changed.
 	 */
 	init(options: SwarmInitOptions = {}): this {
+		checkAvailability(options.availability);
 		this.#begin();
 		try {
 			this.#node.init(options, (result) => {
@@ -158,6 +159,7 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 
 	/** `docker swarm join`. Throws `DockerError` for what is refused at once; the operation rejects with what a manager refuses. */
 	join({ address, gossip = "joins", ...options }: JoinOptions): Operation<this> {
+		checkAvailability(options.availability);
 		this.#begin();
 		if (this.#running !== undefined) this.#running.gossip.waits = gossip === "waits";
 		try {
