@@ -10,6 +10,7 @@ import {
 	dataPathPort,
 	joinHostPort,
 	listenAddress,
+	localAddress,
 	remoteAddress,
 } from "./addresses.ts";
 import {
@@ -40,6 +41,7 @@ import {
 	invalid,
 	joinTimeout,
 	leaving,
+	noLeader,
 	noSwarm,
 	notInSwarm,
 	notManager,
@@ -105,7 +107,8 @@ export class SwarmNode {
 		});
 		const { node, cluster } = found;
 		const identity = { nodeId: node.id, role: "manager", cluster: cluster.id } as const;
-		this.#membership = { identity, listen, advertise, dataPath, managers: [], raft: undefined };
+		const address = advertise.host;
+		this.#membership = { identity, listen, advertise, address, dataPath, managers: [], raft: undefined };
 		try {
 			this.#becomeManager({ found });
 		} catch (error) {
@@ -131,7 +134,9 @@ export class SwarmNode {
 				: advertiseAddress(ns, options.advertiseAddr, listen.port);
 		const dataPath = dataPathAddress(ns, options.dataPathAddr);
 		if (digestIn(token) === undefined) throw invalid("invalid join token");
-		this.#membership = { identity: undefined, listen, advertise, dataPath, managers: [], raft: undefined };
+		const address = advertise.host === "0.0.0.0" ? localAddress(ns, listen, remote) : advertise.host;
+		const identity = undefined;
+		this.#membership = { identity, listen, advertise, address, dataPath, managers: [], raft: undefined };
 		this.#waiting = done;
 		this.#clock.after(JOIN_TIMEOUT, this.#timeout);
 		this.#giveUp = obtainCertificate(
@@ -254,9 +259,14 @@ export class SwarmNode {
 
 	// ── what it is ────────────────────────────────────────────────────────────────────────────────
 
-	/** The node is a manager, in the group. */
+	/** The node is a manager, in the group, whether or not somebody leads it. */
 	get isManager(): boolean {
-		return this.#manager?.ready === true;
+		return this.#manager?.knowsCluster === true;
+	}
+
+	/** Somebody leads the managers, as far as this one knows. */
+	get hasLeader(): boolean {
+		return this.#manager?.leader !== undefined;
 	}
 
 	/** It decides for the cluster. */
@@ -284,10 +294,9 @@ export class SwarmNode {
 		return this.#membership?.dataPath ?? this.nodeAddress;
 	}
 
-	/** The address it is known by; "" while it is not known. */
+	/** The address it is known by; "" outside of a cluster. */
 	get nodeAddress(): string {
-		const host = this.#membership?.advertise.host ?? "";
-		return host === "0.0.0.0" ? (this.#connection?.localAddress ?? "") : host;
+		return this.#membership?.address ?? "";
 	}
 
 	/** A manager's copy of the cluster's state. */
@@ -310,7 +319,8 @@ export class SwarmNode {
 			nodeId: this.nodeId,
 			nodeAddr: this.nodeAddress,
 			controlAvailable: this.isManager,
-			error: this.#error,
+			// A manager asks the leader about the rest.
+			error: this.isManager && !this.hasLeader ? noLeader().daemonMessage : this.#error,
 			remoteManagers: this.#membership?.managers.filter(({ nodeId }) => nodeId !== "") ?? [],
 		};
 	}
@@ -437,7 +447,7 @@ export class SwarmNode {
 
 	#checkReady(): void {
 		const manager = this.#membership?.identity?.role === "manager";
-		if (!this.#registered || (manager && !this.isManager)) return;
+		if (!this.#registered || (manager && this.#manager?.ready !== true)) return;
 		this.#settle();
 	}
 

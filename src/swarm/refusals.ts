@@ -36,6 +36,10 @@ export const notManager = (): DockerError =>
 	unavailable(
 		"This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. Please run this command on a manager node or promote the current node to a manager.",
 	);
+export const NO_LEADER =
+	"The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online.";
+/** What the leader would be asked, and there is none (swarmkit manager/raftselector). */
+export const noLeader = (): DockerError => failed(`rpc error: code = Unknown desc = ${NO_LEADER}`);
 /** Twenty seconds, and the node is not in the swarm yet. */
 export const joinTimeout = (): DockerError =>
 	unavailable(

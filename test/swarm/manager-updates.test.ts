@@ -198,6 +198,20 @@ describe("docker service update", () => {
 	});
 });
 
+test("a service that is on one network twice has one virtual IP there, and keeps it when another network comes", () => {
+	const cluster = new ManagerCluster();
+	const y = cluster.network("y");
+	const web = cluster.api.services.create({ name: "web", image: "box", network: ["y", y.slice(0, 8)] });
+	cluster.run(5);
+	const vips = web.inspect().Endpoint.VirtualIPs;
+	expect(vips).toEqual([{ NetworkID: y, Addr: "10.0.1.2/24" }]);
+	cluster.network("x");
+	web.update({ networkAdd: ["x"] });
+	cluster.run(20);
+	expect(web.inspect().Endpoint.VirtualIPs).toHaveLength(2);
+	expect(web.inspect().Endpoint.VirtualIPs).toEqual(expect.arrayContaining([...(vips ?? [])]));
+});
+
 describe("what a command without -d waits for", () => {
 	test("all tasks run and go on running for five seconds", async () => {
 		const cluster = new ManagerCluster();

@@ -7,7 +7,7 @@ import type { Executor } from "../executor.ts";
 import type { SwarmInfo, SwarmInitOptions, SwarmJoinOptions } from "../membership.ts";
 import { SwarmNode } from "../node.ts";
 import type { EncryptionKey, NodeRole } from "../objects.ts";
-import { checkAvailability, noSwarm, notManager } from "../refusals.ts";
+import { checkAvailability, noLeader, noSwarm, notManager } from "../refusals.ts";
 import type { Store } from "../store/store.ts";
 import { NodeControlApi } from "./control.ts";
 import { EngineExecutor } from "./executor.ts";
@@ -221,10 +221,11 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 		running.gossip.leave();
 	}
 
-	/** `docker swarm join-token -q`. Throws `DockerError` on a node that is no manager. */
+	/** `docker swarm join-token -q`. Throws `DockerError` on a node that is no manager, and while nobody leads. */
 	joinToken(role: NodeRole): string {
 		const [cluster] = this.#store().all("cluster");
 		if (cluster === undefined) throw this.#notManager();
+		if (!this.#node.hasLeader) throw noLeader();
 		return cluster.tokens[role];
 	}
 
@@ -259,14 +260,21 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 
 	// ── managers ──────────────────────────────────────────────────────────────────────────────────
 
-	/** `docker service …`. Throws `DockerError` on a node that is no manager. */
+	/** `docker service …`. Throws `DockerError` on a node that is no manager, and while nobody leads the managers. */
 	get services(): Services {
-		return this.#manager().services;
+		return this.#led().services;
 	}
 
-	/** `docker node …`. Throws `DockerError` on a node that is no manager. */
+	/** `docker node …`. Throws `DockerError` on a node that is no manager, and while nobody leads the managers. */
 	get nodes(): Nodes {
-		return this.#manager().nodes;
+		return this.#led().nodes;
+	}
+
+	/** Commands that only read ask the leader too. */
+	#led(): ManagerApi {
+		const api = this.#manager();
+		if (!this.#node.hasLeader) throw noLeader();
+		return api;
 	}
 
 	#store(): Store {

@@ -1,0 +1,66 @@
+import { expect, test } from "vitest";
+import { curl } from "../../src/node/index.ts";
+import { dockerSwarm, node, webImage } from "../support/docker-swarm.ts";
+
+const NO_LEADER =
+	"rpc error: code = Unknown desc = The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online.";
+
+test("two of three managers lose power: the third is a manager still, but nobody leads; what runs goes on", async () => {
+	const made = await dockerSwarm({ seed: 71, managers: 3 });
+	const { lab, swarm, outside, hosts } = made;
+	webImage(lab, "web");
+	await swarm.services.create({ name: "web", image: "web", replicas: 3, publish: ["8080:80"] }).converged();
+	const [first, second, third] = hosts;
+	first?.crash();
+	second?.crash();
+	await lab.advance("20s");
+	const docker = node(made, 3).docker;
+	for (const command of [
+		() => docker.swarm.nodes.ls(),
+		() => docker.swarm.services.ps("web"),
+		() => docker.swarm.joinToken("worker"),
+	])
+		expect(command).toThrow(NO_LEADER);
+	await expect(docker.networks.create("net", { driver: "overlay" }).ready).rejects.toThrow(NO_LEADER);
+	expect(docker.swarm.info()).toMatchObject({ controlAvailable: true, error: NO_LEADER });
+	expect(await curl(outside, "http://172.31.1.7:8080/")).toMatch(/^[0-9a-f]{12}$/);
+
+	second?.restart();
+	await lab.advance("30s");
+	expect(docker.swarm.info()).toMatchObject({ controlAvailable: true, error: "" });
+	const states = docker.swarm.nodes.ls().map(({ hostname, status }) => [hostname, status]);
+	expect(states.slice(1)).toEqual([
+		["node2", "Ready"],
+		["node3", "Ready"],
+	]);
+	expect(third?.running).toBe(true);
+});
+
+test("a manager that joined without --advertise-addr has the address it calls from, and again when it is back", async () => {
+	const made = await dockerSwarm({ seed: 72, count: 1 });
+	const { lab, lan, swarm } = made;
+	const late = lab.host("late", { nics: { eth0: { address: "172.31.1.20/24", attach: lan } } });
+	const token = swarm.joinToken("manager");
+	await late.docker.swarm.join({ token, address: "172.31.1.5:2377" });
+	expect(late.docker.swarm.info().nodeAddr).toBe("172.31.1.20");
+	late.crash();
+	late.restart();
+	await lab.advance("30s");
+	expect(late.docker.swarm.info()).toMatchObject({ nodeAddr: "172.31.1.20", controlAvailable: true });
+	expect(
+		late.docker.networks
+			.inspect("ingress")
+			.Peers?.map(({ IP }) => IP)
+			.sort(),
+	).toEqual(["172.31.1.20", "172.31.1.5"]);
+});
+
+test("a machine that has no way to the manager does not join", async () => {
+	const { lab, lan, swarm } = await dockerSwarm({ seed: 73, count: 1 });
+	const lost = lab.host("lost", { nics: { eth0: { address: "10.9.9.9/24", attach: lan } } });
+	const token = swarm.joinToken("worker");
+	expect(() => lost.docker.swarm.join({ token, address: "172.31.1.5" })).toThrow(
+		"could not find local IP address: dial udp 172.31.1.5:2377: connect: network is unreachable",
+	);
+	expect(lost.docker.swarm.info().localNodeState).toBe("inactive");
+});
