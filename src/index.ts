@@ -214,6 +214,7 @@ export type {
 	SwarmInitOptions,
 	SwarmJoinOptions,
 	SwarmMachine,
+	SwarmUpdateOptions,
 	TaskLine,
 	TaskObject,
 	TaskState,

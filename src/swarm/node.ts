@@ -23,7 +23,7 @@ import {
 	requestCertificate,
 } from "./agent/index.ts";
 import { GrpcClient, type Identity, RpcError } from "./control/index.ts";
-import type { ControlDone, NodeChange } from "./dispatcher/index.ts";
+import type { ClusterChange, ControlDone, NodeChange } from "./dispatcher/index.ts";
 import { digestIn } from "./identity.ts";
 import type {
 	Membership,
@@ -219,6 +219,13 @@ export class SwarmNode {
 		done: (error?: NetError) => void,
 	): void {
 		this.control("RemoveNode", { id, force }, (result) => {
+			done(result instanceof NetError ? result : undefined);
+		});
+	}
+
+	/** `docker swarm update`. Throws `DockerError` on a node that is no manager. */
+	updateCluster(change: ClusterChange, done: (error?: NetError) => void): void {
+		this.control("UpdateCluster", change, (result) => {
 			done(result instanceof NetError ? result : undefined);
 		});
 	}

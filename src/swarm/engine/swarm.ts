@@ -14,6 +14,7 @@ import { EngineExecutor } from "./executor.ts";
 import { Gossip } from "../gossip/index.ts";
 import { GossipAgent } from "./gossip-agent.ts";
 import { SwarmProvider } from "./provider.ts";
+import { clusterChange, type SwarmUpdateOptions } from "./update-options.ts";
 
 /** What `docker swarm join` takes. */
 export interface JoinOptions extends Omit<SwarmJoinOptions, "remoteAddrs"> {
@@ -219,6 +220,21 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 		running.executor.end();
 		running.docker.controller.leaveCluster();
 		running.gossip.leave();
+	}
+
+	/** `docker swarm update`. Throws `DockerError` on a node that is no manager, `NetError` where the CLI refuses. */
+	update(options: SwarmUpdateOptions): Operation<undefined> {
+		this.#store();
+		const change = clusterChange(options);
+		return this.#machine.netns.kernel.driver.operation<undefined>(
+			(settle) => {
+				this.#node.updateCluster(change, (error) => {
+					if (error === undefined) settle.resolve(undefined);
+					else settle.reject(error);
+				});
+			},
+			{ what: "docker swarm update" },
+		);
 	}
 
 	/** `docker swarm join-token -q`. Throws `DockerError` on a node that is no manager, and while nobody leads. */
