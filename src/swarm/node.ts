@@ -137,6 +137,7 @@ export class SwarmNode {
 		const address = advertise.host === "0.0.0.0" ? localAddress(ns, listen, remote) : advertise.host;
 		const identity = undefined;
 		this.#membership = { identity, listen, advertise, address, dataPath, managers: [], raft: undefined };
+		this.#error = "";
 		this.#waiting = done;
 		this.#clock.after(JOIN_TIMEOUT, this.#timeout);
 		this.#giveUp = obtainCertificate(

@@ -154,6 +154,13 @@ describe("docker service create refuses", () => {
 			{ dns: ["8.8.8.8", "resolver"] },
 			'invalid argument "resolver" for "--dns" flag: resolver is not an ip address',
 		],
+		[
+			"a hostname made of what is not known",
+			{ hostname: "{{.Rack}}-{{.Task.Slot}}" },
+			badArgument(
+				'expanding hostname failed: template: expansion:1:2: executing "expansion" at <.Rack>: can\'t evaluate field Rack in type template.Context',
+			),
+		],
 		["an extra host without address", { host: ["db"] }, 'bad format for add-host: "db"'],
 	])("%s", (_what, options, text) => {
 		const cluster = prepared();

@@ -64,3 +64,17 @@ test("a machine that has no way to the manager does not join", async () => {
 	);
 	expect(lost.docker.swarm.info().localNodeState).toBe("inactive");
 });
+
+test("a machine that joins anew says nothing of what went wrong before", async () => {
+	const { lab, lan, swarm } = await dockerSwarm({ seed: 92, count: 1 });
+	const late = lab.host("late", { nics: { eth0: { address: "172.31.1.20/24", attach: lan } } });
+	const token = swarm.joinToken("worker");
+	const again = token.slice(0, -3).concat("000");
+	await expect(late.docker.swarm.join({ token: again, address: "172.31.1.5" })).rejects.toThrow(
+		"A valid join token",
+	);
+	expect(late.docker.swarm.info().error).toContain("A valid join token");
+	const joining = late.docker.swarm.join({ token, address: "172.31.1.5" });
+	expect(late.docker.swarm.info().error).toBe("");
+	await joining;
+});
