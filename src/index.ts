@@ -215,6 +215,7 @@ export type {
 	SwarmJoinOptions,
 	SwarmMachine,
 	SwarmUpdateOptions,
+	TaskFilter,
 	TaskLine,
 	TaskObject,
 	TaskState,

@@ -6,6 +6,7 @@ import { type NodeJson, nodeJson, type NodeLine, nodeLines, type TaskLine, taskL
 import type { ManagerContext } from "./manager-context.ts";
 import { PendingCall } from "./pending-call.ts";
 import type { NodeChanges } from "./requests.ts";
+import { filtered, type TaskFilter } from "./task-filter.ts";
 
 /** `docker node …` on a manager. Nodes are named by hostname, id, or `self`. */
 export class Nodes {
@@ -30,9 +31,9 @@ export class Nodes {
 	}
 
 	/** `docker node ps`; `text()` of it is what the command prints. Throws `DockerError` 404. */
-	ps(term = "self"): Listing<TaskLine> {
+	ps(term = "self", filter: TaskFilter = {}): Listing<TaskLine> {
 		const { store, clock } = this.#context;
-		return taskLines(store, store.tasksOn(this.#find(term).id), clock);
+		return taskLines(store, filtered(this.#context, store.tasksOn(this.#find(term).id), filter), clock);
 	}
 
 	/** `docker node update`. Throws `DockerError`, `NetError` where the CLI refuses. */
