@@ -78,3 +78,22 @@ test("a machine that joins anew says nothing of what went wrong before", async (
 	expect(late.docker.swarm.info().error).toBe("");
 	await joining;
 });
+
+test("a node that leaves and joins again at once begins its gossip when the one before has said goodbye", async () => {
+	const made = await dockerSwarm({ seed: 74 });
+	const { lab, swarm, outside } = made;
+	webImage(lab, "web");
+	const options = { replicas: 2, publish: ["8080:80"], constraints: ["node.hostname!=node3"] };
+	await swarm.services.create({ name: "web", image: "web", ...options }).converged();
+	await node(made, 1).docker.networks.create("net", { driver: "overlay", attachable: true }).ready;
+	const c1 = await node(made, 1).docker.run({ name: "c1", network: "net" }).ready;
+	const { docker, namespaces } = node(made, 3);
+	const { swarm: membership } = docker;
+	membership.leave();
+	await membership.join({ token: swarm.joinToken("worker"), address: "172.31.1.5" });
+	await docker.run({ name: "c3", network: "net" }).ready;
+	await lab.advance("2s");
+	expect(namespaces.get("ingress_sbox")?.ipvsadm("-Ln").match(/Masq/g)).toHaveLength(2);
+	expect(await curl(outside, "http://172.31.1.7:8080/")).toMatch(/^[0-9a-f]{12}$/);
+	expect((await c1.ping("c3", { count: 1 })).received).toBe(1);
+});

@@ -145,39 +145,52 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 	 */
 	init(options: SwarmInitOptions = {}): this {
 		checkAvailability(options.availability);
-		this.#begin();
-		try {
+		this.#begin(() => {
 			this.#node.init(options, (result) => {
 				this.#ended(result instanceof NetError ? result : undefined);
 			});
-		} catch (error) {
-			this.#pending = false;
-			throw error;
-		}
-		this.#provide();
+		});
 		return this;
 	}
 
 	/** `docker swarm join`. Throws `DockerError` for what is refused at once; the operation rejects with what a manager refuses. */
 	join({ address, gossip = "joins", ...options }: JoinOptions): Operation<this> {
 		checkAvailability(options.availability);
-		this.#begin();
-		if (this.#running !== undefined) this.#running.gossip.waits = gossip === "waits";
-		try {
+		this.#begin(() => {
+			if (this.#running !== undefined) this.#running.gossip.waits = gossip === "waits";
 			this.#node.join({ ...options, remoteAddrs: [address] }, (error) => {
 				this.#ended(error);
 			});
+		});
+		return this.ready;
+	}
+
+	/**
+	 * A command of those that the daemon does one after the other: it waits until all is said of the membership before. Throws
+	 * what `command` throws when it need not wait; it fails later with it otherwise.
+	 */
+	#begin(command: () => void): void {
+		this.#pending = true;
+		this.#failure = undefined;
+		const begin = (): void => {
+			command();
+			this.#provide();
+		};
+		const waits = this.#running?.gossip.afterGoodbye(() => {
+			try {
+				begin();
+			} catch (error) {
+				if (!(error instanceof NetError)) throw error;
+				this.#ended(error);
+			}
+		});
+		if (waits === true) return;
+		try {
+			begin();
 		} catch (error) {
 			this.#pending = false;
 			throw error;
 		}
-		this.#provide();
-		return this.ready;
-	}
-
-	#begin(): void {
-		this.#pending = true;
-		this.#failure = undefined;
 	}
 
 	#ended(error: NetError | undefined): void {
