@@ -97,3 +97,22 @@ test("a node that leaves and joins again at once begins its gossip when the one 
 	expect(await curl(outside, "http://172.31.1.7:8080/")).toMatch(/^[0-9a-f]{12}$/);
 	expect((await c1.ping("c3", { count: 1 })).received).toBe(1);
 });
+
+test("a node that leaves has none of its tasks from then on, and the others send nobody there", async () => {
+	const made = await dockerSwarm({ seed: 75 });
+	const { lab, swarm } = made;
+	webImage(lab, "web");
+	await swarm.services.create({ name: "web", image: "web", replicas: 3, publish: ["8080:80"] }).converged();
+	const balanced = (): (number | undefined)[] =>
+		made.hosts.map(({ namespaces }) => namespaces.get("ingress_sbox")?.ipvsadm("-Ln").match(/Masq/g)?.length);
+	expect(balanced()).toEqual([3, 3, 3]);
+	const { docker, namespaces } = node(made, 3);
+	docker.swarm.leave();
+	expect(docker.containers.ls({ all: true })).toEqual([]);
+	expect([...namespaces.keys()]).toEqual([]);
+	await lab.advance("1s");
+	expect(balanced()).toEqual([2, 2, undefined]);
+	await docker.swarm.join({ token: swarm.joinToken("worker"), address: "172.31.1.5" });
+	await lab.advance("1s");
+	expect(balanced()).toEqual([2, 2, 2]);
+});
