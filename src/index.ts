@@ -217,6 +217,8 @@ export type {
 	SwarmInitOptions,
 	SwarmJoinOptions,
 	SwarmMachine,
+	SwarmUpdateOptions,
+	TaskFilter,
 	TaskLine,
 	TaskObject,
 	TaskState,

@@ -185,8 +185,12 @@ export class NetworkStore {
 		if (this.known.some((each) => each.name === name))
 			throw conflict(`network with name ${name} already exists`, { context: { network: name } });
 		const driver = this.#driver(options.driver ?? "bridge");
-		if (driver.dataScope === "global" || options.scope === "swarm")
-			return this.#createInCluster(name, driver, options);
+		const global = driver.dataScope === "global";
+		if (global && options.scope === "local")
+			throw forbidden(`cannot downgrade network scope for ${driver.type} networks`);
+		if (!global && options.ingress === true)
+			throw forbidden("Ingress network can only be global scope network");
+		if (global || options.scope === "swarm") return this.#createInCluster(name, driver, options);
 		const { ipamOptions = {} } = options;
 		return this.#make({
 			...options,

@@ -273,7 +273,7 @@ export class Lab implements CaptureHost {
 			.map(([ip, name]) => ({ address: formatIp4(ip), names: [name] }));
 	}
 
-	/** Calls back for each device that comes later, or moves; returns what ends it. */
+	/** Calls back for each device that comes later, moves or is renamed; returns what ends it. */
 	onDevice(listener: (device: Device) => void): () => void {
 		const heard = (place: { readonly place: string }): void => {
 			if (place instanceof Device) listener(place);

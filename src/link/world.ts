@@ -54,7 +54,7 @@ export class World {
 	readonly dropListeners: ((drop: Drop, frame: Frame) => void)[] = [];
 	/** Called for each frame that enters a tunnel, before its outer headers are written. They must not change it. */
 	readonly tunnelListeners: ((frame: Frame, remote: Ip4, vni: Vni) => void)[] = [];
-	/** Called for each device that joins a namespace, under its name there. */
+	/** Called for each device that joins a namespace or gets another name there. */
 	readonly deviceListeners: ((device: Place) => void)[] = [];
 	/** The network's parts that do not hear each other at present. */
 	readonly partitions: Partition[] = [];

@@ -25,7 +25,7 @@ export interface CaptureHost {
 	devices(): Iterable<Device>;
 	/** Addresses and their names, for readers of the file. */
 	names(): readonly CaptureName[];
-	/** Calls back for each device that comes later; returns what ends it. */
+	/** Calls back for each device that comes later, moves or is renamed; returns what ends it. */
 	onDevice(listener: (device: Device) => void): () => void;
 }
 

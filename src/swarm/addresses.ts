@@ -88,6 +88,22 @@ export function remoteAddress(remotes: readonly string[]): string {
 	return joinHostPort({ host, port });
 }
 
+/**
+ * The address of a node that joins and does not say which: the one it listens at, or the one it calls the manager from
+ * (moby daemon/cluster/noderunner.go). Throws `DockerError`.
+ */
+export function localAddress(ns: IpNamespace, listen: HostPort, remote: string): string {
+	if (listen.host !== ANY) return listen.host;
+	const host = remote.slice(0, remote.lastIndexOf(":"));
+	const to = parseIp4(host);
+	if (to === undefined)
+		throw failed(`could not find local IP address: dial udp: lookup ${host}: no such host`);
+	const route = ns.route(to);
+	if (route === undefined)
+		throw failed(`could not find local IP address: dial udp ${remote}: connect: network is unreachable`);
+	return formatIp4(ns.sourceFor(route, to));
+}
+
 function split(text: string, port: number): { readonly host: string; readonly port: number | undefined } {
 	const colon = text.lastIndexOf(":");
 	if (colon < 0) return { host: text, port };

@@ -1,4 +1,11 @@
-export { Engine, type EngineOptions, type JoinOptions, Swarm, type SwarmMachine } from "./engine/index.ts";
+export {
+	Engine,
+	type EngineOptions,
+	type JoinOptions,
+	Swarm,
+	type SwarmMachine,
+	type SwarmUpdateOptions,
+} from "./engine/index.ts";
 export * from "./api/index.ts";
 export { clusterNetwork } from "./cluster-network.ts";
 export {

@@ -59,6 +59,8 @@ export interface Membership {
 	identity: Identity | undefined;
 	readonly listen: HostPort;
 	readonly advertise: HostPort;
+	/** Its address as others see it: what it advertises, or else what it calls from. */
+	readonly address: string;
 	readonly dataPath: string | undefined;
 	managers: readonly RemoteManager[];
 	raft: { readonly raftId: number; readonly disk: ManagerDisk } | undefined;

@@ -97,11 +97,6 @@ export class NodeRunner {
 		return this.#manager?.store.all("network") ?? this.#agent?.networks ?? [];
 	}
 
-	/** The node's address on its last connection to a manager; "" while there was none. */
-	get localAddress(): string {
-		return this.#broker.localAddress;
-	}
-
 	/** These are the managers now. */
 	managersAre(managers: readonly RemoteManager[]): void {
 		const membership = this.#options.membership();

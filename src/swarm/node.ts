@@ -9,11 +9,12 @@ import {
 	dataPathAddress,
 	dataPathPort,
 	listenAddress,
+	localAddress,
 	remoteAddress,
 } from "./addresses.ts";
 import { obtainCertificate } from "./agent/index.ts";
 import type { Identity } from "./control/index.ts";
-import type { ControlDone, NodeChange } from "./dispatcher/index.ts";
+import type { ClusterChange, ControlDone, NodeChange } from "./dispatcher/index.ts";
 import { digestIn } from "./identity.ts";
 import type {
 	Membership,
@@ -32,6 +33,7 @@ import {
 	invalid,
 	joinTimeout,
 	leaving,
+	noLeader,
 	noSwarm,
 	notInSwarm,
 	notManager,
@@ -107,7 +109,8 @@ export class SwarmNode {
 		});
 		const { node, cluster } = found;
 		const identity = { nodeId: node.id, role: "manager", cluster: cluster.id } as const;
-		this.#membership = { identity, listen, advertise, dataPath, managers: [], raft: undefined };
+		const address = advertise.host;
+		this.#membership = { identity, listen, advertise, address, dataPath, managers: [], raft: undefined };
 		try {
 			this.#runner.becomeManager({ found });
 		} catch (error) {
@@ -133,7 +136,10 @@ export class SwarmNode {
 				: advertiseAddress(ns, options.advertiseAddr, listen.port);
 		const dataPath = dataPathAddress(ns, options.dataPathAddr);
 		if (digestIn(token) === undefined) throw invalid("invalid join token");
-		this.#membership = { identity: undefined, listen, advertise, dataPath, managers: [], raft: undefined };
+		const address = advertise.host === "0.0.0.0" ? localAddress(ns, listen, remote) : advertise.host;
+		const identity = undefined;
+		this.#membership = { identity, listen, advertise, address, dataPath, managers: [], raft: undefined };
+		this.#error = "";
 		this.#waiting = done;
 		this.#clock.after(JOIN_TIMEOUT, this.#timeout);
 		this.#giveUp = obtainCertificate(
@@ -211,6 +217,13 @@ export class SwarmNode {
 		});
 	}
 
+	/** `docker swarm update`. Throws `DockerError` on a node that is no manager. */
+	updateCluster(change: ClusterChange, done: (error?: NetError) => void): void {
+		this.control("UpdateCluster", change, (result) => {
+			done(result instanceof NetError ? result : undefined);
+		});
+	}
+
 	/** `docker swarm join-token`, with `--rotate` a new one. Throws `DockerError` on a node that is no manager. */
 	joinToken(
 		role: NodeRole,
@@ -247,9 +260,14 @@ export class SwarmNode {
 
 	// ── what it is ────────────────────────────────────────────────────────────────────────────────
 
-	/** The node is a manager, in the group. */
+	/** The node is a manager, in the group, whether or not somebody leads it. */
 	get isManager(): boolean {
-		return this.#runner.manager?.ready === true;
+		return this.#runner.manager?.knowsCluster === true;
+	}
+
+	/** Somebody leads the managers, as far as this one knows. */
+	get hasLeader(): boolean {
+		return this.#runner.manager?.leader !== undefined;
 	}
 
 	/** It decides for the cluster. */
@@ -272,10 +290,9 @@ export class SwarmNode {
 		return this.#membership?.dataPath ?? this.nodeAddress;
 	}
 
-	/** The address it is known by; "" while it is not known. */
+	/** The address it is known by; "" outside of a cluster. */
 	get nodeAddress(): string {
-		const host = this.#membership?.advertise.host ?? "";
-		return host === "0.0.0.0" ? this.#runner.localAddress : host;
+		return this.#membership?.address ?? "";
 	}
 
 	/** A manager's copy of the cluster's state. */
@@ -297,7 +314,8 @@ export class SwarmNode {
 			nodeId: this.nodeId,
 			nodeAddr: this.nodeAddress,
 			controlAvailable: this.isManager,
-			error: this.#error,
+			// A manager asks the leader about the rest.
+			error: this.isManager && !this.hasLeader ? noLeader().daemonMessage : this.#error,
 			remoteManagers: this.#membership?.managers.filter(({ nodeId }) => nodeId !== "") ?? [],
 		};
 	}
@@ -306,7 +324,7 @@ export class SwarmNode {
 
 	#checkReady(): void {
 		const manager = this.#membership?.identity?.role === "manager";
-		if (!this.#runner.registered || (manager && !this.isManager)) return;
+		if (!this.#runner.registered || (manager && this.#runner.manager?.ready !== true)) return;
 		this.#settle();
 	}
 

@@ -1,4 +1,4 @@
-import { DockerError } from "../cnm/index.ts";
+import { cliRefuses, DockerError } from "../cnm/index.ts";
 import { type NetError } from "../errors.ts";
 import { RpcError } from "./control/index.ts";
 
@@ -9,6 +9,15 @@ export const invalid = (text: string): DockerError => new DockerError(400, text)
 /** The API's 503: not as the node is now. */
 export const unavailable = (text: string, remedy?: string): DockerError =>
 	new DockerError(503, text, remedy === undefined ? {} : { remedy });
+
+/** `--availability` of `swarm init` and `join`. Throws `NetError`. */
+export function checkAvailability(value = "active"): void {
+	if (!["active", "pause", "drain"].includes(value)) {
+		throw cliRefuses(
+			`invalid availability ${JSON.stringify(value)}, only active, pause and drain are supported`,
+		);
+	}
+}
 
 /** `swarm init` or `join` on a node that is in a swarm. */
 export const alreadyInSwarm = (): DockerError =>
@@ -27,6 +36,10 @@ export const notManager = (): DockerError =>
 	unavailable(
 		"This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. Please run this command on a manager node or promote the current node to a manager.",
 	);
+export const NO_LEADER =
+	"The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online.";
+/** What the leader would be asked, and there is none (swarmkit manager/raftselector). */
+export const noLeader = (): DockerError => failed(`rpc error: code = Unknown desc = ${NO_LEADER}`);
 /** Twenty seconds, and the node is not in the swarm yet. */
 export const joinTimeout = (): DockerError =>
 	unavailable(

@@ -62,6 +62,19 @@ describe("a capture", () => {
 		expect(capture.sightings().length).toBe(before);
 	});
 
+	test("follows an interface that gets another name, and takes one in that only then has a chosen name", async () => {
+		const { lab, red, blue, b } = pair();
+		const all = lab.capture();
+		const chosen = lab.capture("blue:lan0");
+		b.down();
+		blue.rename(b, "lan0");
+		b.up();
+		await red.ping("10.0.0.2", { count: 1 });
+		expect(all.sightings("blue:lan0")).toHaveLength(4);
+		expect(all.sightings("blue:eth0")).toEqual([]);
+		expect(chosen.sightings("blue:lan0")).toHaveLength(4);
+	});
+
 	test("as a stream is the same packets as at once, in bounded memory", async () => {
 		const { lab, red } = pair();
 		const parts: Uint8Array[] = [];

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { NodeChanges } from "../../src/swarm/api/index.ts";
 import type { ServiceCreateOptions, ServiceUpdateOptions } from "../../src/swarm/index.ts";
 import { ManagerCluster } from "../support/manager-cluster.ts";
 
@@ -53,7 +54,6 @@ describe("docker service create refuses", () => {
 			{ name: "web" },
 			rpc("AlreadyExists", "name conflicts with an existing object: service web already exists"),
 		],
-		["no name", { name: "" }, badArgument("meta: name must be provided")],
 		[
 			"a name no DNS label can be",
 			{ name: "a.b" },
@@ -62,9 +62,9 @@ describe("docker service create refuses", () => {
 		["a name too long for one", { name: "a".repeat(64) }, badArgument("name must be 63 characters or fewer")],
 		["no image", { image: "" }, badArgument("ContainerSpec: image reference must be provided")],
 		[
-			"no image's name",
+			"no image's name, which is given no tag",
 			{ image: "Box" },
-			badArgument('ContainerSpec: "Box:latest" is not a valid repository/tag'),
+			badArgument('ContainerSpec: "Box" is not a valid repository/tag'),
 		],
 		["fewer than no replicas", { replicas: -1 }, badArgument("Number of replicas must be non-negative")],
 		[
@@ -128,6 +128,38 @@ describe("docker service create refuses", () => {
 			"a health check every microsecond",
 			{ healthcheck: { interval: "1us" } },
 			badArgument("ContainerSpec: Interval in HealthConfig cannot be less than 1ms"),
+		],
+		[
+			"a way of being found that is none",
+			{ endpointMode: "anycast" as never },
+			'Error response from daemon: invalid resolution mode: "anycast"',
+		],
+		[
+			"a condition to start again that is none",
+			{ restartCondition: "always" as never },
+			'Error response from daemon: invalid RestartCondition: "always"',
+		],
+		[
+			"less than no task at once",
+			{ updateParallelism: -1 },
+			'invalid argument "-1" for "--update-parallelism" flag: strconv.ParseUint: parsing "-1": invalid syntax',
+		],
+		[
+			"half an attempt",
+			{ restartMaxAttempts: 0.5 },
+			'invalid argument "0.5" for "--restart-max-attempts" flag: strconv.ParseUint: parsing "0.5": invalid syntax',
+		],
+		[
+			"a name server by name",
+			{ dns: ["8.8.8.8", "resolver"] },
+			'invalid argument "resolver" for "--dns" flag: resolver is not an ip address',
+		],
+		[
+			"a hostname made of what is not known",
+			{ hostname: "{{.Rack}}-{{.Task.Slot}}" },
+			badArgument(
+				'expanding hostname failed: template: expansion:1:2: executing "expansion" at <.Rack>: can\'t evaluate field Rack in type template.Context',
+			),
 		],
 		["an extra host without address", { host: ["db"] }, 'bad format for add-host: "db"'],
 	])("%s", (_what, options, text) => {
@@ -220,6 +252,40 @@ describe("docker service update refuses", () => {
 	});
 });
 
+describe("docker service update --publish-add, --publish-rm", () => {
+	const ports = (cluster: ManagerCluster, name: string) =>
+		cluster.api.services
+			.inspect(name)
+			.Spec.EndpointSpec.Ports?.map(
+				({ PublishedPort, TargetPort, Protocol, PublishMode }) =>
+					`${String(PublishedPort)}:${String(TargetPort)}/${Protocol}/${PublishMode}`,
+			);
+
+	test("a port that is there already is not added twice, and all are sorted as text", () => {
+		const cluster = prepared();
+		cluster.api.services.update("web", { publishAdd: ["8080:80", "9090:90", "53:53/udp"] });
+		expect(ports(cluster, "web")).toEqual([
+			"53:53/udp/ingress",
+			"8080:80/tcp/ingress",
+			"9090:90/tcp/ingress",
+		]);
+	});
+
+	test("a port is taken away by its mode as well: 80 is one of the mesh, a host's is said in the long form", () => {
+		const cluster = prepared();
+		cluster.api.services.update("agent", { publishRm: ["80"] });
+		expect(ports(cluster, "agent")).toEqual(["9000:80/tcp/host"]);
+		cluster.api.services.update("agent", { publishRm: ["target=80,mode=host"] });
+		expect(ports(cluster, "agent")).toBeUndefined();
+	});
+
+	test("a service of an empty name gets one that is drawn", () => {
+		const cluster = prepared();
+		const { name } = cluster.api.services.create({ name: "", image: "box" });
+		expect(name).toMatch(/^[a-z]+_[a-z]+$/);
+	});
+});
+
 describe("docker node refuses", () => {
 	test("to demote the last manager, to remove a manager, to remove a node that is up", () => {
 		const cluster = prepared();
@@ -242,6 +308,28 @@ describe("docker node refuses", () => {
 			() => cluster.api.nodes.inspect("nope"),
 			"Error response from daemon: node nope not found",
 		);
+	});
+
+	test.each<readonly [string, NodeChanges, string]>([
+		["a role that is none", { role: "king" as never }, 'Error response from daemon: invalid Role: "king"'],
+		[
+			"an availability that is none",
+			{ availability: "asleep" as never },
+			'Error response from daemon: invalid Availability: "asleep"',
+		],
+		[
+			"to take away a label that is not there",
+			{ labelRm: ["disk"] },
+			"key disk doesn't exist in node's labels",
+		],
+		[
+			"to take away a label twice",
+			{ labelAdd: { disk: "ssd" }, labelRm: ["disk", "disk"] },
+			"key disk doesn't exist in node's labels",
+		],
+	])("%s", (_what, changes, text) => {
+		const cluster = prepared();
+		refuses(cluster, () => cluster.api.nodes.update("node2", changes), text);
 	});
 
 	test("to demote one of two managers when the other one is out of reach", () => {

@@ -179,17 +179,37 @@ describe("docker service update", () => {
 		web.update({ networkAdd: ["a", "b"] });
 		cluster.run(20);
 		const vips = web.inspect().Endpoint.VirtualIPs!;
-		expect(vips.map(({ Addr }) => Addr)).toEqual(["10.0.0.5/24", "10.0.1.2/24", "10.0.2.2/24"]);
+		// In the order of the networks' ids.
+		const [a, b] = ids.map((id) => vips.find(({ NetworkID }) => NetworkID === id)?.Addr);
+		expect([vips[0]?.Addr, a, b]).toEqual(["10.0.0.5/24", "10.0.1.2/24", "10.0.2.2/24"]);
+		expect(vips.slice(1).map(({ NetworkID }) => NetworkID)).toEqual([...ids].sort());
 		expect(web.inspect().Endpoint.Ports!.map(({ PublishedPort }) => PublishedPort)).toEqual([30000, 30001]);
 		web.update({ networkRm: ["a"] });
 		cluster.run(20);
-		expect(web.inspect().Endpoint.VirtualIPs).toEqual([vips[0], vips[2]]);
+		expect(web.inspect().Endpoint.VirtualIPs).toEqual([
+			vips[0],
+			vips.find(({ NetworkID }) => NetworkID === ids[1]),
+		]);
 		expect(cluster.logic.allocator!.addresses(ids[0]!)).toEqual(["10.0.1.0", "10.0.1.1", "10.0.1.255"]);
 		web.update({ publishRm: [{ target: 80 }, { target: 443 }], endpointMode: "dnsrr" });
 		cluster.run(20);
 		expect(web.inspect().Endpoint).toEqual({ Spec: { Mode: "dnsrr" } });
 		expect(cluster.logic.allocator!.ports).toEqual([]);
 	});
+});
+
+test("a service that is on one network twice has one virtual IP there, and keeps it when another network comes", () => {
+	const cluster = new ManagerCluster();
+	const y = cluster.network("y");
+	const web = cluster.api.services.create({ name: "web", image: "box", network: ["y", y.slice(0, 8)] });
+	cluster.run(5);
+	const vips = web.inspect().Endpoint.VirtualIPs;
+	expect(vips).toEqual([{ NetworkID: y, Addr: "10.0.1.2/24" }]);
+	cluster.network("x");
+	web.update({ networkAdd: ["x"] });
+	cluster.run(20);
+	expect(web.inspect().Endpoint.VirtualIPs).toHaveLength(2);
+	expect(web.inspect().Endpoint.VirtualIPs).toEqual(expect.arrayContaining([...(vips ?? [])]));
 });
 
 describe("what a command without -d waits for", () => {

@@ -107,6 +107,16 @@ describe("on a manager", () => {
 	test.each<readonly [what: string, act: Do, text: () => string | RegExp]>([
 		["a network whose name is taken", create("net", {}), () => "network with name net already exists"],
 		[
+			"an overlay of this host's own",
+			create("new", { scope: "local" }),
+			() => "cannot downgrade network scope for overlay networks",
+		],
+		[
+			"an ingress network of this host's own",
+			create("new", { driver: "bridge", ingress: true }),
+			() => "Ingress network can only be global scope network",
+		],
+		[
 			"a second ingress network",
 			create("more", { ingress: true }),
 			() => rpc("AlreadyExists", `ingress network (${ids.ingress}) is already present`),
@@ -270,6 +280,11 @@ describe("on a worker", () => {
 
 describe("on a machine in no swarm", () => {
 	test.each<readonly [what: string, act: Do, text: string | RegExp]>([
+		[
+			"to be a node that is neither active nor paused nor drained",
+			({ swarm }) => swarm.init({ advertiseAddr: "172.31.1.5", availability: "asleep" as never }),
+			'invalid availability "asleep", only active, pause and drain are supported',
+		],
 		["an overlay", create("more", {}), NOT_MANAGER],
 		["a service", service({}), NOT_MANAGER],
 		["a token", ({ swarm }) => swarm.joinToken("manager"), NOT_MANAGER],

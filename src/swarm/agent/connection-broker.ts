@@ -74,11 +74,6 @@ export class ConnectionBroker {
 		});
 	}
 
-	/** The node's address on its last connection; "" while there was none. */
-	get localAddress(): string {
-		return this.#connection?.localAddress ?? "";
-	}
-
 	/** The node leaves. */
 	close(): void {
 		this.#connection?.close();

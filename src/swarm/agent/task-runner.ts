@@ -85,6 +85,12 @@ export class TaskRunner {
 			});
 	}
 
+	/** The node leaves the cluster: nobody is told, its container is removed by force (daemon/cluster/swarm.go `Leave`). */
+	kill(): void {
+		this.#closed = true;
+		this.#controller?.remove();
+	}
+
 	/** The machine stopped. */
 	forget(): void {
 		this.#closed = true;

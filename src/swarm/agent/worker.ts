@@ -70,9 +70,10 @@ export class Worker {
 		this.#networks.delete(id);
 	}
 
-	/** The node leaves the cluster: all of its tasks end. */
+	/** The node leaves the cluster: all of its tasks are gone at once. */
 	close(): void {
-		for (const id of [...this.#runners.keys()]) this.#remove(id);
+		for (const runner of this.#runners.values()) runner.kill();
+		this.#runners.clear();
 	}
 
 	/** The machine stopped. */

@@ -22,3 +22,4 @@ export type {
 	ServiceUpdateOptions,
 } from "./service-options.ts";
 export { Services } from "./services.ts";
+export type { TaskFilter } from "./task-filter.ts";

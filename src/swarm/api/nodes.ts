@@ -1,4 +1,4 @@
-import type { Listing } from "../../cnm/index.ts";
+import { cliRefuses, DockerError, type Listing } from "../../cnm/index.ts";
 import type { Operation } from "../../sim/index.ts";
 import type { NodeObject } from "../objects.ts";
 import { findNode } from "./find.ts";
@@ -6,6 +6,7 @@ import { type NodeJson, nodeJson, type NodeLine, nodeLines, type TaskLine, taskL
 import type { ManagerContext } from "./manager-context.ts";
 import { PendingCall } from "./pending-call.ts";
 import type { NodeChanges } from "./requests.ts";
+import { filtered, type TaskFilter } from "./task-filter.ts";
 
 /** `docker node …` on a manager. Nodes are named by hostname, id, or `self`. */
 export class Nodes {
@@ -30,15 +31,17 @@ export class Nodes {
 	}
 
 	/** `docker node ps`; `text()` of it is what the command prints. Throws `DockerError` 404. */
-	ps(term = "self"): Listing<TaskLine> {
+	ps(term = "self", filter: TaskFilter = {}): Listing<TaskLine> {
 		const { store, clock } = this.#context;
-		return taskLines(store, store.tasksOn(this.#find(term).id), clock);
+		return taskLines(store, filtered(this.#context, store.tasksOn(this.#find(term).id), filter), clock);
 	}
 
-	/** `docker node update`. Throws `DockerError`. */
+	/** `docker node update`. Throws `DockerError`, `NetError` where the CLI refuses. */
 	update(term: string, changes: NodeChanges): Operation<undefined> {
 		const { kernel, client } = this.#context;
-		const request = { method: "updateNode", id: this.#find(term).id, changes } as const;
+		const found = this.#find(term);
+		checkChanges(changes, found.spec.labels);
+		const request = { method: "updateNode", id: found.id, changes } as const;
 		return new PendingCall(kernel, client, request, `docker node update ${term}`).operation();
 	}
 
@@ -68,4 +71,21 @@ export class Nodes {
 	#find(term: string): NodeObject {
 		return findNode(this.#context.store, term, this.#context.nodeId);
 	}
+}
+
+const ROLES: readonly string[] = ["worker", "manager"];
+const AVAILABILITIES: readonly string[] = ["active", "pause", "drain"];
+
+/** What the CLI (command/node/update.go) and the daemon (`NodeSpecToGRPC`) refuse before a manager hears of it. */
+function checkChanges(
+	{ role, availability, labelAdd, labelRm = [] }: NodeChanges,
+	labels: Readonly<Record<string, string>>,
+): void {
+	const known = new Set(Object.keys({ ...labels, ...labelAdd }));
+	for (const name of labelRm)
+		if (!known.delete(name)) throw cliRefuses(`key ${name} doesn't exist in node's labels`);
+	if (role !== undefined && !ROLES.includes(role))
+		throw new DockerError(400, `invalid Role: ${JSON.stringify(role)}`);
+	if (availability !== undefined && !AVAILABILITIES.includes(availability))
+		throw new DockerError(400, `invalid Availability: ${JSON.stringify(availability)}`);
 }

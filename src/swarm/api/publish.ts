@@ -27,6 +27,32 @@ export function readServicePublish(value: string | PublishOptions): ServicePort[
 	});
 }
 
+/** Two ports of a service that are the same one; services keep them sorted by it once they were changed (`portConfigToString`). */
+const asText = ({ publishedPort, targetPort, protocol, publishMode }: ServicePort): string =>
+	`${String(publishedPort)}:${String(targetPort)}/${protocol}/${publishMode}`;
+
+/**
+ * `--publish-add` and `--publish-rm`, the latter by port in the container, protocol and mode alone (docker's CLI,
+ * command/service/update.go). What is there already is not added again. Throws `NetError`.
+ */
+export function updatePorts(
+	old: readonly ServicePort[],
+	add: readonly (string | PublishOptions)[],
+	rm: readonly (string | PublishOptions)[],
+): ServicePort[] {
+	const removed = rm.flatMap(readServicePublish);
+	const kept = old.filter(
+		(port) =>
+			!removed.some(
+				({ targetPort, protocol, publishMode }) =>
+					port.targetPort === targetPort && port.protocol === protocol && port.publishMode === publishMode,
+			),
+	);
+	const known = new Set(old.map(asText));
+	const added = add.flatMap(readServicePublish).filter((port) => !known.has(asText(port)));
+	return [...kept, ...added].sort((a, b) => (asText(a) < asText(b) ? -1 : Number(asText(a) > asText(b))));
+}
+
 function servicePort({
 	target,
 	published = 0,

@@ -1,5 +1,5 @@
 import type { Duration } from "../../sim/index.ts";
-import type { PortProtocol, RestartPolicy, UpdateConfig } from "../objects.ts";
+import type { RestartPolicy, UpdateConfig } from "../objects.ts";
 import type { PublishOptions } from "./publish.ts";
 
 /** A network of a service's tasks. */
@@ -86,8 +86,8 @@ export interface ServiceUpdateOptions extends ServiceOptions {
 	readonly networkAdd?: readonly (string | ServiceNetworkOptions)[];
 	readonly networkRm?: readonly string[];
 	readonly publishAdd?: readonly (string | PublishOptions)[];
-	/** By the port in the container. */
-	readonly publishRm?: readonly { readonly target: number; readonly protocol?: PortProtocol }[];
+	/** By the port in the container, the protocol and the mode: `80`, `53/udp`, `target=80,mode=host`. */
+	readonly publishRm?: readonly (string | PublishOptions)[];
 	/** Tasks are replaced although nothing changed. */
 	readonly force?: boolean;
 	/** `docker service update --rollback`. */

@@ -2,7 +2,9 @@ import { cliRefuses, DockerError } from "../../cnm/index.ts";
 import { type Duration, parseDuration } from "../../sim/index.ts";
 import { ENDPOINT, RESTART, STOP_GRACE_PERIOD, UPDATE } from "../manager/defaults.ts";
 import type { ContainerSpec, ServiceSpec, TaskSpec, UpdateConfig } from "../objects.ts";
-import { readServicePublish } from "./publish.ts";
+import { count, servers } from "./flags.ts";
+import { readServicePublish, updatePorts } from "./publish.ts";
+import { isImage } from "./validate.ts";
 import type {
 	HealthcheckOptions,
 	ServiceCreateOptions,
@@ -13,6 +15,8 @@ import type {
 
 const MODES: readonly string[] = ["replicated", "global"];
 const ORDERS: readonly string[] = ["stop-first", "start-first"];
+const RESTARTS: readonly string[] = ["none", "on-failure", "any"];
+const RESOLUTIONS: readonly string[] = ["vip", "dnsrr"];
 
 type Network = TaskSpec["networks"][number];
 /** Finds a network's id by name or id. Throws `DockerError`. */
@@ -32,7 +36,7 @@ export function createSpec(options: ServiceCreateOptions, name: string, networkI
 		task: {
 			runtime: "container",
 			container: { image: "", args: [], labels: {}, stopGracePeriod: STOP_GRACE_PERIOD },
-			networks: listOf(network).map((each) => attachment(each, networkId)),
+			networks: byTarget(listOf(network).map((each) => attachment(each, networkId))),
 			placement: { constraints: [], preferences: [], maxReplicas: 0 },
 			restart: RESTART,
 			forceUpdate: 0,
@@ -51,29 +55,27 @@ export function updateSpec(
 	options: ServiceUpdateOptions,
 	networkId: NetworkId,
 ): ServiceSpec {
-	const { replicas, networkAdd = [], networkRm = [], publishAdd = [], publishRm = [], force } = options;
+	const { replicas, networkAdd, networkRm, publishAdd, publishRm, force } = options;
 	if (replicas !== undefined && old.mode.kind !== "replicated")
 		throw cliRefuses("replicas can only be used with replicated or replicated-job mode");
-	const removed = networkRm.map(networkId);
-	const added = networkAdd.map((each) => attachment(each, networkId));
-	for (const { target } of added) {
-		if (old.task.networks.some((each) => each.target === target) && !removed.includes(target))
-			throw cliRefuses(`service is already attached to network ${nameOf(networkAdd, added, target)}`);
-	}
-	const ports = old.endpoint.ports.filter(
-		({ targetPort, protocol }) =>
-			!publishRm.some((each) => each.target === targetPort && (each.protocol ?? "tcp") === protocol),
-	);
+	const networks =
+		networkAdd === undefined && networkRm === undefined
+			? old.task.networks
+			: updateNetworks(old.task.networks, networkAdd ?? [], (networkRm ?? []).map(networkId), networkId);
+	const ports =
+		publishAdd === undefined && publishRm === undefined
+			? old.endpoint.ports
+			: updatePorts(old.endpoint.ports, publishAdd ?? [], publishRm ?? []);
 	return applyOptions(
 		{
 			...old,
 			task: {
 				...old.task,
-				networks: [...old.task.networks.filter(({ target }) => !removed.includes(target)), ...added],
+				networks,
 				forceUpdate: old.task.forceUpdate + (force === true ? 1 : 0),
 			},
 			mode: replicas === undefined ? old.mode : { kind: "replicated", replicas },
-			endpoint: { ...old.endpoint, ports: [...ports, ...publishAdd.flatMap(readServicePublish)] },
+			endpoint: { ...old.endpoint, ports },
 		},
 		options,
 	);
@@ -84,14 +86,28 @@ type NetworkOption = string | ServiceNetworkOptions;
 const listOf = (value: NetworkOption | readonly NetworkOption[]): readonly NetworkOption[] =>
 	typeof value === "string" || "name" in value ? [value] : value;
 
-const nameOf = (
-	asked: readonly (string | ServiceNetworkOptions)[],
-	added: readonly Network[],
-	target: string,
-): string => {
-	const found = asked[added.findIndex((each) => each.target === target)] ?? target;
-	return typeof found === "string" ? found : found.name;
-};
+/** As the CLI sends them, so that a service whose networks are the same has the same spec. */
+const byTarget = (networks: readonly Network[]): Network[] =>
+	networks.toSorted((a, b) => (a.target < b.target ? -1 : Number(a.target > b.target)));
+
+/** `--network-add`, `--network-rm` (docker's CLI, command/service/update.go). Throws `NetError`. */
+function updateNetworks(
+	old: readonly Network[],
+	add: readonly NetworkOption[],
+	removed: readonly string[],
+	networkId: NetworkId,
+): Network[] {
+	const networks = old.filter(({ target }) => !removed.includes(target));
+	for (const option of add) {
+		const added = attachment(option, networkId);
+		if (networks.some(({ target }) => target === added.target)) {
+			const name = typeof option === "string" ? option : option.name;
+			throw cliRefuses(`service is already attached to network ${name}`);
+		}
+		networks.push(added);
+	}
+	return byTarget(networks);
+}
 
 function attachment(value: string | ServiceNetworkOptions, networkId: NetworkId): Network {
 	const { name, aliases = [], driverOptions } = typeof value === "string" ? { name: value } : value;
@@ -115,17 +131,17 @@ function applyOptions(spec: ServiceSpec, options: ServiceOptions): ServiceSpec {
 				...task.placement,
 				constraints: options.constraints ?? task.placement.constraints,
 				preferences: options.placementPref?.map(readPreference) ?? task.placement.preferences,
-				maxReplicas: options.replicasMaxPerNode ?? task.placement.maxReplicas,
+				maxReplicas: count(options.replicasMaxPerNode, "replicas-max-per-node", task.placement.maxReplicas),
 			},
 			restart: {
-				condition: options.restartCondition ?? task.restart.condition,
+				condition: restartCondition(options.restartCondition, task.restart.condition),
 				delay: nanoseconds(options.restartDelay, "restartDelay", task.restart.delay),
-				maxAttempts: options.restartMaxAttempts ?? task.restart.maxAttempts,
+				maxAttempts: count(options.restartMaxAttempts, "restart-max-attempts", task.restart.maxAttempts),
 				window: nanoseconds(options.restartWindow, "restartWindow", task.restart.window),
 			},
 		},
 		update: {
-			parallelism: options.updateParallelism ?? spec.update.parallelism,
+			parallelism: count(options.updateParallelism, "update-parallelism", spec.update.parallelism),
 			delay: nanoseconds(options.updateDelay, "updateDelay", spec.update.delay),
 			failureAction: failureAction(options.updateFailureAction, spec.update, [
 				"pause",
@@ -137,14 +153,14 @@ function applyOptions(spec: ServiceSpec, options: ServiceOptions): ServiceSpec {
 			order: order(options.updateOrder, spec.update),
 		},
 		rollback: {
-			parallelism: options.rollbackParallelism ?? spec.rollback.parallelism,
+			parallelism: count(options.rollbackParallelism, "rollback-parallelism", spec.rollback.parallelism),
 			delay: nanoseconds(options.rollbackDelay, "rollbackDelay", spec.rollback.delay),
 			failureAction: failureAction(options.rollbackFailureAction, spec.rollback, ["pause", "continue"]),
 			monitor: nanoseconds(options.rollbackMonitor, "rollbackMonitor", spec.rollback.monitor),
 			maxFailureRatio: options.rollbackMaxFailureRatio ?? spec.rollback.maxFailureRatio,
 			order: order(options.rollbackOrder, spec.rollback),
 		},
-		endpoint: { ...spec.endpoint, mode: options.endpointMode ?? spec.endpoint.mode },
+		endpoint: { ...spec.endpoint, mode: resolution(options.endpointMode, spec.endpoint.mode) },
 	};
 }
 
@@ -157,7 +173,7 @@ function containerSpec(old: ContainerSpec, options: ServiceOptions): ContainerSp
 		labels: containerLabels ?? old.labels,
 		...(hostname === undefined ? {} : { hostname }),
 		...(host === undefined ? {} : { hosts: host.map(hostsLine) }),
-		...(dns === undefined ? {} : { dns }),
+		...(dns === undefined ? {} : { dns: servers(dns) }),
 		...(dnsSearch === undefined ? {} : { dnsSearch }),
 		...(dnsOptions === undefined ? {} : { dnsOptions }),
 		...(sysctls === undefined ? {} : { sysctls }),
@@ -181,9 +197,9 @@ const healthcheck = ({
 const nanoseconds = (value: Duration | undefined, argument: string, otherwise: number): number =>
 	value === undefined ? otherwise : parseDuration(value, argument);
 
-/** `reference.TagNameOnly`. */
+/** `reference.TagNameOnly` of what is a reference; managers refuse the rest as it is. */
 const tagged = (image: string): string =>
-	image === "" || image.includes("@") || /:[^/]*$/.test(image) ? image : `${image}:latest`;
+	!isImage(image) || image.includes("@") || /:[^/]*$/.test(image) ? image : `${image}:latest`;
 
 /** `db:10.0.0.1` as a line of a hosts file: `10.0.0.1 db`. */
 function hostsLine(text: string): string {
@@ -215,4 +231,20 @@ function order(value: UpdateConfig["order"] | undefined, old: UpdateConfig): Upd
 	if (value !== undefined && !ORDERS.includes(value))
 		throw new DockerError(400, `unrecognized update order ${value}`);
 	return value ?? old.order;
+}
+
+type RestartCondition = TaskSpec["restart"]["condition"];
+
+function restartCondition(value: RestartCondition | undefined, old: RestartCondition): RestartCondition {
+	if (value !== undefined && !RESTARTS.includes(value))
+		throw new DockerError(400, `invalid RestartCondition: ${JSON.stringify(value)}`);
+	return value ?? old;
+}
+
+type Resolution = ServiceSpec["endpoint"]["mode"];
+
+function resolution(value: Resolution | undefined, old: Resolution): Resolution {
+	if (value !== undefined && !RESOLUTIONS.includes(value))
+		throw new DockerError(400, `invalid resolution mode: ${JSON.stringify(value)}`);
+	return value ?? old;
 }

@@ -6,6 +6,7 @@ import type { PendingCall } from "./pending-call.ts";
 import type { ServiceJson } from "./service-json.ts";
 import type { ServiceUpdateOptions } from "./service-options.ts";
 import type { Services } from "./services.ts";
+import type { TaskFilter } from "./task-filter.ts";
 
 /** A service: what `docker service create` gives, and what the commands on it give again. */
 export class Service {
@@ -49,8 +50,8 @@ export class Service {
 	}
 
 	/** `docker service ps`; `text()` of it is what the command prints. Throws `DockerError` 404. */
-	ps(): Listing<TaskLine> {
-		return this.#services.ps(this.#term);
+	ps(filter: TaskFilter = {}): Listing<TaskLine> {
+		return this.#services.ps(this.#term, filter);
 	}
 
 	/** `docker service update`. Throws `DockerError`, `NetError`. */

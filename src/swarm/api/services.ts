@@ -12,6 +12,7 @@ import { Service } from "./service.ts";
 import { type ServiceJson, serviceJson } from "./service-json.ts";
 import type { ServiceCreateOptions, ServiceUpdateOptions } from "./service-options.ts";
 import { createSpec, updateSpec } from "./service-spec.ts";
+import { filtered, type TaskFilter } from "./task-filter.ts";
 
 /** `docker service …` on a manager. Refusals throw, or fail the operation when only the leader finds them. */
 export class Services {
@@ -25,7 +26,8 @@ export class Services {
 	create(options: ServiceCreateOptions): Service {
 		const { store, rng } = this.#context;
 		const taken = (name: string): boolean => store.all("service").some(({ spec }) => spec.name === name);
-		const name = options.name ?? randomName(rng, taken);
+		const { name: given = "" } = options;
+		const name = given === "" ? randomName(rng, taken) : given;
 		const spec = createSpec(options, name, (term) => this.#networkId(term));
 		return this.#call(name, { method: "createService", spec }, "create");
 	}
@@ -74,14 +76,17 @@ export class Services {
 		return serviceLines(this.#context.store);
 	}
 
-	/** `docker service ps`, of one service or several; `text()` of it is what the command prints. Throws `DockerError` 404. */
-	ps(...terms: readonly string[]): Listing<TaskLine> {
+	/**
+	 * `docker service ps [--filter …]`, of one service or several; `text()` of it is what the command prints. Throws
+	 * `DockerError` 404.
+	 */
+	ps(...terms: readonly (string | TaskFilter)[]): Listing<TaskLine> {
 		const { store, clock } = this.#context;
-		return taskLines(
-			store,
-			terms.flatMap((term) => store.tasksOf(findService(store, term).id)),
-			clock,
+		let tasks = terms.flatMap((term) =>
+			typeof term === "string" ? store.tasksOf(findService(store, term).id) : [],
 		);
+		for (const term of terms) if (typeof term !== "string") tasks = filtered(this.#context, tasks, term);
+		return taskLines(store, tasks, clock);
 	}
 
 	/** `docker service inspect`. Throws `DockerError` 404. */

@@ -1,6 +1,7 @@
 import { contains, parseIp4, parsePrefix4 } from "../../addr/index.ts";
 import type { ContainerSpec, EndpointSpec, NetworkSpec, ServiceSpec, UpdateConfig } from "../objects.ts";
 import { parseConstraints } from "../manager/constraint.ts";
+import { hostnameProblem } from "../template.ts";
 import { rpcError } from "./rpc-error.ts";
 
 const DNS_NAME = /^[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*$/;
@@ -8,6 +9,9 @@ const DNS_NAME = /^[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*$/;
 const IMAGE =
 	/^(?:[a-zA-Z0-9][a-zA-Z0-9.-]*(?::\d+)?\/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*(?::\w[\w.-]{0,127})?(?:@[a-z0-9+._-]+:[0-9a-fA-F]{32,})?$/;
 const MILLISECOND = 1e6;
+
+/** Whether that can name an image at all. */
+export const isImage = (text: string): boolean => IMAGE.test(text);
 
 /** A service's or network's name. Throws `DockerError`. */
 export function validateName(name: string): void {
@@ -32,13 +36,15 @@ export function validateServiceSpec(spec: ServiceSpec): void {
 		throw rpcError("InvalidArgument", "Number of replicas must be non-negative");
 }
 
-function validateContainer({ image, healthcheck }: ContainerSpec): void {
+function validateContainer({ image, hostname, healthcheck }: ContainerSpec): void {
 	if (image === "") throw rpcError("InvalidArgument", "ContainerSpec: image reference must be provided");
-	if (!IMAGE.test(image))
+	if (!isImage(image))
 		throw rpcError(
 			"InvalidArgument",
 			`ContainerSpec: ${JSON.stringify(image)} is not a valid repository/tag`,
 		);
+	const problem = hostnameProblem(hostname ?? "");
+	if (problem !== undefined) throw rpcError("InvalidArgument", problem);
 	if (healthcheck === undefined) return;
 	const durations = [
 		["Interval", healthcheck.interval],

@@ -1,7 +1,7 @@
 import { type NetError } from "../../errors.ts";
 import { RpcError, rpcErrorOf } from "../control/index.ts";
 import { newToken } from "../identity.ts";
-import type { NodeAvailability, NodeObject, NodeRole } from "../objects.ts";
+import type { ClusterObject, NodeAvailability, NodeObject, NodeRole } from "../objects.ts";
 import type { Leadership } from "./leadership.ts";
 
 /** How a call of the control API ends: with plain data, or refused. */
@@ -12,6 +12,14 @@ export interface NodeChange {
 	readonly role?: NodeRole;
 	readonly availability?: NodeAvailability;
 	readonly labels?: Readonly<Record<string, string>>;
+}
+
+/** What is to become of the cluster: what is left out stays. */
+export interface ClusterChange {
+	/** Tasks kept of each slot; less than nothing: all. */
+	readonly taskHistoryLimit?: number;
+	/** Nanoseconds. */
+	readonly dispatcherHeartbeat?: number;
 }
 
 /** What the control API says of nodes and of the cluster itself (swarmkit manager/controlapi/node.go, cluster.go). */
@@ -40,6 +48,9 @@ export class NodeControl {
 			}
 			case "GetCluster":
 				done({ body: this.#reign.cluster });
+				return true;
+			case "UpdateCluster":
+				this.#updateCluster(request as ClusterChange, done);
 				return true;
 			case "RotateToken":
 				this.#rotate((request as { readonly role: NodeRole }).role, done);
@@ -98,13 +109,33 @@ export class NodeControl {
 		}, ended(done));
 	}
 
+	#updateCluster({ taskHistoryLimit, dispatcherHeartbeat }: ClusterChange, done: ControlDone): void {
+		this.#change(
+			(cluster) => ({
+				...cluster,
+				taskHistoryLimit: taskHistoryLimit ?? cluster.taskHistoryLimit,
+				dispatcherHeartbeat: dispatcherHeartbeat ?? cluster.dispatcherHeartbeat,
+			}),
+			done,
+		);
+	}
+
 	#rotate(role: NodeRole, done: ControlDone): void {
-		const { store, rng } = this.#reign;
-		store.update((tx) => {
+		const { rng } = this.#reign;
+		this.#change(
+			(cluster) => ({
+				...cluster,
+				tokens: { ...cluster.tokens, [role]: newToken(cluster.rootDigest, rng) },
+			}),
+			done,
+		);
+	}
+
+	#change(changed: (cluster: ClusterObject) => ClusterObject, done: ControlDone): void {
+		this.#reign.store.update((tx) => {
 			const [cluster] = tx.all("cluster");
 			if (cluster === undefined) throw new RpcError("NotFound", "cluster not found");
-			const tokens = { ...cluster.tokens, [role]: newToken(cluster.rootDigest, rng) };
-			tx.update({ ...cluster, tokens });
+			tx.update(changed(cluster));
 		}, ended(done));
 	}
 }

@@ -13,7 +13,8 @@ import { milliseconds, type Nanoseconds, seconds, Timer } from "../../sim/index.
 import type { IpNamespace, Kernel } from "../../stack/index.ts";
 import { clusterNetwork } from "../cluster-network.ts";
 import type { TaskController, TaskExit } from "../executor.ts";
-import type { NetworkObject, ServicePort, TaskObject } from "../objects.ts";
+import type { NetworkObject, NodeDescription, ServicePort, TaskObject } from "../objects.ts";
+import { expand, hostnameProblem, taskName } from "../template.ts";
 
 /** What it takes to make a container, and to start its process, on an ordinary machine. */
 const CREATE = milliseconds(150);
@@ -34,17 +35,25 @@ export class ContainerTask<N extends IpNamespace> implements TaskController {
 	readonly #kernel: Kernel;
 	readonly #task: TaskObject;
 	readonly #networks: readonly NetworkObject[];
+	readonly #node: NodeDescription;
 	readonly #exitListeners: ((exit: TaskExit) => void)[] = [];
 	readonly #timers = new Set<Timer>();
 	#container: Container<N> | undefined;
 	#stopping = false;
 	#gone = false;
 
-	constructor(docker: Docker<N>, kernel: Kernel, task: TaskObject, networks: readonly NetworkObject[]) {
+	constructor(
+		docker: Docker<N>,
+		kernel: Kernel,
+		task: TaskObject,
+		networks: readonly NetworkObject[],
+		node: NodeDescription,
+	) {
 		this.#docker = docker;
 		this.#kernel = kernel;
 		this.#task = task;
 		this.#networks = networks;
+		this.#node = node;
 	}
 
 	get containerId(): string | undefined {
@@ -83,13 +92,9 @@ export class ContainerTask<N extends IpNamespace> implements TaskController {
 			];
 		});
 		const published = hostPorts(this.#task);
-		// A task on no network of the cluster's is on docker0, as a container of the host's would be.
-		if (
-			places.length === 0 ||
-			(published.length > 0 && !places.some(({ network }) => network.name === "bridge"))
-		)
-			places.push({ network: this.#local("bridge") });
-		this.#container = controller.createContainer(optionsOf(this.#task, published), places);
+		// A task on no network is on docker0, as a container of the host's would be; ports of mode host lead by whatever leads out.
+		if (places.length === 0) places.push({ network: this.#local("bridge") });
+		this.#container = controller.createContainer(optionsOf(this.#task, published, this.#node), places);
 		this.#container.onExit((code) => {
 			this.#exited(code);
 		});
@@ -233,18 +238,30 @@ function serviceOf(task: TaskObject, { id, spec }: NetworkObject): ServiceOfTask
 	};
 }
 
-function optionsOf(task: TaskObject, published: readonly ServicePort[]): RunOptions {
+/** Throws NetError where the hostname cannot be expanded: managers took it for one that can. */
+function hostnameOf(task: TaskObject, hostname: string, node: NodeDescription): string {
+	const { id, serviceId, serviceName, slot, nodeId } = task;
+	const expanded = expand(hostname, {
+		service: { id: serviceId, name: serviceName },
+		node: { ...node, id: nodeId },
+		task: { id, name: taskName(serviceName, task), slot: slot > 0 ? String(slot) : nodeId },
+	});
+	if (typeof expanded === "string") return expanded;
+	throw new NetError("EINVAL", hostnameProblem(hostname) ?? "");
+}
+
+function optionsOf(task: TaskObject, published: readonly ServicePort[], node: NodeDescription): RunOptions {
 	const { container } = task.spec;
 	const { healthcheck, hostname, hosts, dns, dnsSearch, dnsOptions, sysctls } = container;
 	return {
-		name: `${task.serviceName}.${task.slot > 0 ? String(task.slot) : task.nodeId}.${task.id}`,
+		name: taskName(task.serviceName, task),
 		image: container.image,
 		labels: container.labels,
 		publish: published.map(
 			({ publishedPort, targetPort, protocol }) =>
 				`${publishedPort > 0 ? `${String(publishedPort)}:` : ""}${String(targetPort)}/${protocol}`,
 		),
-		...(hostname === undefined ? {} : { hostname }),
+		...(hostname === undefined ? {} : { hostname: hostnameOf(task, hostname, node) }),
 		...(hosts === undefined ? {} : { addHost: hosts }),
 		...(dns === undefined ? {} : { dns }),
 		...(dnsSearch === undefined ? {} : { dnsSearch }),

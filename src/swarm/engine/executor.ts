@@ -89,7 +89,8 @@ export class EngineExecutor<N extends IpNamespace> implements Executor, NetworkL
 	}
 
 	controller(task: TaskObject, networks: readonly NetworkObject[]): TaskController {
-		return new ContainerTask(this.#options.docker, this.#options.kernel, task, networks);
+		const { docker, kernel } = this.#options;
+		return new ContainerTask(docker, kernel, task, networks, this.describe());
 	}
 
 	/** The node leaves its cluster. */

@@ -21,6 +21,8 @@ export class GossipAgent<N extends IpNamespace> {
 	readonly #hostname: string;
 	readonly #rng: Rng;
 	#gossip: Gossip | undefined;
+	/** That of a membership before says goodbye, and has the port; what waits until it has said so. */
+	#goodbye: (() => void)[] | undefined;
 	/** What waits until this node knows the others. */
 	#waiting: (() => void)[] | undefined = [];
 	/** It speaks to nobody of its own accord: `Gossip.settle` makes it one of the cluster. */
@@ -92,15 +94,26 @@ export class GossipAgent<N extends IpNamespace> {
 		const gossip = this.#gossip;
 		this.#gossip = undefined;
 		this.#waiting = [];
-		gossip?.leave(() => {
+		if (gossip === undefined) return;
+		const after: (() => void)[] = [];
+		this.#goodbye = after;
+		gossip.leave(() => {
 			gossip.stop();
+			if (this.#goodbye === after) this.#goodbye = undefined;
+			for (const action of after) action();
 		});
+	}
+
+	/** Does something when the goodbye is said; false when nobody says any. */
+	afterGoodbye(action: () => void): boolean {
+		return this.#goodbye !== undefined && this.#goodbye.push(action) > 0;
 	}
 
 	/** The daemon is gone: nothing is said. */
 	crash(): void {
 		this.#gossip?.stop();
 		this.#gossip = undefined;
+		this.#goodbye = undefined;
 		this.#waiting = [];
 	}
 }

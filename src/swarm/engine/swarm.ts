@@ -7,13 +7,14 @@ import type { Executor } from "../executor.ts";
 import type { SwarmInfo, SwarmInitOptions, SwarmJoinOptions } from "../membership.ts";
 import { SwarmNode } from "../node.ts";
 import type { EncryptionKey, NodeRole } from "../objects.ts";
-import { noSwarm, notManager } from "../refusals.ts";
+import { checkAvailability, noLeader, noSwarm, notManager } from "../refusals.ts";
 import type { Store } from "../store/store.ts";
 import { NodeControlApi } from "./control.ts";
 import { EngineExecutor } from "./executor.ts";
 import { Gossip } from "../gossip/index.ts";
 import { GossipAgent } from "./gossip-agent.ts";
 import { SwarmProvider } from "./provider.ts";
+import { clusterChange, type SwarmUpdateOptions } from "./update-options.ts";
 
 /** What `docker swarm join` takes. */
 export interface JoinOptions extends Omit<SwarmJoinOptions, "remoteAddrs"> {
@@ -143,38 +144,53 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 	 * settles. Throws `DockerError`, nothing changed.
 	 */
 	init(options: SwarmInitOptions = {}): this {
-		this.#begin();
-		try {
+		checkAvailability(options.availability);
+		this.#begin(() => {
 			this.#node.init(options, (result) => {
 				this.#ended(result instanceof NetError ? result : undefined);
 			});
-		} catch (error) {
-			this.#pending = false;
-			throw error;
-		}
-		this.#provide();
+		});
 		return this;
 	}
 
 	/** `docker swarm join`. Throws `DockerError` for what is refused at once; the operation rejects with what a manager refuses. */
 	join({ address, gossip = "joins", ...options }: JoinOptions): Operation<this> {
-		this.#begin();
-		if (this.#running !== undefined) this.#running.gossip.waits = gossip === "waits";
-		try {
+		checkAvailability(options.availability);
+		this.#begin(() => {
+			if (this.#running !== undefined) this.#running.gossip.waits = gossip === "waits";
 			this.#node.join({ ...options, remoteAddrs: [address] }, (error) => {
 				this.#ended(error);
 			});
+		});
+		return this.ready;
+	}
+
+	/**
+	 * A command of those that the daemon does one after the other: it waits until all is said of the membership before. Throws
+	 * what `command` throws when it need not wait; it fails later with it otherwise.
+	 */
+	#begin(command: () => void): void {
+		this.#pending = true;
+		this.#failure = undefined;
+		const begin = (): void => {
+			command();
+			this.#provide();
+		};
+		const waits = this.#running?.gossip.afterGoodbye(() => {
+			try {
+				begin();
+			} catch (error) {
+				if (!(error instanceof NetError)) throw error;
+				this.#ended(error);
+			}
+		});
+		if (waits === true) return;
+		try {
+			begin();
 		} catch (error) {
 			this.#pending = false;
 			throw error;
 		}
-		this.#provide();
-		return this.ready;
-	}
-
-	#begin(): void {
-		this.#pending = true;
-		this.#failure = undefined;
 	}
 
 	#ended(error: NetError | undefined): void {
@@ -219,10 +235,26 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 		running.gossip.leave();
 	}
 
-	/** `docker swarm join-token -q`. Throws `DockerError` on a node that is no manager. */
+	/** `docker swarm update`. Throws `DockerError` on a node that is no manager, `NetError` where the CLI refuses. */
+	update(options: SwarmUpdateOptions): Operation<undefined> {
+		this.#store();
+		const change = clusterChange(options);
+		return this.#machine.netns.kernel.driver.operation<undefined>(
+			(settle) => {
+				this.#node.updateCluster(change, (error) => {
+					if (error === undefined) settle.resolve(undefined);
+					else settle.reject(error);
+				});
+			},
+			{ what: "docker swarm update" },
+		);
+	}
+
+	/** `docker swarm join-token -q`. Throws `DockerError` on a node that is no manager, and while nobody leads. */
 	joinToken(role: NodeRole): string {
 		const [cluster] = this.#store().all("cluster");
 		if (cluster === undefined) throw this.#notManager();
+		if (!this.#node.hasLeader) throw noLeader();
 		return cluster.tokens[role];
 	}
 
@@ -257,14 +289,21 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 
 	// ── managers ──────────────────────────────────────────────────────────────────────────────────
 
-	/** `docker service …`. Throws `DockerError` on a node that is no manager. */
+	/** `docker service …`. Throws `DockerError` on a node that is no manager, and while nobody leads the managers. */
 	get services(): Services {
-		return this.#manager().services;
+		return this.#led().services;
 	}
 
-	/** `docker node …`. Throws `DockerError` on a node that is no manager. */
+	/** `docker node …`. Throws `DockerError` on a node that is no manager, and while nobody leads the managers. */
 	get nodes(): Nodes {
-		return this.#manager().nodes;
+		return this.#led().nodes;
+	}
+
+	/** Commands that only read ask the leader too. */
+	#led(): ManagerApi {
+		const api = this.#manager();
+		if (!this.#node.hasLeader) throw noLeader();
+		return api;
 	}
 
 	#store(): Store {

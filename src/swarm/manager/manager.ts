@@ -17,6 +17,7 @@ import type { ClusterLogicFactory } from "../cluster-logic.ts";
 import { checkHealth, control, joinRaft, processRaftMessage } from "../methods.ts";
 import type { ClusterObject, NodeObject } from "../objects.ts";
 import { type ManagerDisk, type Member, RaftNode } from "../raft/index.ts";
+import { NO_LEADER } from "../refusals.ts";
 import { Store } from "../store/store.ts";
 import { Peers } from "./peers.ts";
 import { Reign } from "./reign.ts";
@@ -127,9 +128,14 @@ export class Manager {
 		return this.#reign !== undefined;
 	}
 
+	/** It knows the cluster: commands are its own, though nobody may lead. */
+	get knowsCluster(): boolean {
+		return this.store.all("cluster").length > 0;
+	}
+
 	/** It is in the group, and has been told who leads. */
 	get ready(): boolean {
-		return this.leader !== undefined && this.store.all("cluster").length > 0;
+		return this.leader !== undefined && this.knowsCluster;
 	}
 
 	/** Who leads, if somebody is known to. */
@@ -324,8 +330,4 @@ export class Manager {
 	}
 }
 
-const noLeader = (): RpcError =>
-	new RpcError(
-		"Unknown",
-		"The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online.",
-	);
+const noLeader = (): RpcError => new RpcError("Unknown", NO_LEADER);

@@ -37,10 +37,18 @@ interface SpecMessage {
 	readonly taskDefaults: object;
 	readonly encryption: object;
 }
+/** How many tasks are kept of each slot. */
+export const orchestration: protobuf.Codec<SpecMessage["orchestration"]> = message({
+	taskHistoryLimit: int64(1),
+});
+/** How often nodes say that they are there, in nanoseconds. */
+export const dispatcherConfig: protobuf.Codec<SpecMessage["dispatcher"]> = message({
+	heartbeat: duration(1),
+});
 const spec = message<SpecMessage>({
 	annotations: always(1, annotations),
 	acceptance: always(2, empty),
-	orchestration: always(3, message<SpecMessage["orchestration"]>({ taskHistoryLimit: int64(1) })),
+	orchestration: always(3, orchestration),
 	raft: always(
 		4,
 		message<RaftConfig>({
@@ -51,7 +59,7 @@ const spec = message<SpecMessage>({
 			electionTick: uint(5),
 		}),
 	),
-	dispatcher: always(5, message<SpecMessage["dispatcher"]>({ heartbeat: duration(1) })),
+	dispatcher: always(5, dispatcherConfig),
 	ca: always(6, message<SpecMessage["ca"]>({ nodeCertificate: duration(1) })),
 	taskDefaults: always(7, empty),
 	encryption: always(8, empty),

@@ -2,7 +2,8 @@
 import { protobuf } from "../../wire/index.ts";
 import type { ControlRequest } from "../api/requests.ts";
 import type { ClusterObject, NetworkSpec, NodeObject, NodeRole, ServiceSpec } from "../objects.ts";
-import { cluster } from "./cluster.ts";
+import type { ClusterChange } from "../dispatcher/index.ts";
+import { cluster, dispatcherConfig, orchestration } from "./cluster.ts";
 import { empty, givenVersion, unlessBare } from "./common.ts";
 import { networkSpec } from "./network.ts";
 import { node, type NodeMessage, nodeTold } from "./node.ts";
@@ -83,6 +84,16 @@ const serviceUpdate = message<ServiceUpdate>({
 	rollback: word(4, ["none", "previous"]),
 });
 
+interface ClusterChangeMessage {
+	readonly orchestration: { readonly taskHistoryLimit: number } | undefined;
+	readonly dispatcher: { readonly heartbeat: number } | undefined;
+}
+/** A `ClusterSpec` with what changes in it alone, where a real one comes whole. */
+const clusterChange = message<ClusterChangeMessage>({
+	orchestration: optional(3, orchestration),
+	dispatcher: optional(5, dispatcherConfig),
+});
+
 /** The calls of the control API, by their names. */
 export const CONTROL: Readonly<Record<string, Bodies>> = {
 	ListNodes: {
@@ -117,6 +128,25 @@ export const CONTROL: Readonly<Record<string, Bodies>> = {
 			(found) => found.cluster,
 			true,
 		),
+	},
+	UpdateCluster: {
+		request: body<ClusterChange, { readonly spec: ClusterChangeMessage | undefined }>(
+			message<{ readonly spec: ClusterChangeMessage | undefined }>({ spec: optional(3, clusterChange) }),
+			({ taskHistoryLimit, dispatcherHeartbeat }) => ({
+				spec: {
+					orchestration: taskHistoryLimit === undefined ? undefined : { taskHistoryLimit },
+					dispatcher: dispatcherHeartbeat === undefined ? undefined : { heartbeat: dispatcherHeartbeat },
+				},
+			}),
+			({ spec }) =>
+				spec && {
+					...(spec.orchestration === undefined
+						? {}
+						: { taskHistoryLimit: spec.orchestration.taskHistoryLimit }),
+					...(spec.dispatcher === undefined ? {} : { dispatcherHeartbeat: spec.dispatcher.heartbeat }),
+				},
+		),
+		reply: done,
 	},
 	RotateToken: {
 		request: body<{ readonly role: NodeRole }, { readonly rotation: Rotation | undefined }>(

@@ -29,7 +29,8 @@ export class Endpoints {
 		const own = spec.task.networks
 			.map(({ target }) => target)
 			.filter((target) => !this.#pools.has(target) || this.#pools.gives(target));
-		return needsIngress(spec.endpoint) && ingress !== undefined ? [ingress, ...own] : own;
+		// One that the service is on twice is one virtual IP.
+		return [...new Set(needsIngress(spec.endpoint) && ingress !== undefined ? [ingress, ...own] : own)];
 	}
 
 	/** Whether a service has all that its spec asks for (swarmkit `IsServiceAllocated`). */
