@@ -372,8 +372,7 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 		const high = ethernet.srcHigh(view, start);
 		const low = ethernet.srcLow(view, start);
 		// A multicast group echoes our own packets.
-		if (high === this.macHigh && low === this.macLow)
-			return this.dropIn(frame, "source-is-own-mac");
+		if (high === this.macHigh && low === this.macLow) return this.dropIn(frame, "source-is-own-mac");
 		if (this.#learning && !this.#snoop(low, high, source)) return this.dropIn(frame, "vxlan-entry-exists");
 		if (!decapsulateEcn(frame, outer)) return this.#refuse(frame, "ip-inhdr");
 		this.receive(frame);
