@@ -1,10 +1,10 @@
-import { milliseconds, Timer } from "../sim/index.ts";
+import { milliseconds, type Nanoseconds, Timer } from "../sim/index.ts";
 import type { Kernel } from "../stack/index.ts";
 import type { Network } from "./network.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 /** From the end of a container's process to the removal of its network, on an ordinary machine. */
-export const NETWORK_RELEASE = milliseconds(50);
+export const NETWORK_RELEASE: Nanoseconds = milliseconds(50);
 
 interface Departure {
 	readonly sandbox: Sandbox;

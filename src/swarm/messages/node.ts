@@ -16,8 +16,8 @@ import { type Annotations, annotations, meta } from "./common.ts";
 const { always, bool, int64, map, mapped, message, messages, octets, optional, text, uint, valued, word } =
 	protobuf;
 
-export const ROLES = ["worker", "manager"] as const satisfies readonly NodeRole[];
-export const AVAILABILITIES = ["active", "pause", "drain"] as const satisfies readonly NodeAvailability[];
+export const ROLES: readonly ["worker", "manager"] = ["worker", "manager"];
+export const AVAILABILITIES: readonly ["active", "pause", "drain"] = ["active", "pause", "drain"];
 
 /** How far a certificate is. */
 export interface Issuance {
