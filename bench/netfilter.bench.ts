@@ -68,13 +68,16 @@ function lookups(): () => void {
 	}
 	const flows = conntrack.table.all();
 	if (flows.length !== FLOWS) throw new Error(`${String(flows.length)} flows are there`);
+	// In the order in which they are asked, as a packet's fields are at hand: only the table is waited for.
+	const asked = flows.map((_, i) => flows[(i * 48_271) % FLOWS]!.original);
+	const fields = Int32Array.from(asked.flatMap(({ source, destination, ports }) => [source, destination, ports]));
+	const protocol = asked[0]?.protocol ?? 0;
 	let at = 0;
 	return () => {
 		let misses = 0;
 		for (let i = 0; i < PACKETS; i++) {
-			at = (at + 48_271) % FLOWS;
-			const { source, destination, ports, protocol } = flows[at]!.original;
-			if (conntrack.lookup(source, destination, ports, protocol) === null) misses++;
+			at = at + 3 === fields.length ? 0 : at + 3;
+			if (conntrack.lookup(fields[at]!, fields[at + 1]!, fields[at + 2]!, protocol) === null) misses++;
 		}
 		if (misses > 0) throw new Error(`${String(misses)} flows were lost`);
 	};
