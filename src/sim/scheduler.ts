@@ -198,21 +198,45 @@ export class Scheduler implements LaneClock {
 		while (done < most) {
 			let due = wheel.headDue;
 			let sequence = wheel.headSequence;
+			// What comes after it, of the lanes alone.
+			let nextDue = Infinity;
+			let nextSequence = Infinity;
 			let first: Lane | null = null;
 			for (let i = 0; i < lanes.length; i++) {
 				const lane = lanes[i]!;
 				const laneDue = lane.headDue;
 				if (laneDue < due || (laneDue === due && lane.headSequence < sequence)) {
+					if (first !== null) {
+						nextDue = due;
+						nextSequence = sequence;
+					}
 					first = lane;
 					due = laneDue;
 					sequence = lane.headSequence;
+				} else if (laneDue < nextDue || (laneDue === nextDue && lane.headSequence < nextSequence)) {
+					nextDue = laneDue;
+					nextSequence = lane.headSequence;
 				}
 			}
 			if (due > until || due === Infinity) break;
 			this.#now = due;
-			done++;
-			if (first === null) wheel.shift();
-			else first.shift();
+			if (first === null) {
+				done++;
+				wheel.shift();
+				if (this.#isStopped()) break;
+				continue;
+			}
+			// A burst waits in one lane: what is asked for meanwhile comes later, unless it is a timer's.
+			do {
+				done++;
+				first.shift();
+			} while (
+				!this.#halted &&
+				done < most &&
+				first.headDue === due &&
+				wheel.headDue > due &&
+				(due < nextDue || first.headSequence < nextSequence)
+			);
 			if (this.#isStopped()) break;
 		}
 		return done;
