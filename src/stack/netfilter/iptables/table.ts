@@ -107,7 +107,8 @@ export class Table {
 		}
 		if (outcome === DROPPED) {
 			const { ns } = this.#host;
-			ns.world.drop(frame, "iptables-drop", inDevice?.device ?? out ?? ns, this.#why());
+			const why = ns.world.dropListeners.length > 0 ? this.#why() : undefined;
+			ns.world.drop(frame, "iptables-drop", inDevice?.device ?? out ?? ns, why);
 			return DROP;
 		}
 		return outcome === TAKEN ? STOLEN : ACCEPT;
