@@ -30,7 +30,7 @@ export interface Balancing {
 interface Service {
 	readonly loadBalancers: Map<string, LoadBalancer>;
 	/** Who has an address: while a task is replaced two may. */
-	readonly ipToEndpoint: Map<Ip4, Set<string>>;
+	readonly ipToEndpoint: Map<Ip4, readonly string[]>;
 }
 
 /**
@@ -78,7 +78,8 @@ export class ServiceBindings {
 			known.loadBalancers.set(network, lb);
 		}
 		lb.backends.set(endpointId, { ip, disabled: false });
-		known.ipToEndpoint.set(ip, (known.ipToEndpoint.get(ip) ?? new Set()).add(endpointId));
+		const here = known.ipToEndpoint.get(ip) ?? [];
+		if (!here.includes(endpointId)) known.ipToEndpoint.set(ip, here.concat(endpointId));
 		this.#balancing.addBackend(lb, ip);
 
 		addOwnNames(names, endpoint);
@@ -114,11 +115,11 @@ export class ServiceBindings {
 		else backend.disabled = true;
 		const last = lb.backends.size === 0;
 		if (last) known.loadBalancers.delete(network);
-		const others = known.ipToEndpoint.get(ip);
-		others?.delete(endpointId);
-		if (others?.size === 0) known.ipToEndpoint.delete(ip);
+		const others = (known.ipToEndpoint.get(ip) ?? []).filter((each) => each !== endpointId);
+		if (others.length > 0) known.ipToEndpoint.set(ip, others);
+		else known.ipToEndpoint.delete(ip);
 		// Another endpoint has the address by now: what it balances and is called stays.
-		const shared = others !== undefined && others.size > 0;
+		const shared = others.length > 0;
 		if (!shared && full) this.#balancing.removeBackend(lb, ip, { last });
 		else if (!shared) this.#balancing.disableBackend(lb, ip);
 

@@ -1,35 +1,51 @@
 import { formatIp4, type Ip4 } from "../../addr/index.ts";
 import type { NetworkNames } from "../dns/names.ts";
 
+/** What one owner says of one name. */
+interface SvcRecord {
+	readonly owner: string;
+	readonly name: string;
+	readonly address: Ip4;
+}
+
+/** Most names have one address, most addresses two names: a list for so few, a map by what tells them apart for more. */
+type Records = readonly SvcRecord[] | Map<string, SvcRecord>;
+const FEW = 4;
+
+const byAddress = ({ owner, address }: SvcRecord): string => `${owner} ${formatIp4(address)}`;
+const byName = ({ owner, name }: SvcRecord): string => `${owner} ${name}`;
+
 /**
  * The names of one network that the whole cluster shares (libnetwork's `svcInfo`). An entry counts once per address and
  * owner, a service or a standalone endpoint: who adds it twice takes it away once.
  */
 export class SvcRecords implements NetworkNames {
-	/** Lower-case name → owner and address → address. */
-	readonly #addresses = new Map<string, Map<string, Ip4>>();
-	/** Address → owner and name → name; the first counts. */
-	readonly #names = new Map<Ip4, Map<string, string>>();
+	/** By lower-case name. */
+	readonly #addresses = new Map<string, Records>();
+	/** By address; the first counts. */
+	readonly #names = new Map<Ip4, Records>();
 
 	/** A name is an address's. With `reverse` the address is that name's, too (`addSvcRecords`). */
 	add(name: string, owner: string, address: Ip4, { reverse }: { readonly reverse: boolean }): void {
-		if (reverse) entry(this.#names, address).set(`${owner} ${name}`, name);
-		entry(this.#addresses, name.toLowerCase()).set(`${owner} ${formatIp4(address)}`, address);
+		const record = { owner, name, address };
+		if (reverse) put(this.#names, address, record, byName);
+		put(this.#addresses, name.toLowerCase(), record, byAddress);
 	}
 
 	/** It is no longer; nothing for one that is not there (`deleteSvcRecords`). */
 	delete(name: string, owner: string, address: Ip4, { reverse }: { readonly reverse: boolean }): void {
-		if (reverse) remove(this.#names, address, `${owner} ${name}`);
-		remove(this.#addresses, name.toLowerCase(), `${owner} ${formatIp4(address)}`);
+		const record = { owner, name, address };
+		if (reverse) remove(this.#names, address, record, byName);
+		remove(this.#addresses, name.toLowerCase(), record, byAddress);
 	}
 
 	addresses(name: string): readonly Ip4[] | undefined {
 		const found = this.#addresses.get(name.toLowerCase());
-		return found === undefined ? undefined : [...new Set(found.values())];
+		return found && [...new Set(Array.from(found.values(), ({ address }) => address))];
 	}
 
 	nameOf(address: Ip4): string | undefined {
-		return this.#names.get(address)?.values().next().value;
+		return this.#names.get(address)?.values().next().value?.name;
 	}
 
 	/** All names go: the network does, or the node leaves the cluster. */
@@ -39,16 +55,26 @@ export class SvcRecords implements NetworkNames {
 	}
 }
 
-function entry<K, V>(map: Map<K, Map<string, V>>, key: K): Map<string, V> {
-	const found = map.get(key) ?? new Map<string, V>();
-	map.set(key, found);
-	return found;
+function put<K>(map: Map<K, Records>, key: K, record: SvcRecord, of: (record: SvcRecord) => string): void {
+	const found = map.get(key) ?? [];
+	if (found instanceof Map) found.set(of(record), record);
+	else if (found.some((each) => of(each) === of(record))) return;
+	// As long as it must be: a list that is spread takes room for seventeen.
+	else if (found.length < FEW) map.set(key, found.concat(record));
+	else map.set(key, new Map([...found, record].map((each) => [of(each), each])));
 }
 
-function remove<K, V>(map: Map<K, Map<string, V>>, key: K, of: string): void {
+function remove<K>(map: Map<K, Records>, key: K, record: SvcRecord, of: (record: SvcRecord) => string): void {
 	const found = map.get(key);
-	found?.delete(of);
-	if (found?.size === 0) map.delete(key);
+	if (found === undefined) return;
+	if (found instanceof Map) {
+		found.delete(of(record));
+		if (found.size === 0) map.delete(key);
+		return;
+	}
+	const left = found.filter((each) => of(each) !== of(record));
+	if (left.length > 0) map.set(key, left);
+	else map.delete(key);
 }
 
 /** A network that has no names: ingress. */

@@ -20,6 +20,8 @@ export interface Rates {
 }
 
 const none = (): Counters => ({ conns: 0, inPackets: 0, outPackets: 0, inOctets: 0, outOctets: 0 });
+/** What nobody counted; never written to. */
+const NOTHING = none();
 const NAMES = ["conns", "inPackets", "outPackets", "inOctets", "outOctets"] as const;
 /** Ticks of silence after which every rate is 0. */
 const FORGOTTEN = 200;
@@ -54,11 +56,12 @@ export class Estimator {
 /** Counters of one service or destination: what is counted, and what was published of it. */
 export class Stats {
 	readonly #estimator: Estimator;
-	readonly #counted: Counters = none();
-	readonly #published: Counters = none();
-	readonly #zero: Counters = none();
+	// Until something is counted all share their zeros: a cluster has as many destinations as tasks, on each node.
+	#counted: Counters = NOTHING;
+	#published: Counters = NOTHING;
+	#zero: Counters = NOTHING;
 	/** Averages as the kernel keeps them: packets scaled by 2^10, octets by 2^5. */
-	readonly #averages: Counters = none();
+	#averages: Counters = NOTHING;
 	#tick: number;
 	#running = true;
 
@@ -67,22 +70,32 @@ export class Stats {
 		this.#tick = estimator.tick;
 	}
 
+	/** Something is about to be counted. */
+	#begin(): void {
+		this.#catchUp();
+		if (this.#counted !== NOTHING) return;
+		this.#counted = none();
+		this.#published = none();
+		this.#zero = none();
+		this.#averages = none();
+	}
+
 	/** A connection was made (`ip_vs_conn_stats`). */
 	connection(): void {
-		this.#catchUp();
+		this.#begin();
 		this.#counted.conns++;
 	}
 
 	/** A packet came from the client (`ip_vs_in_stats`). */
 	in(octets: number): void {
-		this.#catchUp();
+		this.#begin();
 		this.#counted.inPackets++;
 		this.#counted.inOctets += octets;
 	}
 
 	/** A packet went to the client (`ip_vs_out_stats`). */
 	out(octets: number): void {
-		this.#catchUp();
+		this.#begin();
 		this.#counted.outPackets++;
 		this.#counted.outOctets += octets;
 	}
@@ -90,6 +103,7 @@ export class Stats {
 	/** `ipvsadm -Z`: counts from what was last published (`ip_vs_zero_stats`). */
 	clear(): void {
 		this.#catchUp();
+		if (this.#counted === NOTHING) return;
 		Object.assign(this.#zero, this.#published);
 		Object.assign(this.#averages, none());
 	}
@@ -135,6 +149,7 @@ export class Stats {
 		if (tick === this.#tick || !this.#running) return;
 		const ticks = Math.min(tick - this.#tick, FORGOTTEN);
 		this.#tick = tick;
+		if (this.#counted === NOTHING) return;
 		for (const name of NAMES) {
 			const scale = name === "inOctets" || name === "outOctets" ? 16 : 512;
 			let rate = (this.#counted[name] - this.#published[name]) * scale;

@@ -25,14 +25,28 @@ export class Neighbour {
 	waitingOctets = 0;
 	/** Packets given up because too many waited. */
 	unresolvedDiscards = 0;
-	readonly timer: Timer;
 	/** True once taken out of the table. */
 	dead = false;
+	// Permanent entries never need a timer: it is made when one is armed.
+	#timer: Timer | undefined;
+	readonly #onTimer: (neighbour: Neighbour) => void;
 
 	constructor(ip: Ip4, facts: NeighbourFacts, onTimer: (neighbour: Neighbour) => void) {
 		this.ip = ip;
 		this.facts = facts;
-		this.timer = new Timer(() => onTimer(this));
+		this.#onTimer = onTimer;
+	}
+
+	/** Fires when its state has lasted its time. */
+	get timer(): Timer {
+		return (this.#timer ??= new Timer(() => {
+			this.#onTimer(this);
+		}));
+	}
+
+	/** Nothing is waited for. */
+	rest(): void {
+		this.#timer?.cancel();
 	}
 
 	/** Takes new facts over. */

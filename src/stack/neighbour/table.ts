@@ -154,7 +154,7 @@ export class NeighbourTable {
 		this.#entries.delete(ip);
 		neighbour.dead = true;
 		neighbour.connected = false;
-		neighbour.timer.cancel();
+		neighbour.rest();
 		for (const frame of neighbour.waiting.splice(0)) this.inDevice.device.dropOut(frame, "neigh-dead");
 		return true;
 	}
@@ -184,7 +184,7 @@ export class NeighbourTable {
 					this.#kernel.arm(neighbour.timer, effect.after);
 					break;
 				case "rest":
-					neighbour.timer.cancel();
+					neighbour.rest();
 					break;
 				case "ask":
 					if (event.kind === "wanted" && (before === "none" || before === "failed"))

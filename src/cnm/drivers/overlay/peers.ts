@@ -22,7 +22,7 @@ export class PeerDb {
 	add(peer: Peer): void {
 		const ip = peer.address.address;
 		const claims = this.#claims.get(ip) ?? [];
-		if (!claims.some((each) => samePeer(each, peer))) this.#claims.set(ip, [...claims, peer]);
+		if (!claims.some((each) => samePeer(each, peer))) this.#claims.set(ip, claims.concat(peer));
 	}
 
 	/** Forgets a claim. */
