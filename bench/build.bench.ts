@@ -1,11 +1,11 @@
 import { Lab } from "../src/lab/index.ts";
-import type { BenchCase } from "./runner.ts";
+import type { BenchCase, BuildCase } from "./runner.ts";
 
 const HOSTS = 1000;
 const CONTAINERS = 10;
 
 /** Hosts with containers on one overlay, each host with its sandbox, bridge and tunnel. One packet is one container. */
-function buildOverlay(): void {
+function buildOverlay(containers: number): Lab {
 	const lab = new Lab({ seed: 1 });
 	const lan = lab.switch("lan");
 	for (let h = 0; h < HOSTS; h++) {
@@ -16,7 +16,7 @@ function buildOverlay(): void {
 		const vxlan = host.netns.addVxlan("vx", { vni: 4097, proxy: true, mtu: 1450 });
 		host.netns.move(vxlan, sandbox, "vxlan0");
 		bridge.attach(vxlan);
-		for (let c = 0; c < CONTAINERS; c++) {
+		for (let c = 0; c < containers; c++) {
 			const ns = host.addNetns(`c${String(c)}`);
 			const [port, eth0] = lab.veth({ ns: sandbox, name: `veth${String(c)}` }, { ns, name: "eth0" });
 			bridge.attach(port);
@@ -26,13 +26,24 @@ function buildOverlay(): void {
 		bridge.up();
 		vxlan.up();
 	}
+	return lab;
 }
 
-const cases: readonly BenchCase[] = [
+const cases: readonly (BenchCase | BuildCase)[] = [
 	{
 		name: "build 1,000 hosts with 10 containers each (per container)",
 		packets: HOSTS * CONTAINERS,
-		prepare: () => buildOverlay,
+		prepare: () => () => void buildOverlay(CONTAINERS),
+	},
+	{
+		name: "what 1,000 hosts with 10 idle containers each keep (per container)",
+		packets: HOSTS * CONTAINERS,
+		build: () => buildOverlay(CONTAINERS),
+	},
+	{
+		name: "what 1,000 hosts without containers keep (per host)",
+		packets: HOSTS,
+		build: () => buildOverlay(0),
 	},
 ];
 export default cases;

@@ -15,6 +15,11 @@ export interface VlanMember {
 	readonly untagged: boolean;
 }
 
+const DEFAULT_PVID = 1;
+/** Shared by all groups of no VLAN, and by all that are in VLAN 1 alone, as ports begin. Never changed. */
+const NONE = new Map<number, boolean>();
+const USUAL = new Map([[DEFAULT_PVID, true]]);
+
 /**
  * The VLANs of a port, or of the bridge itself, with VLAN filtering on: what may come in, and with or without
  * a tag go out (`struct net_bridge_vlan_group`).
@@ -22,8 +27,8 @@ export interface VlanMember {
 export class VlanGroup {
 	/** The VLAN of untagged frames, 0 for none: they are dropped. */
 	pvid = 0;
-	/** By VLAN id: whether frames leave untagged. */
-	readonly #untagged = new Map<number, boolean>();
+	/** By VLAN id: whether frames leave untagged. Shared with others until it is changed, except from nothing to the usual. */
+	#untagged: Map<number, boolean> = NONE;
 
 	/** True for a member. */
 	has(vid: number): boolean {
@@ -33,7 +38,8 @@ export class VlanGroup {
 	/** Makes it a member, or changes how it is one; says whether anything changed. */
 	add(vid: number, { pvid, untagged }: { readonly pvid: boolean; readonly untagged: boolean }): boolean {
 		const changed = this.#untagged.get(vid) !== untagged || pvid !== (this.pvid === vid);
-		this.#untagged.set(vid, untagged);
+		if (this.#untagged === NONE && vid === DEFAULT_PVID && untagged) this.#untagged = USUAL;
+		else this.#own().set(vid, untagged);
 		if (pvid) this.pvid = vid;
 		else if (this.pvid === vid) this.pvid = 0;
 		return changed;
@@ -42,7 +48,12 @@ export class VlanGroup {
 	/** Ends a membership; says whether there was one. */
 	remove(vid: number): boolean {
 		if (this.pvid === vid) this.pvid = 0;
-		return this.#untagged.delete(vid);
+		return this.#untagged.has(vid) && this.#own().delete(vid);
+	}
+
+	#own(): Map<number, boolean> {
+		if (this.#untagged === NONE || this.#untagged === USUAL) this.#untagged = new Map(this.#untagged);
+		return this.#untagged;
 	}
 
 	/** The members by VLAN id. */
