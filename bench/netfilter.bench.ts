@@ -70,7 +70,9 @@ function lookups(): () => void {
 	if (flows.length !== FLOWS) throw new Error(`${String(flows.length)} flows are there`);
 	// In the order in which they are asked, as a packet's fields are at hand: only the table is waited for.
 	const asked = flows.map((_, i) => flows[(i * 48_271) % FLOWS]!.original);
-	const fields = Int32Array.from(asked.flatMap(({ source, destination, ports }) => [source, destination, ports]));
+	const fields = Int32Array.from(
+		asked.flatMap(({ source, destination, ports }) => [source, destination, ports]),
+	);
 	const protocol = asked[0]?.protocol ?? 0;
 	let at = 0;
 	return () => {
