@@ -68,7 +68,6 @@ const of = (name: string, plan: Plan): BuildCase => ({
 
 const cases: readonly BuildCase[] = [
 	of("50 nodes, 500 containers, gossip on the wire", { nodes: 50, tasks: 10, gossip: "wire" }),
-	of("100 nodes, 1,000 containers, gossip on the wire", { nodes: 100, tasks: 10, gossip: "wire" }),
 	of("50 nodes, 500 containers, settled", { nodes: 50, tasks: 10, gossip: "settle" }),
 	of("100 nodes, 1,000 containers, settled", { nodes: 100, tasks: 10, gossip: "settle" }),
 	of("100 nodes, 1,000 containers, pairs settled", { nodes: 100, tasks: 10, gossip: "pairs" }),
