@@ -15,8 +15,8 @@ export class Dummy extends Device {
 	}
 
 	protected override send(frame: Frame): void {
-		this.counters.txPackets++;
-		this.counters.txBytes += frame.end - frame.start;
+		this.txPackets++;
+		this.txBytes += frame.end - frame.start;
 		frame.release();
 	}
 }

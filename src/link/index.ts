@@ -18,7 +18,7 @@ export { Cable, CableEnd, type CableOptions, type Plug } from "./cable.ts";
 export {
 	type Dependent,
 	Device,
-	DeviceCounters,
+	type DeviceCounters,
 	type DeviceInput,
 	type DeviceOwner,
 	FORWARDABLE_EXTRA,

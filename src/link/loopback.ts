@@ -23,8 +23,8 @@ export class Loopback extends Device implements Sink<Frame> {
 	}
 
 	protected override send(frame: Frame): void {
-		this.counters.txPackets++;
-		this.counters.txBytes += frame.length;
+		this.txPackets++;
+		this.txBytes += frame.length;
 		this.world.crossing(frame);
 		this.#lane.push(this, frame);
 	}

@@ -29,8 +29,8 @@ export class Nic extends Device implements Plug {
 
 	protected override send(frame: Frame): void {
 		if (this.#cable === null) return this.dropOut(frame, "no-carrier");
-		this.counters.txPackets++;
-		this.counters.txBytes += frame.end - frame.start;
+		this.txPackets++;
+		this.txBytes += frame.end - frame.start;
 		frame.mark = 0;
 		frame.origin = this.number;
 		frame.forgetFlow();

@@ -47,11 +47,11 @@ export class Veth extends Device implements Sink<Frame> {
 		if (peer === null) return this.dropOut(frame, "no-carrier");
 		const octets = frame.end - frame.start;
 		if (octets > peer.mtu + FORWARDABLE_EXTRA && !isForwardable(frame, peer)) {
-			peer.counters.rxDropped++;
+			peer.rxDropped++;
 			return this.dropOut(frame, "rx-length");
 		}
-		this.counters.txPackets++;
-		this.counters.txBytes += octets;
+		this.txPackets++;
+		this.txBytes += octets;
 		this.world.crossing(frame);
 		// What another machine's kernel would not know does not cross with the frame.
 		frame.mark = 0;

@@ -496,9 +496,9 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 
 	/** A packet claimed before passed the other namespace's INPUT; none of the hooks here see it. Takes the frame. */
 	receivePacket(frame: Frame, inDevice: InDevice): void {
-		const { counters } = inDevice.device;
-		counters.rxPackets++;
-		counters.rxBytes += frame.length + ethernet.OCTETS;
+		const { device } = inDevice;
+		device.rxPackets++;
+		device.rxBytes += frame.length + ethernet.OCTETS;
 		this.deliver(frame, inDevice, ipv4.protocol(frame.view, frame.start));
 	}
 

@@ -421,8 +421,8 @@ export class Bridge extends Device implements StpBridge<BridgePort>, McastBridge
 		if (!this.isUp) return;
 		// A macvlan or VLAN device on the bridge may want it.
 		if (tag !== 0 || this.upper !== null || this.vlans !== null) return this.#passUp(frame.clone(), tag);
-		this.counters.rxPackets++;
-		this.counters.rxBytes += frame.end - frame.start;
+		this.rxPackets++;
+		this.rxBytes += frame.end - frame.start;
 		if (this.tap !== null) this.tap.see(frame, this, IN);
 	}
 
@@ -441,8 +441,8 @@ export class Bridge extends Device implements StpBridge<BridgePort>, McastBridge
 			// It came by another bridge and was routed here: only what comes in by a port is shown at ports.
 			frame.bridging = 0;
 		}
-		this.counters.txPackets++;
-		this.counters.txBytes += frame.length;
+		this.txPackets++;
+		this.txBytes += frame.length;
 		let tag = 0;
 		if (this.#filtering) {
 			tag = this.vlanGroup.admit(frame, this.#vlanTpid);

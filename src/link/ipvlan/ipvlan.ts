@@ -84,8 +84,8 @@ export class IpvlanDevice extends Device implements AddressListener, Sink<Frame>
 	}
 
 	protected override send(frame: Frame): void {
-		this.counters.txPackets++;
-		this.counters.txBytes += frame.end - frame.start;
+		this.txPackets++;
+		this.txBytes += frame.end - frame.start;
 		if (this.#port.mode === "l2") this.#port.sendLayer2(frame, this);
 		else this.#port.sendLayer3(frame, this);
 	}

@@ -102,8 +102,8 @@ export class MacvlanDevice extends Device implements Sink<Frame> {
 	}
 
 	protected override send(frame: Frame): void {
-		this.counters.txPackets++;
-		this.counters.txBytes += frame.end - frame.start;
+		this.txPackets++;
+		this.txBytes += frame.end - frame.start;
 		// The stack that routed the packet here does not hear of the parent's, unless they are the same.
 		if (this.lower.owner !== this.owner) frame.routed = false;
 		if (this.#mode === "bridge") {

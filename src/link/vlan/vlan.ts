@@ -129,8 +129,8 @@ export class VlanDevice extends Device implements TagTaker {
 	}
 
 	protected override send(frame: Frame): void {
-		this.counters.txPackets++;
-		this.counters.txBytes += frame.end - frame.start;
+		this.txPackets++;
+		this.txBytes += frame.end - frame.start;
 		if (this.reorderHeader) this.#tag(frame);
 		this.lower.transmit(frame);
 	}
@@ -150,8 +150,8 @@ export class VlanDevice extends Device implements TagTaker {
 			popTag(frame);
 			return this.receive(frame);
 		}
-		this.counters.rxPackets++;
-		this.counters.rxBytes += frame.end - frame.start;
+		this.rxPackets++;
+		this.rxBytes += frame.end - frame.start;
 		if (this.tap !== null) this.tap.see(frame, this, IN);
 		popTag(frame);
 		this.passUp(frame);

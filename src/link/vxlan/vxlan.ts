@@ -289,13 +289,13 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 		const mtu = underlay.reach(remote.ip, remote.device);
 		if (mtu < 0) return this.#sendToSelf(frame, remote);
 		if (mtu === 0) {
-			this.counters.txErrors++;
+			this.txErrors++;
 			return this.world.drop(frame, "ip-no-route", this, formatIp4(remote.ip));
 		}
 		if (isIp && octets - ethernet.OCTETS > mtu - OVERHEAD && !this.#mayExceed(frame, mtu - OVERHEAD)) return;
 		const header = this.#outer.fill(frame, remote, isIp);
-		this.counters.txPackets++;
-		this.counters.txBytes += octets;
+		this.txPackets++;
+		this.txBytes += octets;
 		const { tunnelListeners } = this.world;
 		for (let i = 0; i < tunnelListeners.length; i++) tunnelListeners[i]!(frame, remote.ip, remote.vni);
 		frame.push(vxlan.OCTETS);
@@ -326,7 +326,7 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 	#sendToSelf(frame: Frame, remote: Remote): void {
 		const target = VxlanSocket.find(this.underlay, remote.port, this.#gbp)?.device(remote.vni);
 		if (target === undefined) {
-			this.counters.txErrors++;
+			this.txErrors++;
 			return this.dropOut(frame, "vxlan-loop", formatIp4(remote.ip));
 		}
 		this.#bypass(frame, target, true);
@@ -334,8 +334,8 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 
 	/** Without a tunnel to a device of this host, which learns that the source is here (`vxlan_encap_bypass`). Takes the frame. */
 	#bypass(frame: Frame, target: VxlanDevice, learn: boolean): void {
-		this.counters.txPackets++;
-		this.counters.txBytes += frame.length;
+		this.txPackets++;
+		this.txBytes += frame.length;
 		const { view, start } = frame;
 		if (learn && target.#learning) {
 			target.#snoop(ethernet.srcLow(view, start), ethernet.srcHigh(view, start), LOOPBACK);
@@ -379,7 +379,7 @@ export class VxlanDevice extends Device implements Sink<Frame> {
 	}
 
 	#refuse(frame: Frame, reason: Parameters<Device["dropIn"]>[1]): void {
-		this.counters.rxErrors++;
+		this.rxErrors++;
 		this.dropIn(frame, reason);
 	}
 
