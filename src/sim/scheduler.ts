@@ -231,7 +231,7 @@ export class Scheduler implements LaneClock {
 				done++;
 				first.shift();
 			} while (
-				!this.#halted &&
+				!this.#isStopped() &&
 				done < most &&
 				first.headDue === due &&
 				wheel.headDue > due &&
