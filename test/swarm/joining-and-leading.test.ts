@@ -116,3 +116,30 @@ test("a node that leaves has none of its tasks from then on, and the others send
 	await lab.advance("1s");
 	expect(balanced()).toEqual([2, 2, 2]);
 });
+
+test("a node whose gossip port a program holds joins all the same, and tells nobody of its containers until it has the port", async () => {
+	const made = await dockerSwarm({ seed: 74, count: 2 });
+	const { lab, lan, swarm } = made;
+	const late = lab.host("late", { nics: { eth0: { address: "172.31.1.20/24", attach: lan } } });
+	const held = late.netns.tcp.listen({ port: 7946 });
+	await late.docker.swarm.join({ token: swarm.joinToken("worker"), address: "172.31.1.5:2377" });
+	await node(made, 1).docker.networks.create("net", { driver: "overlay", attachable: true }).ready;
+	const first = await node(made, 1).docker.run({ name: "c1", network: "net" }).ready;
+	const outcome = await late.docker.run({ name: "c2", network: "net" }).ready.then(
+		() => "runs",
+		(error: unknown) => String(error),
+	);
+	expect(outcome).toBe("runs");
+	await lab.advance("5s");
+	expect(swarm.nodes.ls().map(({ hostname, status }) => [hostname, status])).toContainEqual(["late", "Ready"]);
+	expect((await first.ping(late.docker.containers.get("c2").ip("net"), { count: 1 })).received).toBe(0);
+
+	// Keys are new every twelve hours, and with them the agent tries again.
+	held.close();
+	await lab.advance("12h");
+	await lab.advance("90s");
+	late.docker.rm("c2", { force: true });
+	const next = await late.docker.run({ name: "c3", network: "net" }).ready;
+	await lab.advance("40s");
+	expect((await first.ping(next.ip("net"), { count: 1 })).received).toBe(1);
+}, 120_000);

@@ -26,8 +26,8 @@ interface Joined {
 	readonly network: Network;
 	/** Undefined for ingress, which has no names. */
 	readonly names: SvcRecords | undefined;
-	/** Endpoints of this node that others were told of. */
-	readonly own: Map<string, { readonly bound: BoundEndpoint; enabled: boolean }>;
+	/** Endpoints of this node; `told`: others were told of it, for there was an agent to tell. */
+	readonly own: Map<string, { readonly bound: BoundEndpoint; readonly told: boolean; enabled: boolean }>;
 	/** Where this node balances it. */
 	balancer: { readonly sandbox: Sandbox; readonly dns: EmbeddedDns } | undefined;
 }
@@ -99,7 +99,7 @@ export class ServiceAgent implements NetworkListener {
 			if (joined === undefined || known?.enabled !== true) continue;
 			known.enabled = false;
 			const { network, names } = joined;
-			network.tables?.update(TABLE, network.id, endpoint.id, recordOf(known.bound, true));
+			if (known.told) network.tables?.update(TABLE, network.id, endpoint.id, recordOf(known.bound, true));
 			this.#bindings.remove(network.id, names, known.bound, { full: false });
 		}
 	}
@@ -110,7 +110,7 @@ export class ServiceAgent implements NetworkListener {
 		const bound = joined === undefined ? undefined : boundOf(endpoint, joined);
 		if (joined === undefined || bound === undefined || joined.own.has(endpoint.id)) return;
 		const { network, names, own } = joined;
-		own.set(endpoint.id, { bound, enabled: true });
+		own.set(endpoint.id, { bound, enabled: true, told: network.tables !== undefined });
 		this.#bindings.add(network.id, names, bound);
 		network.tables?.create(TABLE, network.id, endpoint.id, recordOf(bound, false));
 	}
@@ -243,7 +243,7 @@ export class ServiceAgent implements NetworkListener {
 		if (joined === undefined || known === undefined) return;
 		const { network, names, own } = joined;
 		own.delete(endpoint.id);
-		network.tables?.delete(TABLE, network.id, endpoint.id);
+		if (known.told) network.tables?.delete(TABLE, network.id, endpoint.id);
 		this.#bindings.remove(network.id, names, known.bound, { full: true });
 	}
 

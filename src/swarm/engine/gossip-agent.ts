@@ -1,4 +1,5 @@
 import type { Docker } from "../../cnm/index.ts";
+import { NetError } from "../../errors.ts";
 import type { Rng } from "../../sim/index.ts";
 import type { IpNamespace } from "../../stack/index.ts";
 import { Gossip, primaryFirst } from "../gossip/index.ts";
@@ -60,8 +61,16 @@ export class GossipAgent<N extends IpNamespace> {
 			rng: this.#rng,
 			keys: octets,
 		});
+		try {
+			gossip.start();
+		} catch (error) {
+			if (!(error instanceof NetError)) throw error;
+			// A program has the port: the daemon logs it and goes on without an agent (`error in agentInit`). The next keys try again.
+			gossip.stop();
+			this.#joined();
+			return;
+		}
 		this.#gossip = gossip;
-		gossip.start();
 		const others = managers.filter((each) => each !== address);
 		this.#docker.controller.startAgent({
 			tables: gossip,
