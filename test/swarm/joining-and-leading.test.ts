@@ -131,7 +131,10 @@ test("a node whose gossip port a program holds joins all the same, and tells nob
 	);
 	expect(outcome).toBe("runs");
 	await lab.advance("5s");
-	expect(swarm.nodes.ls().map(({ hostname, status }) => [hostname, status])).toContainEqual(["late", "Ready"]);
+	expect(swarm.nodes.ls().map(({ hostname, status }) => [hostname, status])).toContainEqual([
+		"late",
+		"Ready",
+	]);
 	expect((await first.ping(late.docker.containers.get("c2").ip("net"), { count: 1 })).received).toBe(0);
 
 	// Keys are new every twelve hours, and with them the agent tries again.
