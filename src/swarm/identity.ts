@@ -24,14 +24,26 @@ export const newToken = (rootDigest: string, rng: Rng): string =>
 /** The digest in a token; undefined for a text that is none. */
 export const digestIn = (token: string): string | undefined => TOKEN.exec(token)?.[1];
 
-/** 50 digits that stand for octets: their digest, as far as one here needs to be told from another. */
+const PARTS = 8;
+
+/**
+ * 50 digits that stand for octets: 256 bits to base 36, as a token has a digest of SHA-256. It is no such digest: octets
+ * here need to be told from other ones, no more.
+ */
 export function digestOf(octets: Uint8Array): string {
-	let text = "";
-	for (let part = 0; text.length < DIGEST_DIGITS; part++) {
+	let digest = 0n;
+	for (let part = 0; part < PARTS; part++) {
 		// FNV-1a, begun anew for each part.
 		let hash = (0x811c_9dc5 ^ Math.imul(part, 0x9e37_79b1)) >>> 0;
 		for (const octet of octets) hash = Math.imul(hash ^ octet, 0x0100_0193) >>> 0;
-		text += hash.toString(36).padStart(7, "0").slice(-5);
+		digest = (digest << 32n) | BigInt(hash);
 	}
-	return text.slice(0, DIGEST_DIGITS);
+	return digest.toString(36).padStart(DIGEST_DIGITS, "0");
+}
+
+/** A token's digest as Go prints one: 64 hexadecimal digits. */
+export function hexOfDigest(digest: string): string {
+	let value = 0n;
+	for (const digit of digest) value = value * 36n + BigInt(Number.parseInt(digit, 36));
+	return value.toString(16).padStart(64, "0");
 }

@@ -3,7 +3,7 @@ import { MachineClock } from "../clock.ts";
 import type { IpNamespace } from "../../stack/index.ts";
 import { type Channel, GrpcClient, type Identity, RpcError, unary } from "../control/index.ts";
 import { requestOctets } from "../certificates.ts";
-import { digestIn, digestOf } from "../identity.ts";
+import { digestIn, digestOf, hexOfDigest } from "../identity.ts";
 import { getRootCaCertificate, issueNodeCertificate, nodeCertificateStatus } from "../methods.ts";
 import type { NodeAvailability } from "../objects.ts";
 
@@ -135,5 +135,5 @@ export function requestCertificate(
 function fingerprint(certificate: Uint8Array, token: string): string | undefined {
 	const expected = digestIn(token);
 	if (expected === digestOf(certificate)) return undefined;
-	return `remote CA does not match fingerprint. Expected: ${expected ?? ""}`;
+	return `remote CA does not match fingerprint. Expected: ${expected === undefined ? "" : hexOfDigest(expected)}`;
 }
