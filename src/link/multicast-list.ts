@@ -1,10 +1,11 @@
-import { type Mac } from "../addr/index.ts";
+import { type Mac, multicastMacOf } from "../addr/index.ts";
+import { igmp } from "../wire/index.ts";
 
 /** The group every IPv6 node is in (`ff02::1`): Linux joins it with each Ethernet device it makes. */
 export const ALL_NODES_MAC: Mac = 0x3333_0000_0001 as Mac;
 
 /** That of all IPv4 hosts (224.0.0.1), in which each device is that is up. */
-const ALL_HOSTS_MAC = 0x0100_5e00_0001 as Mac;
+const ALL_HOSTS_MAC = multicastMacOf(igmp.ALL_HOSTS);
 
 /** An address, and how many listen to it. */
 interface Group {

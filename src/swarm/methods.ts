@@ -4,7 +4,6 @@ import type { Described } from "./description.ts";
 import {
 	type AttachmentConfig,
 	attachmentConfig,
-	AVAILABILITIES,
 	type Certificate,
 	certificate,
 	CONTROL,
@@ -18,12 +17,18 @@ import {
 	type NodeMessage,
 	type Proposal,
 	raftMessages,
-	ROLES,
 	task,
 	type TaskMessage,
 	taskStatus,
 } from "./messages/index.ts";
-import type { EncryptionKey, NodeAvailability, NodeRole, TaskStatus } from "./objects.ts";
+import {
+	type EncryptionKey,
+	NODE_AVAILABILITIES,
+	NODE_ROLES,
+	type NodeAvailability,
+	type NodeRole,
+	type TaskStatus,
+} from "./objects.ts";
 import type { Member, RaftMessage } from "./raft/index.ts";
 import type { StoreSnapshot } from "./store/store.ts";
 import type { Reader } from "./store/tables.ts";
@@ -61,10 +66,10 @@ export const issueNodeCertificate: Method<
 	path: `${PACKAGE}.NodeCA/IssueNodeCertificate`,
 	request: messageOf(
 		message({
-			role: word(1, ROLES),
+			role: word(1, NODE_ROLES),
 			csr: octets(2),
 			token: text(3),
-			availability: word(4, AVAILABILITIES),
+			availability: word(4, NODE_AVAILABILITIES),
 		}),
 	),
 	reply: messageOf(message({ nodeId: text(1), accepted: bool(2) })),

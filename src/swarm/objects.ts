@@ -12,11 +12,15 @@ export interface Meta {
 }
 
 /** What a node is to be. */
-export type NodeRole = "worker" | "manager";
+export type NodeRole = (typeof NODE_ROLES)[number];
+/** All roles, in the order of swarmkit's numbers. */
+export const NODE_ROLES: readonly ["worker", "manager"] = ["worker", "manager"];
 /** What the managers know of a node: `down` after its heartbeats were missed. */
 export type NodeState = "unknown" | "down" | "ready" | "disconnected";
 /** Whether a node gets tasks: `pause` keeps those it has, `drain` loses them. */
-export type NodeAvailability = "active" | "pause" | "drain";
+export type NodeAvailability = (typeof NODE_AVAILABILITIES)[number];
+/** All of them, in the order of swarmkit's numbers. */
+export const NODE_AVAILABILITIES: readonly ["active", "pause", "drain"] = ["active", "pause", "drain"];
 
 /** What a node says of itself. */
 export interface NodeDescription {

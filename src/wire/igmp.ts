@@ -6,6 +6,7 @@
 import type { Ip4 } from "../addr/index.ts";
 import type { DropReason } from "../drop.ts";
 import { checksum as checksumOf } from "./checksum.ts";
+import * as ipv4 from "./ipv4.ts";
 import { checkField, header } from "./layout.ts";
 
 const HEADER = header({ type: 1, code: 1, checksum: 2, group: 4 });
@@ -19,6 +20,13 @@ export const QUERY3_OCTETS: number = HEADER.octets + QUERY3.octets;
 export const RECORD_OCTETS: number = RECORD.octets;
 const AT = HEADER.at;
 const COUNT = AT.group + 2;
+
+/** 224.0.0.1: all hosts of the link, where queries go; in which each host is without a report. */
+export const ALL_HOSTS: Ip4 = (0xe000_0001 | 0) as Ip4;
+/** Octets of the IPv4 header in front of a message: it has the router alert option. */
+export const PACKET_HEADER: number = ipv4.MIN_OCTETS + 4;
+/** Internetwork control. */
+const TOS = 0xc0;
 
 /** A router asks who is in a group, or in any. */
 export const QUERY = 0x11;
@@ -206,4 +214,29 @@ function writeRecord(v: DataView, at: number, record: GroupRecord): number {
 function writeAddresses(v: DataView, at: number, list: readonly Ip4[]): number {
 	for (const [i, address] of list.entries()) v.setUint32(at + 4 * i, address);
 	return at + 4 * list.length;
+}
+
+/** Octets of a whole packet with a message. */
+export const packetOctets = (message: Igmp): number => PACKET_HEADER + octets(message);
+
+/**
+ * A whole packet as Linux sends one: TTL 1, no fragments, identification 0, and the option that makes routers look
+ * (`igmp_send_report`, `br_ip4_multicast_alloc_query`).
+ */
+export function writePacket(v: DataView, at: number, source: Ip4, destination: Ip4, message: Igmp): void {
+	ipv4.write(v, at, {
+		tos: TOS,
+		totalLength: packetOctets(message),
+		ident: 0,
+		reservedFlag: false,
+		dontFragment: true,
+		moreFragments: false,
+		fragmentOffset: 0,
+		ttl: 1,
+		protocol: ipv4.PROTOCOL_IGMP,
+		source,
+		destination,
+		options: Uint8Array.of(ipv4.ROUTER_ALERT >>> 24, (ipv4.ROUTER_ALERT >>> 16) & 0xff, 0, 0),
+	});
+	write(v, at + PACKET_HEADER, message);
 }

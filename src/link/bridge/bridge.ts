@@ -1,4 +1,5 @@
 import { type Ip4, type Mac, ZERO_MAC } from "../../addr/index.ts";
+import type { DropReason } from "../../drop.ts";
 import { NetError } from "../../errors.ts";
 import { type Lane, milliseconds, parseDuration, type Sink } from "../../sim/index.ts";
 import { ethernet, type Frame, type FramePool, llc, pushTag, stp, vlan } from "../../wire/index.ts";
@@ -476,6 +477,11 @@ export class Bridge extends Device implements StpBridge<BridgePort>, McastBridge
 			if (last !== null) last.deliver(frame.clone(), tag);
 			last = port;
 		}
+		this.#deliverLast(frame, last, local, tag, this.#ports.length > 1 ? "bridge-no-flood" : "bridge-no-port");
+	}
+
+	/** The last port of a flood gets the frame itself, or a copy when it goes up, too. Takes the frame. */
+	#deliverLast(frame: Frame, last: BridgePort | null, local: boolean, tag: number, nobody: DropReason): void {
 		if (local) {
 			if (last !== null) last.deliver(frame.clone(), tag);
 			// What goes up because somebody captures is of no flow there (`br_nf_local_in`).
@@ -483,7 +489,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, McastBridge
 			return this.#passUp(frame, tag);
 		}
 		if (last !== null) return last.deliver(frame, tag);
-		this.world.drop(frame, this.#ports.length > 1 ? "bridge-no-flood" : "bridge-no-port", this);
+		this.world.drop(frame, nobody, this);
 	}
 
 	/**
@@ -500,13 +506,7 @@ export class Bridge extends Device implements StpBridge<BridgePort>, McastBridge
 			if (last !== null) last.deliver(frame.clone(), tag);
 			last = port;
 		}
-		if (local) {
-			if (last !== null) last.deliver(frame.clone(), tag);
-			if (this.promiscuous && frame.bridging !== 0) frame.forgetFlow();
-			return this.#passUp(frame, tag);
-		}
-		if (last !== null) return last.deliver(frame, tag);
-		this.world.drop(frame, "bridge-no-member", this);
+		this.#deliverLast(frame, last, local, tag, "bridge-no-member");
 	}
 
 	#floodKind(frame: Frame): "flood" | "mcastFlood" | "bcastFlood" {

@@ -5,16 +5,11 @@ import type { InDevice } from "../in-device.ts";
 import type { Namespace } from "../namespace.ts";
 import { Route } from "../route.ts";
 
-/** 224.0.0.1: every host is in it, and says so to nobody (RFC 1112). */
-export const ALL_HOSTS: Ip4 = (0xe000_0001 | 0) as Ip4;
+const { ALL_HOSTS } = igmp;
 /** 224.0.0.2: where leaves of version 2 go. */
 const ALL_ROUTERS = (0xe000_0002 | 0) as Ip4;
 /** 224.0.0.22: where reports of version 3 go. */
 const ALL_REPORTERS = (0xe000_0016 | 0) as Ip4;
-/** Internetwork control. */
-const TOS = 0xc0;
-const PROTOCOL = 2;
-const HEADER = ipv4.MIN_OCTETS + 4;
 
 /** Defaults of RFC 3376 §8 until a querier says otherwise. */
 const QUERY_INTERVAL = seconds(125);
@@ -387,7 +382,7 @@ export class Igmp {
 	/** A report of version 3, or several when the device's MTU is too small for all records. */
 	#report3(records: readonly igmp.GroupRecord[]): void {
 		const { mtu } = this.#inDevice.device;
-		const most = Math.max(1, Math.floor((mtu - HEADER - igmp.OCTETS) / igmp.RECORD_OCTETS));
+		const most = Math.max(1, Math.floor((mtu - igmp.PACKET_HEADER - igmp.OCTETS) / igmp.RECORD_OCTETS));
 		for (let i = 0; i < records.length; i += most) {
 			const some = records.slice(i, i + most);
 			this.#send(
@@ -401,29 +396,14 @@ export class Igmp {
 		this.#send({ type, code: 0, group, data: new Uint8Array() }, to);
 	}
 
-	/** TTL 1, no fragments, identification 0, and the option that makes routers look. */
 	#send(message: igmp.Igmp, to: Ip4): void {
 		const ns = this.#ns;
 		const { device } = this.#inDevice;
-		const octets = HEADER + igmp.octets(message);
+		const octets = igmp.packetOctets(message);
 		const frame = ns.world.frames.begin(octets);
 		frame.end = frame.start + octets;
-		const { view, start } = frame;
-		ipv4.write(view, start, {
-			tos: TOS,
-			totalLength: octets,
-			ident: 0,
-			reservedFlag: false,
-			dontFragment: true,
-			moreFragments: false,
-			fragmentOffset: 0,
-			ttl: 1,
-			protocol: PROTOCOL,
-			source: ns.selectSource(this.#inDevice, ANY_IP4, "link"),
-			destination: to,
-			options: Uint8Array.of(ipv4.ROUTER_ALERT >>> 24, (ipv4.ROUTER_ALERT >>> 16) & 0xff, 0, 0),
-		});
-		igmp.write(view, start + HEADER, message);
+		const source = ns.selectSource(this.#inDevice, ANY_IP4, "link");
+		igmp.writePacket(frame.view, frame.start, source, to, message);
 		frame.trusted = true;
 		// The host itself need not hear that it is in a group.
 		const route = new Route({ network: to, length: 32, device, scope: "link", loop: false });

@@ -1,4 +1,4 @@
-import { formatIp4 } from "../../addr/index.ts";
+import { formatIp4, type Ip4 } from "../../addr/index.ts";
 import { type Flow, STATUS, type Tuple } from "../netfilter/conntrack/flow.ts";
 import type { Netfilter } from "../netfilter/netfilter.ts";
 
@@ -91,7 +91,7 @@ export class ConntrackTool {
 const counted = (count: number, done: string): string =>
 	`conntrack ${VERSION} (conntrack-tools): ${String(count)} flow entries have been ${done}.\n`;
 
-const address = (signed: number): string => formatIp4((signed >>> 0) as never);
+const address = (signed: number): string => formatIp4(signed as Ip4);
 
 function describe(tuple: Tuple): string {
 	const { protocol, ports } = tuple;

@@ -1,6 +1,6 @@
 import { cliRefuses, DockerError, type Listing } from "../../cnm/index.ts";
 import type { Operation } from "../../sim/index.ts";
-import type { NodeObject } from "../objects.ts";
+import { NODE_AVAILABILITIES, NODE_ROLES, type NodeObject } from "../objects.ts";
 import { findNode } from "./find.ts";
 import { type NodeJson, nodeJson, type NodeLine, nodeLines, type TaskLine, taskLines } from "./lists.ts";
 import type { ManagerContext } from "./manager-context.ts";
@@ -73,9 +73,6 @@ export class Nodes {
 	}
 }
 
-const ROLES: readonly string[] = ["worker", "manager"];
-const AVAILABILITIES: readonly string[] = ["active", "pause", "drain"];
-
 /** What the CLI (command/node/update.go) and the daemon (`NodeSpecToGRPC`) refuse before a manager hears of it. */
 function checkChanges(
 	{ role, availability, labelAdd, labelRm = [] }: NodeChanges,
@@ -84,8 +81,8 @@ function checkChanges(
 	const known = new Set(Object.keys({ ...labels, ...labelAdd }));
 	for (const name of labelRm)
 		if (!known.delete(name)) throw cliRefuses(`key ${name} doesn't exist in node's labels`);
-	if (role !== undefined && !ROLES.includes(role))
+	if (role !== undefined && !NODE_ROLES.includes(role))
 		throw new DockerError(400, `invalid Role: ${JSON.stringify(role)}`);
-	if (availability !== undefined && !AVAILABILITIES.includes(availability))
+	if (availability !== undefined && !NODE_AVAILABILITIES.includes(availability))
 		throw new DockerError(400, `invalid Availability: ${JSON.stringify(availability)}`);
 }

@@ -2,7 +2,6 @@ export { attachmentsIn, type NetworkOf } from "./attachment.ts";
 export { encryptionKey, empty } from "./common.ts";
 export { CONTROL } from "./control.ts";
 export {
-	AVAILABILITIES,
 	type Certificate,
 	certificate,
 	described,
@@ -12,7 +11,6 @@ export {
 	node,
 	type NodeMessage,
 	nodeTold,
-	ROLES,
 } from "./node.ts";
 export { member, raftMessages } from "./raft.ts";
 export type { Proposal } from "./store.ts";

@@ -1,8 +1,7 @@
 // What becomes of a node by its users' wish (swarmkit api/control.proto `UpdateNodeRequest`).
 import { protobuf } from "../../wire/index.ts";
-import type { NodeAvailability, NodeRole } from "../objects.ts";
+import { NODE_AVAILABILITIES, NODE_ROLES, type NodeAvailability, type NodeRole } from "../objects.ts";
 import { type Annotations, annotations, unlessEmpty } from "./common.ts";
-import { AVAILABILITIES, ROLES } from "./node.ts";
 
 const { message, optional, text, texts, word } = protobuf;
 
@@ -25,9 +24,9 @@ export const nodeChange: protobuf.Codec<NodeChangeMessage> = message<NodeChangeM
 		3,
 		message<NodeSpecMessage>({
 			annotations: optional(1, annotations),
-			role: word(2, ROLES),
+			role: word(2, NODE_ROLES),
 			membership: word(3, ["pending", "accepted"]),
-			availability: word(4, AVAILABILITIES),
+			availability: word(4, NODE_AVAILABILITIES),
 		}),
 	),
 	said: texts(1000),

@@ -2,7 +2,16 @@
 import { protobuf } from "../../wire/index.ts";
 import { nodeCertificate, nodeRequest } from "../certificates.ts";
 import { type Described, describe, descriptionIn } from "../description.ts";
-import type { Meta, NetworkObject, NodeAvailability, NodeObject, NodeRole, NodeState } from "../objects.ts";
+import {
+	type Meta,
+	type NetworkObject,
+	NODE_AVAILABILITIES,
+	NODE_ROLES,
+	type NodeAvailability,
+	type NodeObject,
+	type NodeRole,
+	type NodeState,
+} from "../objects.ts";
 import {
 	attachment,
 	type AttachmentMessage,
@@ -15,9 +24,6 @@ import { type Annotations, annotations, meta } from "./common.ts";
 
 const { always, bool, int64, map, mapped, message, messages, octets, optional, text, uint, valued, word } =
 	protobuf;
-
-export const ROLES: readonly ["worker", "manager"] = ["worker", "manager"];
-export const AVAILABILITIES: readonly ["active", "pause", "drain"] = ["active", "pause", "drain"];
 
 /** How far a certificate is. */
 export interface Issuance {
@@ -36,7 +42,7 @@ export interface Certificate {
 	readonly cn: string;
 }
 export const certificate: protobuf.Codec<Certificate> = message<Certificate>({
-	role: word(1, ROLES),
+	role: word(1, NODE_ROLES),
 	csr: octets(2),
 	status: always(3, issuance),
 	certificate: octets(4),
@@ -103,9 +109,9 @@ const fields = message<NodeFields>({
 		mapped<NodeObject["spec"], SpecMessage>(
 			message<SpecMessage>({
 				annotations: always(1, annotations),
-				role: word(2, ROLES),
+				role: word(2, NODE_ROLES),
 				membership: word(3, ["pending", "accepted"]),
-				availability: word(4, AVAILABILITIES),
+				availability: word(4, NODE_AVAILABILITIES),
 			}),
 			({ role, availability, labels }) => ({
 				annotations: { name: "", labels },
@@ -142,7 +148,7 @@ const fields = message<NodeFields>({
 		),
 	),
 	certificate: always(8, certificate),
-	role: word(9, ROLES),
+	role: word(9, NODE_ROLES),
 	attachments: messages(10, attachment),
 	dataPathPort: uint(11),
 });

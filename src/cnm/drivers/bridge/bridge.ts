@@ -238,7 +238,7 @@ export class BridgeDriver implements NetworkDriver {
 		this.#ports.unmap(endpoint.mappings);
 		endpoint.mappings = [];
 		// Flows that were led to it, or to its proxy, must not outlive the rules (`clearEndpointConnections`).
-		const ip = endpoint.ip | 0;
+		const { ip } = endpoint;
 		this.#ns.netfilter.trackedBy?.forgetAll(({ reply }) => reply.source === ip || reply.destination === ip);
 	}
 

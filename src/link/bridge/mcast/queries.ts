@@ -1,10 +1,6 @@
 import { ANY_IP4, type Ip4, type Mac, multicastMacOf } from "../../../addr/index.ts";
-import { ethernet, type Frame, type FramePool, igmp, ipv4 } from "../../../wire/index.ts";
+import { ethernet, type Frame, type FramePool, igmp } from "../../../wire/index.ts";
 
-/** 224.0.0.1: where all queries go, those about one group too (RFC 3376 would send these to the group). */
-export const ALL_HOSTS = (0xe000_0001 | 0) as Ip4;
-const TOS = 0xc0;
-const HEADER = ipv4.MIN_OCTETS + 4;
 /** How often members are to repeat their reports, as queries of version 3 say. */
 const ROBUSTNESS = 2;
 const NONE = new Uint8Array();
@@ -33,26 +29,14 @@ export function queryFrame(frames: FramePool, query: Query): Frame {
 		...(version === 3 && { query3: { flags: ROBUSTNESS, qqic: query.interval & 0xff, sources: [] } }),
 		data: NONE,
 	};
-	const octets = HEADER + igmp.octets(message);
-	const frame = frames.begin(ethernet.OCTETS + octets);
-	frame.end = frame.start + ethernet.OCTETS + octets;
+	const octets = ethernet.OCTETS + igmp.packetOctets(message);
+	const frame = frames.begin(octets);
+	frame.end = frame.start + octets;
 	const { view, start } = frame;
-	ethernet.write(view, start, { dst: multicastMacOf(ALL_HOSTS), src: query.mac, type: ethernet.TYPE_IPV4 });
-	ipv4.write(view, start + ethernet.OCTETS, {
-		tos: TOS,
-		totalLength: octets,
-		ident: 0,
-		reservedFlag: false,
-		dontFragment: true,
-		moreFragments: false,
-		fragmentOffset: 0,
-		ttl: 1,
-		protocol: ipv4.PROTOCOL_IGMP,
-		source: query.source,
-		destination: ALL_HOSTS,
-		options: Uint8Array.of(ipv4.ROUTER_ALERT >>> 24, (ipv4.ROUTER_ALERT >>> 16) & 0xff, 0, 0),
-	});
-	igmp.write(view, start + ethernet.OCTETS + HEADER, message);
+	// Queries about one group go to all hosts, too (RFC 3376 would send these to the group).
+	const dst = multicastMacOf(igmp.ALL_HOSTS);
+	ethernet.write(view, start, { dst, src: query.mac, type: ethernet.TYPE_IPV4 });
+	igmp.writePacket(view, start + ethernet.OCTETS, query.source, igmp.ALL_HOSTS, message);
 	frame.trusted = true;
 	return frame;
 }

@@ -7,7 +7,7 @@ import { TAGGED, VID } from "../vlan-group.ts";
 import { type Group, Mdb } from "./groups.ts";
 import { McastConfig, type McastSettings } from "./options.ts";
 import { type McastBridge, Querier } from "./querier.ts";
-import { ALL_HOSTS, readQuery } from "./queries.ts";
+import { readQuery } from "./queries.ts";
 import { McastPort, type McastRouter } from "./port.ts";
 
 const PROTOCOL_PIM = 103;
@@ -199,7 +199,7 @@ export class Snooping {
 				return this.#refuse("bridge-mdb-full");
 		} else if (type === igmp.QUERY) {
 			if (octets !== igmp.OCTETS && octets < igmp.QUERY3_OCTETS) return this.#refuse("igmp-truncated");
-			if (group === 0 && destination !== ALL_HOSTS) return this.#refuse("igmp-destination");
+			if (group === 0 && destination !== igmp.ALL_HOSTS) return this.#refuse("igmp-destination");
 			this.#query(view, at, octets, ipv4.source(view, ip), vid, from);
 		} else if (destination === ALL_SNOOPERS) {
 			if (type === MULTICAST_ROUTER_ADVERTISEMENT) this.#markRouter(from);

@@ -1,4 +1,4 @@
-import { formatIp4 } from "../../../addr/index.ts";
+import { formatIp4, type Ip4 } from "../../../addr/index.ts";
 import type { Device } from "../../../link/index.ts";
 import { type Frame, ipv4 } from "../../../wire/index.ts";
 import type { Chain } from "./chain.ts";
@@ -141,9 +141,9 @@ export class Rule {
 
 /** `172.17.0.0/16`; a mask with holes is written out. */
 export function formatAddress({ address, mask }: AddressTest, plainHost = false): string {
-	const text = formatIp4((address >>> 0) as never);
+	const text = formatIp4(address as Ip4);
 	const length = Math.clz32(~mask);
 	const whole = mask === (length === 0 ? 0 : -1 << (32 - length));
-	if (!whole) return `${text}/${formatIp4((mask >>> 0) as never)}`;
+	if (!whole) return `${text}/${formatIp4(mask as Ip4)}`;
 	return plainHost && length === 32 ? text : `${text}/${String(length)}`;
 }

@@ -1,4 +1,4 @@
-import { formatIp4, parseIp4 } from "../../../addr/index.ts";
+import { formatIp4, type Ip4, parseIp4 } from "../../../addr/index.ts";
 import { badParameter } from "./refusal.ts";
 
 /** Services by name, as /etc/services has the common ones. */
@@ -103,8 +103,8 @@ export function parseAddressRange(text: string): [number, number] {
 
 /** `10.0.0.1`, or the range. */
 export const formatAddressRange = ([low, high]: readonly [number, number]): string => {
-	const first = formatIp4((low >>> 0) as never);
-	return low === high ? first : `${first}-${formatIp4((high >>> 0) as never)}`;
+	const first = formatIp4(low as Ip4);
+	return low === high ? first : `${first}-${formatIp4(high as Ip4)}`;
 };
 
 /** A text as `iptables-save` prints it: quoted unless it is a plain word (`xtables_save_string`). */
