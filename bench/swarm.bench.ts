@@ -71,6 +71,8 @@ const cases: readonly BuildCase[] = [
 	of("50 nodes, 500 containers, settled", { nodes: 50, tasks: 10, gossip: "settle" }),
 	of("100 nodes, 1,000 containers, settled", { nodes: 100, tasks: 10, gossip: "settle" }),
 	of("100 nodes, 1,000 containers, pairs settled", { nodes: 100, tasks: 10, gossip: "pairs" }),
+	of("300 nodes, 3,000 containers, settled", { nodes: 300, tasks: 10, gossip: "settle" }),
+	of("1,000 nodes, 10,000 containers, settled", { nodes: 1000, tasks: 10, gossip: "settle" }),
 	of("1,000 nodes, 1,000 containers, pairs settled", { nodes: 1000, tasks: 1, gossip: "pairs" }),
 	of("1,000 nodes, 10,000 containers, pairs settled", { nodes: 1000, tasks: 10, gossip: "pairs" }),
 ];

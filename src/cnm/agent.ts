@@ -28,11 +28,20 @@ export class Agent {
 		this.stop();
 		this.#tables = tables;
 		for (const table of new Set([...this.#drivers.values()].flatMap((driver) => driver.tables ?? []))) {
-			const end = tables.watch(table, (change) => {
-				const network = this.#networks().find(({ id }) => id === change.network);
-				if (network?.tables !== undefined && network.driver.tables?.includes(table) === true)
-					network.driver.eventNotify?.(change);
-			});
+			const driverOf = (id: string): NetworkDriver | undefined => {
+				const network = this.#networks().find((each) => each.id === id);
+				const takesPart = network?.tables !== undefined && network.driver.tables?.includes(table) === true;
+				return takesPart ? network.driver : undefined;
+			};
+			const end = tables.watch(
+				table,
+				(change) => {
+					driverOf(change.network)?.eventNotify?.(change);
+				},
+				(settled) => {
+					driverOf(settled.network)?.eventSettled?.(settled);
+				},
+			);
 			this.#watches.push(end);
 		}
 		for (const network of this.#networks()) {

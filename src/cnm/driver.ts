@@ -1,7 +1,7 @@
 import type { Ip4, Prefix4 } from "../addr/index.ts";
 import type { Device } from "../link/index.ts";
 import type { IpNamespace } from "../stack/index.ts";
-import type { TableChange } from "./network-tables.ts";
+import type { SettledTable, TableChange } from "./network-tables.ts";
 
 /** Options as `docker network create -o KEY=VALUE` gives them. */
 export type DriverOptions = Readonly<Record<string, string>>;
@@ -137,6 +137,8 @@ export interface NetworkDriver {
 	revokeExternalConnectivity?(networkId: string, endpointId: string): void;
 	/** An entry of another node's changed, or is there when this node begins to take part. What it cannot read it ignores. */
 	eventNotify?(change: TableChange): void;
+	/** All entries of a table are known, as others know them: nothing that this node knew is missing there. */
+	eventSettled?(table: SettledTable): void;
 	/** The node takes part in a cluster, by these addresses (`NodeDiscovery`). */
 	nodeJoined?(node: ClusterNode): void;
 	/** The keys of the cluster, again when one was replaced (`EncryptionKeysConfig`, `EncryptionKeysUpdate`). */

@@ -53,6 +53,7 @@ export type {
 	NetworkPeerJson,
 	NetworkServiceJson,
 } from "./network-json.ts";
+export { SettledTable } from "./network-tables.ts";
 export type { NetworkPeer, NetworkTables, TableChange, TableEntry } from "./network-tables.ts";
 export type { NetworkCreateOptions } from "./networks.ts";
 export { HealthMonitor, type HealthOptions, type HealthStatus } from "./health.ts";

@@ -15,11 +15,38 @@ export interface TableChange {
 	readonly owner: string;
 }
 
-/** An entry of a table, as this node knows it. */
+/** An entry of a table. */
 export interface TableEntry {
 	readonly key: string;
 	readonly value: Uint8Array;
 	readonly owner: string;
+}
+
+/**
+ * All entries of a table of a network, as its nodes know them when all were told all: one object that the nodes have in
+ * common. What each of them would make of it for itself is made once, by `derived`.
+ */
+export class SettledTable<E extends TableEntry = TableEntry> {
+	readonly table: string;
+	readonly network: string;
+	/** By key; nobody changes it. Each node's own entries are there, too. */
+	readonly entries: ReadonlyMap<string, E>;
+	readonly #derived = new Map<unknown, unknown>();
+
+	constructor(table: string, network: string, entries: ReadonlyMap<string, E>) {
+		this.table = table;
+		this.network = network;
+		this.entries = entries;
+	}
+
+	/** What `make` makes of the table: made for the first who asks with this function, the same object for all others. */
+	derived<T>(make: (table: SettledTable) => T): T {
+		const known = this.#derived.get(make);
+		if (known !== undefined) return known as T;
+		const made = make(this);
+		this.#derived.set(make, made);
+		return made;
+	}
 }
 
 /** A node that takes part in a network. */
@@ -51,6 +78,13 @@ export interface NetworkTables {
 	entries(table: string, network: string): readonly TableEntry[];
 	/** Nodes that take part, this one too. */
 	peers(network: string): readonly NetworkPeer[];
-	/** Calls back for each change of other nodes' entries in a table; returns what ends it. */
-	watch(table: string, listener: (change: TableChange) => void): () => void;
+	/**
+	 * Calls back for each change of other nodes' entries in a table; returns what ends it. `settled` is told of a whole table
+	 * that this node now has in common with others: nothing that it knew is missing there.
+	 */
+	watch(
+		table: string,
+		listener: (change: TableChange) => void,
+		settled: (table: SettledTable) => void,
+	): () => void;
 }

@@ -66,7 +66,14 @@ export type { QosMap, VlanOptions, VlanProtocol } from "./vlan/options.ts";
 export { stripPriorityTags } from "./vlan/tag.ts";
 export { VlanDevice } from "./vlan/vlan.ts";
 export type { VxlanFdbJson, VxlanFdbLine } from "./vxlan/fdb-show.ts";
-export { type FdbFlags, type Remote, VxlanFdb, VxlanFdbEntry, type VxlanFdbState } from "./vxlan/fdb.ts";
+export {
+	type FdbFlags,
+	type PromisedFdb,
+	type Remote,
+	VxlanFdb,
+	VxlanFdbEntry,
+	type VxlanFdbState,
+} from "./vxlan/fdb.ts";
 export type { FdbOptions, RemoteOptions, VxlanMiss, VxlanOptions } from "./vxlan/options.ts";
 export { VXLAN_PORT, VxlanDevice } from "./vxlan/vxlan.ts";
 export { type Drop, type Latencies, type Place, World } from "./world.ts";

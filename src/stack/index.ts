@@ -30,7 +30,7 @@ export {
 	type NudState,
 	step,
 } from "./neighbour/state.ts";
-export { NeighbourTable } from "./neighbour/table.ts";
+export { NeighbourTable, type PromisedNeighbours } from "./neighbour/table.ts";
 export { PacketSocket, type PacketSocketOptions } from "./packet-socket.ts";
 export { type EchoReply, PingSocket } from "./ping-socket.ts";
 export { PROTOCOL_RAW, type RawOptions, type RawPacket, RawSocket } from "./raw-socket.ts";

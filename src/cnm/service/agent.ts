@@ -8,7 +8,7 @@ import { SandboxNames } from "../dns/names.ts";
 import type { Endpoint } from "../endpoint.ts";
 import type { Network, NetworkListener } from "../network.ts";
 import type { NetworkServiceJson } from "../network-json.ts";
-import type { NetworkTables, TableChange } from "../network-tables.ts";
+import type { NetworkTables, SettledTable, TableChange } from "../network-tables.ts";
 import type { Sandbox } from "../sandbox.ts";
 import { undoing } from "../undo.ts";
 import { type BoundEndpoint, readRecord, recordOf } from "./binding.ts";
@@ -16,6 +16,7 @@ import { IngressMesh } from "./ingress.ts";
 import { applyTweaks, LoadBalancers } from "./load-balancer.ts";
 import { ownVirtualIp, redirectPorts } from "./task.ts";
 import { ServiceBindings } from "./service-bindings.ts";
+import { SettledEndpoints } from "./settled-endpoints.ts";
 import { servicesJson } from "./services-json.ts";
 import { NO_NAMES, SvcRecords } from "./svc-records.ts";
 
@@ -189,9 +190,15 @@ export class ServiceAgent implements NetworkListener {
 
 	agentStarted(tables: NetworkTables): void {
 		this.#unwatch?.();
-		this.#unwatch = tables.watch(TABLE, (change) => {
-			this.#heard(change);
-		});
+		this.#unwatch = tables.watch(
+			TABLE,
+			(change) => {
+				this.#heard(change);
+			},
+			(settled) => {
+				this.#settled(settled);
+			},
+		);
 	}
 
 	agentStopping(): void {
@@ -261,6 +268,15 @@ export class ServiceAgent implements NetworkListener {
 		else if (kind === "create" && !disabled) this.#bindings.add(network, names, endpoint);
 		else if (disabled && endpoint.service !== undefined)
 			this.#bindings.remove(network, names, endpoint, { full: false });
+	}
+
+	/** What all nodes of a network say is known to all of them. */
+	#settled(settled: SettledTable): void {
+		const joined = this.#networks.get(settled.network);
+		if (joined === undefined) return;
+		const { bindings, names } = settled.derived(SettledEndpoints.of);
+		joined.names?.lay(names);
+		this.#bindings.lay(settled.network, bindings);
 	}
 
 	/** `Services` of `docker network inspect --verbose`; empty for networks that are not the cluster's or not here. */

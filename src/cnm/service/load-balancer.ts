@@ -1,23 +1,11 @@
-import { formatIp4, formatPrefix4, type Ip4, network, type Prefix4 } from "../../addr/index.ts";
+import { formatIp4, formatPrefix4, type Ip4, network } from "../../addr/index.ts";
 import { NetError } from "../../errors.ts";
-import type { Device } from "../../link/index.ts";
 import type { IpNamespace, SysctlName } from "../../stack/index.ts";
 import { iptablesTakes } from "../rules.ts";
 import type { IngressMesh } from "./ingress.ts";
+import type { LoadBalancerSandbox } from "./load-balancer-sandbox.ts";
+import { RealServers } from "./real-servers.ts";
 import type { Balancing, LoadBalancer } from "./service-bindings.ts";
-
-/** Where a node balances one network: `lb_<network>`, or `ingress_sbox`. */
-export interface LoadBalancerSandbox {
-	readonly ns: IpNamespace;
-	/** Its device on the network, eth0. */
-	readonly device: Device;
-	/** The node's load balancer address there, `10.0.0.4/24`. */
-	readonly address: Prefix4;
-	/** Tasks answer clients themselves, by the VIP they have on loopback (the network's option `dsr`). */
-	readonly directReturn: boolean;
-	/** Its address on docker_gwbridge, of `ingress_sbox` alone: what published ports lead to. */
-	readonly gatewayAddress?: Ip4;
-}
 
 /** What libnetwork sets where connections are balanced (osl, `loadBalancerConfig`). */
 const TWEAKS: readonly (readonly [SysctlName, number])[] = [
@@ -43,8 +31,8 @@ export function applyTweaks(ns: IpNamespace): void {
 export class LoadBalancers implements Balancing {
 	readonly #ingress: IngressMesh;
 	readonly #sandboxes = new Map<string, LoadBalancerSandbox>();
-	/** Marks of the services that are made, by network. */
-	readonly #made = new Map<string, Set<number>>();
+	/** The services that are made, by network and mark. */
+	readonly #made = new Map<string, Map<number, RealServers>>();
 
 	/** `ingress` publishes the ports of what is balanced in a sandbox with a way out. */
 	constructor(ingress: IngressMesh) {
@@ -54,9 +42,10 @@ export class LoadBalancers implements Balancing {
 	/** A network has its sandbox now; what stands behind its services by then is balanced at once. */
 	open(networkId: string, sandbox: LoadBalancerSandbox, known: readonly LoadBalancer[]): void {
 		this.#sandboxes.set(networkId, sandbox);
-		this.#made.set(networkId, new Set());
+		this.#made.set(networkId, new Map());
 		for (const lb of known) {
-			for (const { ip, disabled } of lb.backends.values()) if (!disabled) this.addBackend(lb, ip);
+			this.addCommonBackends(lb);
+			for (const { ip, disabled } of lb.backends.own.values()) if (!disabled) this.addBackend(lb, ip);
 		}
 	}
 
@@ -67,15 +56,31 @@ export class LoadBalancers implements Balancing {
 	}
 
 	addBackend(lb: LoadBalancer, ip: Ip4): void {
+		this.#servers(lb)?.change((sandbox) => {
+			add(sandbox, lb, ip);
+		});
+	}
+
+	addCommonBackends(lb: LoadBalancer): void {
+		const { common, apart } = lb.backends;
+		// What this node knows otherwise was told by itself.
+		if (common === undefined || common.size === apart.size) return;
+		this.#servers(lb)?.later((sandbox) => {
+			for (const [id, { ip }] of common) if (!apart.has(id)) add(sandbox, lb, ip);
+		});
+	}
+
+	/** The real servers of a service, which is made when it is not there; undefined where none can be. */
+	#servers(lb: LoadBalancer): RealServers | undefined {
 		const found = this.#find(lb);
-		if (found === undefined) return;
+		if (found === undefined) return undefined;
 		const { sandbox, vip, made } = found;
-		if (!made.has(lb.fwMark)) {
-			if (!this.#makeService(sandbox, lb, vip)) return;
-			made.add(lb.fwMark);
-		}
-		// One that winds down keeps its weight of 0 until it is gone.
-		attempt("EEXIST", () => sandbox.ns.ipvsadm(`-a ${server(lb, ip)} ${forwarding(sandbox)} -w 1`));
+		const known = made.get(lb.fwMark);
+		if (known !== undefined) return known;
+		if (!this.#makeService(sandbox, lb, vip)) return undefined;
+		const servers = new RealServers(sandbox, lb.fwMark);
+		made.set(lb.fwMark, servers);
+		return servers;
 	}
 
 	/**
@@ -105,20 +110,25 @@ export class LoadBalancers implements Balancing {
 	}
 
 	disableBackend(lb: LoadBalancer, ip: Ip4): void {
-		const found = this.#find(lb);
-		if (found === undefined || !found.made.has(lb.fwMark)) return;
-		const { sandbox } = found;
-		attempt("ENOENT", () => sandbox.ns.ipvsadm(`-e ${server(lb, ip)} ${forwarding(sandbox)} -w 0`));
+		this.#find(lb)
+			?.made.get(lb.fwMark)
+			?.change((sandbox) => {
+				attempt("ENOENT", () => sandbox.ns.ipvsadm(`-e ${server(lb, ip)} ${forwarding(sandbox)} -w 0`));
+			});
 	}
 
 	removeBackend(lb: LoadBalancer, ip: Ip4, { last }: { readonly last: boolean }): void {
 		const found = this.#find(lb);
-		if (found === undefined || !found.made.has(lb.fwMark)) return;
+		const servers = found?.made.get(lb.fwMark);
+		if (found === undefined || servers === undefined) return;
 		const { sandbox, vip, made } = found;
 		const { ns, device, gatewayAddress } = sandbox;
-		attempt("ENOENT", () => ns.ipvsadm(`-d ${server(lb, ip)}`));
+		servers.change(() => {
+			attempt("ENOENT", () => ns.ipvsadm(`-d ${server(lb, ip)}`));
+		});
 		if (!last) return;
 		made.delete(lb.fwMark);
+		servers.drop();
 		ns.ipvsadm(`-D -f ${String(lb.fwMark)}`);
 		if (gatewayAddress !== undefined) this.#ingress.withdraw(lb.ingressPorts, gatewayAddress);
 		mark(ns, "-D", lb, vip);
@@ -126,14 +136,23 @@ export class LoadBalancers implements Balancing {
 	}
 
 	/** Where it is balanced; undefined for dnsrr, and while the network has no sandbox here (`findLBEndpointSandbox`). */
-	#find(
-		lb: LoadBalancer,
-	): { readonly sandbox: LoadBalancerSandbox; readonly vip: Ip4; readonly made: Set<number> } | undefined {
+	#find(lb: LoadBalancer):
+		| {
+				readonly sandbox: LoadBalancerSandbox;
+				readonly vip: Ip4;
+				readonly made: Map<number, RealServers>;
+		  }
+		| undefined {
 		const sandbox = this.#sandboxes.get(lb.network);
 		const made = this.#made.get(lb.network);
 		if (sandbox === undefined || made === undefined || lb.vip === undefined) return undefined;
 		return { sandbox, vip: lb.vip, made };
 	}
+}
+
+/** One that winds down keeps its weight of 0 until it is gone. */
+function add(sandbox: LoadBalancerSandbox, lb: LoadBalancer, ip: Ip4): void {
+	attempt("EEXIST", () => sandbox.ns.ipvsadm(`-a ${server(lb, ip)} ${forwarding(sandbox)} -w 1`));
 }
 
 /** `-f 256 -r 10.0.0.6:0`. */

@@ -1,4 +1,5 @@
 import type { Ip4 } from "../../addr/index.ts";
+import { LayeredMap } from "../../layered-map.ts";
 import type { BoundEndpoint, IngressPort, ServiceOfTask } from "./binding.ts";
 import type { SvcRecords } from "./svc-records.ts";
 
@@ -13,25 +14,33 @@ export interface LoadBalancer {
 	/** By what order this node saw it: other nodes have other marks. */
 	readonly fwMark: number;
 	readonly ingressPorts: readonly IngressPort[];
-	/** By endpoint, in the order they came. */
-	readonly backends: Map<string, { readonly ip: Ip4; disabled: boolean }>;
+	/** By endpoint, in the order they came; what many nodes know alike they have in common. */
+	readonly backends: LayeredMap<string, Backend>;
+	/** Who has an address: while a task is replaced two may. */
+	readonly endpoints: LayeredMap<Ip4, readonly string[]>;
+}
+
+/** A task behind a service. */
+export interface Backend {
+	readonly ip: Ip4;
+	/** It winds down: it gets nothing new. */
+	readonly disabled: boolean;
 }
 
 /** What balances: the sandboxes of this node. */
 export interface Balancing {
 	/** A task takes new connections; the service is made with its first. */
 	addBackend(lb: LoadBalancer, ip: Ip4): void;
+	/** All tasks that many nodes know of alike take new connections: they may wait until there is one. */
+	addCommonBackends(lb: LoadBalancer): void;
 	/** A task takes none any more. */
 	disableBackend(lb: LoadBalancer, ip: Ip4): void;
 	/** A task is gone; with the last one the service goes (`last`). */
 	removeBackend(lb: LoadBalancer, ip: Ip4, about: { readonly last: boolean }): void;
 }
 
-interface Service {
-	readonly loadBalancers: Map<string, LoadBalancer>;
-	/** Who has an address: while a task is replaced two may. */
-	readonly ipToEndpoint: Map<Ip4, readonly string[]>;
-}
+/** The load balancers of one service, by network. */
+type Service = Map<string, LoadBalancer>;
 
 /**
  * Which tasks stand behind which services, as this node knows from its own and from others, and what follows for names
@@ -51,13 +60,13 @@ export class ServiceBindings {
 	/** The services on a network, in the order of their marks. */
 	loadBalancers(network: string): readonly LoadBalancer[] {
 		return [...this.#services.values()]
-			.flatMap(({ loadBalancers }) => loadBalancers.get(network) ?? [])
+			.flatMap((service) => service.get(network) ?? [])
 			.sort((a, b) => a.fwMark - b.fwMark);
 	}
 
 	/** The service's mark on a network; 0 for one that is not known (`getLBIndex`). */
 	fwMark(service: Pick<ServiceOfTask, "id" | "ingressPorts">, network: string): number {
-		return this.#services.get(keyOf(service))?.loadBalancers.get(network)?.fwMark ?? 0;
+		return this.#services.get(keyOf(service))?.get(network)?.fwMark ?? 0;
 	}
 
 	/** An endpoint is there: its names, and its service's share (`addServiceBinding`, `addContainerNameResolution`). */
@@ -67,19 +76,11 @@ export class ServiceBindings {
 			addOwnNames(names, endpoint);
 			return;
 		}
-		const key = keyOf(service);
-		const known: Service = this.#services.get(key) ?? { loadBalancers: new Map(), ipToEndpoint: new Map() };
-		this.#services.set(key, known);
-		let lb = known.loadBalancers.get(network);
-		const first = lb === undefined;
-		if (lb === undefined) {
-			const { virtualIp: vip, ingressPorts } = service;
-			lb = { network, vip, fwMark: this.#nextMark++, ingressPorts, backends: new Map() };
-			known.loadBalancers.set(network, lb);
-		}
+		const { virtualIp: vip, ingressPorts } = service;
+		const { lb, first } = this.#loadBalancer(keyOf(service), network, { vip, ingressPorts });
 		lb.backends.set(endpointId, { ip, disabled: false });
-		const here = known.ipToEndpoint.get(ip) ?? [];
-		if (!here.includes(endpointId)) known.ipToEndpoint.set(ip, here.concat(endpointId));
+		const here = lb.endpoints.get(ip) ?? [];
+		if (!here.includes(endpointId)) lb.endpoints.set(ip, here.concat(endpointId));
 		this.#balancing.addBackend(lb, ip);
 
 		addOwnNames(names, endpoint);
@@ -89,6 +90,40 @@ export class ServiceBindings {
 		const address = service.virtualIp ?? ip;
 		if (service.virtualIp !== undefined && !first) return;
 		for (const name of serviceNames) names?.add(name, service.id, address, { reverse: false });
+	}
+
+	#loadBalancer(
+		key: string,
+		network: string,
+		{ vip, ingressPorts }: Pick<LoadBalancer, "vip" | "ingressPorts">,
+	): { readonly lb: LoadBalancer; readonly first: boolean } {
+		const service: Service = this.#services.get(key) ?? new Map<string, LoadBalancer>();
+		this.#services.set(key, service);
+		const known = service.get(network);
+		if (known !== undefined) return { lb: known, first: false };
+		const fwMark = this.#nextMark++;
+		const [backends, endpoints] = [
+			new LayeredMap<string, Backend>(),
+			new LayeredMap<Ip4, readonly string[]>(),
+		];
+		const lb = { network, vip, fwMark, ingressPorts, backends, endpoints };
+		service.set(network, lb);
+		return { lb, first: true };
+	}
+
+	/**
+	 * All endpoints of a network that many nodes know of alike are there, as bindings of their own say, which must not change
+	 * any more. Nothing that is known here is missing there.
+	 */
+	lay(network: string, common: ServiceBindings): void {
+		for (const [key, service] of common.#services) {
+			const there = service.get(network);
+			if (there === undefined) continue;
+			const { lb } = this.#loadBalancer(key, network, there);
+			lb.backends.lay(there.backends.own);
+			lb.endpoints.lay(there.endpoints.own);
+			this.#balancing.addCommonBackends(lb);
+		}
 	}
 
 	/**
@@ -108,16 +143,16 @@ export class ServiceBindings {
 		}
 		const key = keyOf(service);
 		const known = this.#services.get(key);
-		const lb = known?.loadBalancers.get(network);
+		const lb = known?.get(network);
 		const backend = lb?.backends.get(endpointId);
 		if (known === undefined || lb === undefined || backend === undefined) return;
 		if (full) lb.backends.delete(endpointId);
-		else backend.disabled = true;
+		else lb.backends.set(endpointId, { ip: backend.ip, disabled: true });
 		const last = lb.backends.size === 0;
-		if (last) known.loadBalancers.delete(network);
-		const others = (known.ipToEndpoint.get(ip) ?? []).filter((each) => each !== endpointId);
-		if (others.length > 0) known.ipToEndpoint.set(ip, others);
-		else known.ipToEndpoint.delete(ip);
+		if (last) known.delete(network);
+		const others = (lb.endpoints.get(ip) ?? []).filter((each) => each !== endpointId);
+		if (others.length > 0) lb.endpoints.set(ip, others);
+		else lb.endpoints.delete(ip);
 		// Another endpoint has the address by now: what it balances and is called stays.
 		const shared = others.length > 0;
 		if (!shared && full) this.#balancing.removeBackend(lb, ip, { last });
@@ -131,21 +166,19 @@ export class ServiceBindings {
 			if (service.virtualIp === undefined || last)
 				for (const name of serviceNames) names?.delete(name, service.id, address, { reverse: false });
 		}
-		if (known.loadBalancers.size === 0) this.#services.delete(key);
+		if (known.size === 0) this.#services.delete(key);
 	}
 
 	/** All endpoints of a network are gone for good; their names are the caller's to clear (`cleanupServiceBindings`). */
 	clear(network: string): void {
-		for (const [key, { loadBalancers, ipToEndpoint }] of this.#services) {
-			const lb = loadBalancers.get(network);
+		for (const [key, service] of this.#services) {
+			const lb = service.get(network);
 			if (lb === undefined) continue;
-			for (const [id, { ip }] of lb.backends) {
-				lb.backends.delete(id);
-				ipToEndpoint.delete(ip);
-				this.#balancing.removeBackend(lb, ip, { last: lb.backends.size === 0 });
-			}
-			loadBalancers.delete(network);
-			if (loadBalancers.size === 0) this.#services.delete(key);
+			let left = lb.backends.size;
+			for (const { ip } of lb.backends.values())
+				this.#balancing.removeBackend(lb, ip, { last: --left === 0 });
+			service.delete(network);
+			if (service.size === 0) this.#services.delete(key);
 		}
 	}
 }

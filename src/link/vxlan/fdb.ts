@@ -6,6 +6,7 @@ import {
 	type Mac,
 	macHigh,
 	macLow,
+	macOfParts,
 	type Vni,
 	ZERO_MAC,
 } from "../../addr/index.ts";
@@ -53,6 +54,14 @@ export class VxlanFdbEntry {
 	}
 }
 
+/** Permanent entries that were said and are made when a frame first asks for them: a swarm has more than are spoken to. */
+export interface PromisedFdb {
+	/** Gives away where an address is, if that is known and was not given away before. */
+	take(mac: Mac): Remote | undefined;
+	/** Gives away all that are left. */
+	takeAll(): Iterable<readonly [mac: Mac, remote: Remote]>;
+}
+
 /** What a user says about an entry beside its remote. */
 export interface FdbFlags {
 	readonly state: VxlanFdbState;
@@ -72,15 +81,33 @@ export class VxlanFdb {
 	readonly ageing: Nanoseconds;
 	/** How many entries age. */
 	#learned = 0;
+	#promised: PromisedFdb | undefined;
 
 	constructor(clock: { readonly now: Instant }, ageing: Nanoseconds) {
 		this.#clock = clock;
 		this.ageing = ageing;
 	}
 
+	/** Further permanent entries come from `promised`, each when it is first asked for; in place of others promised before. */
+	promise(promised: PromisedFdb): void {
+		this.#promised = promised;
+	}
+
+	#keep(low: number, high: number): VxlanFdbEntry | undefined {
+		const mac = macOfParts(high, low);
+		const remote = this.#promised?.take(mac);
+		if (remote === undefined) return undefined;
+		this.#create(mac, remote, BY_HAND);
+		return this.#table.get(low, high);
+	}
+
+	#get(low: number, high: number): VxlanFdbEntry | undefined {
+		return this.#table.get(low, high) ?? (this.#promised === undefined ? undefined : this.#keep(low, high));
+	}
+
 	/** The entry of the address in the frame at `low`, `high` (see `MacTable`), marked as used. */
 	lookup(low: number, high: number): VxlanFdbEntry | undefined {
-		const entry = this.#table.get(low, high);
+		const entry = this.#get(low, high);
 		if (entry !== undefined) entry.used = this.#clock.now;
 		return entry;
 	}
@@ -92,7 +119,7 @@ export class VxlanFdb {
 
 	/** The entry of an address. */
 	find(mac: Mac): VxlanFdbEntry | undefined {
-		return this.#table.get(macLow(mac), macHigh(mac));
+		return this.#get(macLow(mac), macHigh(mac));
 	}
 
 	/** Notes that `mac` is behind one remote, as learned from a packet. */
@@ -162,7 +189,8 @@ export class VxlanFdb {
 
 	/** Forgets what was learned, as when the device goes down (`vxlan_flush`). */
 	flush(): void {
-		for (const entry of this.entries()) if (entry.learned && entry.mac !== ZERO_MAC) this.#delete(entry.mac);
+		for (const entry of [...this.#table.values()])
+			if (entry.learned && entry.mac !== ZERO_MAC) this.#delete(entry.mac);
 	}
 
 	/** Forgets what was unused too long; says when the next entry will have been, if any ages (`vxlan_cleanup`). */
@@ -186,6 +214,8 @@ export class VxlanFdb {
 
 	/** All entries, by address. */
 	entries(): VxlanFdbEntry[] {
+		for (const [mac, remote] of this.#promised?.takeAll() ?? []) this.#create(mac, remote, BY_HAND);
+		this.#promised = undefined;
 		return [...this.#table.values()].sort((a, b) => a.mac - b.mac);
 	}
 

@@ -134,6 +134,14 @@ export class IpvsCommands {
 		service.scheduler.changed();
 	}
 
+	/**
+	 * `fill` adds, changes and removes real servers of a service before anybody next looks at them: a packet, or a command. In
+	 * place of what was to do so before. Throws `NetError` ESRCH "Service not defined".
+	 */
+	promiseDestinations(selector: ServiceSelector, fill: () => void): void {
+		this.#service(readServiceName(selector), "Service not defined").promise(fill);
+	}
+
 	/** `ipvsadm -e`. Throws `NetError` ESRCH "Service not defined", ENOENT "No such destination", ERANGE, EINVAL. */
 	editDestination(selector: ServiceSelector, options: DestinationOptions): void {
 		const service = this.#service(readServiceName(selector), "Service not defined");

@@ -78,8 +78,9 @@ export class Service implements ServiceName {
 	fallback = false;
 	/** `-b sh-port`. */
 	hashPort = false;
-	/** The newest first: new ones are put at the head of the kernel's list. */
-	readonly destinations: Destination[] = [];
+	readonly #destinations: Destination[] = [];
+	/** Puts further real servers in. */
+	#promised: (() => void) | undefined = undefined;
 
 	constructor(name: ServiceName, stats: Stats, scheduler: (service: Service) => Scheduler) {
 		this.protocol = name.protocol;
@@ -88,5 +89,21 @@ export class Service implements ServiceName {
 		this.fwmark = name.fwmark;
 		this.stats = stats;
 		this.scheduler = scheduler(this);
+	}
+
+	/** The newest first: new ones are put at the head of the kernel's list. */
+	get destinations(): Destination[] {
+		if (this.#promised !== undefined) this.#keep(this.#promised);
+		return this.#destinations;
+	}
+
+	/** `fill` puts real servers in before anybody next looks at them: a swarm has services that few nodes use. */
+	promise(fill: () => void): void {
+		this.#promised = fill;
+	}
+
+	#keep(fill: () => void): void {
+		this.#promised = undefined;
+		fill();
 	}
 }

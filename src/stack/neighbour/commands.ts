@@ -3,6 +3,7 @@ import { NetError } from "../../errors.ts";
 import type { Device } from "../../link/index.ts";
 import type { Namespace } from "../namespace.ts";
 import type { NudState } from "./state.ts";
+import type { PromisedNeighbours } from "./table.ts";
 
 /** The part of `ip neigh add` behind the address. */
 export interface NeighbourOptions {
@@ -62,6 +63,14 @@ export class NeighbourCommands {
 			});
 		}
 		table.set(ip, mac, state);
+	}
+
+	/**
+	 * As `replace` of all that `promised` gives away, each when somebody first asks for it, or lists the table. In place of
+	 * what was promised for the device before. Throws `NetError` ENODEV.
+	 */
+	promise(promised: PromisedNeighbours, options: { readonly dev: Device | string }): void {
+		this.#table(options.dev).promise(promised);
 	}
 
 	/** `ip neigh del`. Throws `NetError` ENOENT. */

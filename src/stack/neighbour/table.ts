@@ -17,6 +17,14 @@ export interface NeighbourHost {
 	unreachable(frame: Frame, inDevice: InDevice): void;
 }
 
+/** Permanent neighbours that were said and are made when somebody first asks for them: a swarm has more than are spoken to. */
+export interface PromisedNeighbours {
+	/** Gives away the neighbour at an address, if there is one that was not given away before. */
+	take(ip: Ip4): Mac | undefined;
+	/** Gives away all that are left. */
+	takeAll(): Iterable<readonly [ip: Ip4, mac: Mac]>;
+}
+
 /**
  * The neighbour entries of one device: IPv4 address → MAC, with the states of `ip neigh`.
  * Packets for a neighbour that is being asked wait here. Reference: net/core/neighbour.c.
@@ -26,6 +34,7 @@ export class NeighbourTable {
 	readonly #kernel: Kernel;
 	readonly #host: NeighbourHost;
 	readonly #entries = new Map<number, Neighbour>();
+	#promised: PromisedNeighbours | undefined;
 	#reachable: Nanoseconds = 0;
 	#drawn = -REDRAW;
 	#base = 0;
@@ -41,18 +50,42 @@ export class NeighbourTable {
 
 	/** The entry of an address, if there is one. */
 	get(ip: Ip4): Neighbour | undefined {
-		return this.#entries.get(ip);
+		return this.#entries.get(ip) ?? (this.#promised === undefined ? undefined : this.#keep(ip));
+	}
+
+	/**
+	 * Further entries come from `promised`, each when it is first asked for, as if all had been set by hand now. In place of
+	 * others promised before.
+	 */
+	promise(promised: PromisedNeighbours): void {
+		this.#promised = promised;
+	}
+
+	/** Makes a promised entry. */
+	#keep(ip: Ip4): Neighbour | undefined {
+		const mac = this.#promised?.take(ip);
+		return mac === undefined ? undefined : this.#make(ip, mac);
+	}
+
+	#make(ip: Ip4, mac: Mac): Neighbour {
+		const neighbour = this.#add(ip);
+		this.#apply(neighbour, { kind: "set", mac, state: "permanent" });
+		return neighbour;
 	}
 
 	/** All entries, by address. */
 	entries(): Neighbour[] {
+		for (const [ip, mac] of this.#promised?.takeAll() ?? []) this.#make(ip, mac);
+		this.#promised = undefined;
 		return [...this.#entries.values()].sort((a, b) => compareIp4(a.ip, b.ip));
 	}
 
 	/** The entry of an address, made when it is not there (`__neigh_create`). */
 	ensure(ip: Ip4): Neighbour {
-		const known = this.#entries.get(ip);
-		if (known !== undefined) return known;
+		return this.get(ip) ?? this.#add(ip);
+	}
+
+	#add(ip: Ip4): Neighbour {
 		if (this.#entries.size >= this.#kernel.neighbourGc.gc_thresh3) this.#makeRoom();
 		const neighbour = new Neighbour(ip, unknown(this.#kernel.world.scheduler.now), this.#onTimer);
 		this.#entries.set(ip, neighbour);
@@ -149,7 +182,7 @@ export class NeighbourTable {
 
 	/** `ip neigh del`: what waits is dropped; says whether the entry was there. */
 	remove(ip: Ip4): boolean {
-		const neighbour = this.#entries.get(ip);
+		const neighbour = this.get(ip);
 		if (neighbour === undefined) return false;
 		this.#entries.delete(ip);
 		neighbour.dead = true;
@@ -161,13 +194,14 @@ export class NeighbourTable {
 
 	/** `ip neigh flush`: everything but what was set by hand. */
 	flush(): void {
-		for (const { ip, facts } of this.entries()) {
+		for (const { ip, facts } of [...this.#entries.values()]) {
 			if (facts.state !== "permanent" && facts.state !== "noarp") this.remove(ip);
 		}
 	}
 
 	/** The device went down: all learned entries go (`neigh_ifdown`). */
 	clear(): void {
+		this.#promised = undefined;
 		for (const { ip } of this.entries()) this.remove(ip);
 	}
 

@@ -126,7 +126,7 @@ export class BulkSync {
 			done(true);
 			return;
 		}
-		const events = networks.flatMap((network) => tables.ofNetwork(network).map(eventOf));
+		const events = networks.flatMap((network) => tables.all(network).map(eventOf));
 		const message = {
 			lTime: time(),
 			unsolicited,

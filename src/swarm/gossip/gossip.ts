@@ -1,5 +1,5 @@
 import { type Ip4, toIp4 } from "../../addr/index.ts";
-import type { NetworkPeer, NetworkTables, TableChange, TableEntry } from "../../cnm/index.ts";
+import type { NetworkPeer, NetworkTables, SettledTable, TableChange, TableEntry } from "../../cnm/index.ts";
 import type { DropReason } from "../../drop.ts";
 import { NetError } from "../../errors.ts";
 import type { Rng } from "../../sim/index.ts";
@@ -238,8 +238,12 @@ export class Gossip implements NetworkTables {
 		return this.#db.peers(network);
 	}
 
-	watch(table: string, listener: (change: TableChange) => void): () => void {
-		return this.#db.watch(table, listener);
+	watch(
+		table: string,
+		listener: (change: TableChange) => void,
+		settled: (table: SettledTable) => void,
+	): () => void {
+		return this.#db.watch(table, listener, settled);
 	}
 }
 

@@ -1,5 +1,5 @@
 import { formatIp4 } from "../../addr/index.ts";
-import type { NetworkPeer, NetworkTables, TableChange, TableEntry } from "../../cnm/index.ts";
+import type { NetworkPeer, NetworkTables, SettledTable, TableChange, TableEntry } from "../../cnm/index.ts";
 import type { DropReason } from "../../drop.ts";
 import { NetError } from "../../errors.ts";
 import { type Rng, seconds } from "../../sim/index.ts";
@@ -191,8 +191,12 @@ export class NetworkDb implements NetworkTables {
 		});
 	}
 
-	watch(table: string, listener: (change: TableChange) => void): () => void {
-		return this.state.watchers.add(table, listener);
+	watch(
+		table: string,
+		listener: (change: TableChange) => void,
+		settled: (table: SettledTable) => void,
+	): () => void {
+		return this.state.watchers.add(table, listener, settled);
 	}
 
 	#change(type: number, table: string, network: string, key: string, value: Uint8Array): void {

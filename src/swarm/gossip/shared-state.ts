@@ -64,7 +64,7 @@ export class SharedState {
 
 	/** This node takes part no longer: its entries are deleted, those of others forgotten. */
 	leave(network: string, lTime: number): void {
-		for (const entry of this.tables.ofNetwork(network)) {
+		for (const entry of this.tables.all(network)) {
 			if (entry.owner !== this.nodeName) this.tables.remove(entry);
 			else if (!entry.deleting) this.tables.put(deleted(entry, entry.lTime + 1));
 		}
@@ -97,7 +97,7 @@ export class SharedState {
 		if (!leaves) this.attachments.join(networkId, nodeName, lTime);
 		else {
 			this.attachments.leave(networkId, nodeName, lTime, REAP_NETWORK);
-			for (const entry of this.tables.ofNetwork(networkId)) {
+			for (const entry of this.tables.all(networkId)) {
 				if (entry.owner !== nodeName || entry.deleting) continue;
 				const now = deleted(entry, entry.lTime);
 				this.tables.put(now);

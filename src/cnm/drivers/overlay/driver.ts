@@ -1,12 +1,4 @@
-import {
-	formatPrefix4,
-	type Ip4,
-	parseIp4,
-	parseMac,
-	parsePrefix4,
-	type Prefix4,
-	toMac,
-} from "../../../addr/index.ts";
+import { formatPrefix4, type Ip4, parseIp4, type Prefix4, toMac } from "../../../addr/index.ts";
 import type { Veth } from "../../../link/index.ts";
 import { libnetwork } from "../../../wire/index.ts";
 import { DockerError, failed, forbidden, invalid } from "../../docker-error.ts";
@@ -20,13 +12,15 @@ import type {
 } from "../../driver.ts";
 import { type Ids, macOf } from "../../ids.ts";
 import type { Machine } from "../../machine.ts";
-import type { TableChange } from "../../network-tables.ts";
+import type { SettledTable, TableChange } from "../../network-tables.ts";
 import { undoing } from "../../undo.ts";
 import { Encryption } from "./encryption.ts";
 import { SubnetRules } from "./firewall.ts";
 import { NetworkSandbox } from "./network-sandbox.ts";
 import { type OverlayConfig, type OverlaySubnet, readOptions, subnetOf } from "./options.ts";
-import { type Peer, PeerDb, samePeer } from "./peers.ts";
+import { type Peer, readPeer, samePeer } from "./peer.ts";
+import { PeerIndex } from "./peer-index.ts";
+import { PeerDb } from "./peers.ts";
 
 const { overlayPeer } = libnetwork.TABLE;
 /** IANA's port; `--data-path-port` says another. */
@@ -171,7 +165,10 @@ export class OverlayDriver implements NetworkDriver {
 			endpoint.device = network.sandbox.addVeth(subnet, endpoint.mac, this.#ids);
 			peers.add(this.#localPeer(endpoint));
 			// What was heard before there was a sandbox is written now.
-			if (came) for (const peer of peers.remote()) this.#program(network, peer);
+			if (came) {
+				this.#promise(network);
+				for (const peer of peers.remote()) this.#program(network, peer);
+			}
 			return {
 				device: endpoint.device,
 				from: this.#machine.netns,
@@ -221,8 +218,7 @@ export class OverlayDriver implements NetworkDriver {
 	}
 
 	#localPeer({ id, address, mac }: OverlayEndpoint): Peer {
-		const vtep = parseIp4(this.#node.dataPathAddress) ?? (0 as Ip4);
-		return { endpointId: id, address, mac: toMac(mac, "mac"), vtep, local: true };
+		return { endpointId: id, address, mac: toMac(mac, "mac"), vtep: this.#vtep, local: true };
 	}
 
 	leave(networkId: string, endpointId: string): void {
@@ -256,22 +252,65 @@ export class OverlayDriver implements NetworkDriver {
 		this.#program(network, peer);
 	}
 
+	/** A whole table that this node has in common with others (`SettledTable`). */
+	eventSettled(settled: SettledTable): void {
+		const network = this.#networks.get(settled.network);
+		if (settled.table !== overlayPeer || network === undefined) return;
+		const index = settled.derived(PeerIndex.of);
+		for (const why of index.unread) this.#ignore(why);
+		network.peers.settle(index, this.#vtep);
+		for (const peer of index.others) if (peer.vtep !== this.#vtep) network.peers.add(peer);
+		this.#promise(network);
+		for (const peer of network.peers.remote()) this.#program(network, peer);
+	}
+
 	/** A record as a peer; undefined for this node's own and for what cannot be read. */
 	#read(endpointId: string, value: Uint8Array): Peer | undefined {
-		const record = libnetwork.peerRecord.read(value);
-		if (typeof record === "string") return this.#ignore(record);
-		if (record.tunnelEndpointIp === this.#node.dataPathAddress) return undefined;
-		const address = parsePrefix4(record.endpointIp);
-		if (address === undefined) return this.#ignore("invalid peer IP");
-		const mac = parseMac(record.endpointMac);
-		if (mac === undefined) return this.#ignore("invalid mac");
-		const vtep = parseIp4(record.tunnelEndpointIp);
-		if (vtep === undefined) return this.#ignore("invalid VTEP");
-		return { endpointId, address, mac, vtep, local: false };
+		const peer = readPeer(endpointId, value);
+		if (typeof peer === "string") return this.#ignore(peer);
+		return peer.vtep === this.#vtep ? undefined : peer;
+	}
+
+	/** This node's address, as others tunnel to it. */
+	get #vtep(): Ip4 {
+		return parseIp4(this.#node.dataPathAddress) ?? (0 as Ip4);
 	}
 
 	#ignore(why: string): undefined {
 		this.ignored.set(why, (this.ignored.get(why) ?? 0) + 1);
+	}
+
+	/** Promises the sandbox, if there is one, the peers that many nodes know alike. */
+	#promise(network: OverlayNetwork): void {
+		const { sandbox, config, peers } = network;
+		if (sandbox === undefined) return;
+		const { index, over } = peers;
+		const self = this.#vtep;
+		if (config.secure)
+			for (const vtep of index.vteps)
+				if (vtep !== self && peers.areOn(vtep)) this.#encryption.protect(vtep, config.id);
+		for (const [prefix, known] of index.subnets) {
+			if ([...known.byAddress.values()].every(({ vtep }) => vtep === self)) continue;
+			const subnet = config.subnets.find(({ pool }) => formatPrefix4(pool) === prefix);
+			if (subnet === undefined) {
+				this.#ignore("no subnet");
+				continue;
+			}
+			if (this.#isSetUp(network, sandbox, subnet))
+				sandbox.peers.promise(subnet, { peers: known, self, over });
+		}
+	}
+
+	/** Sets a subnet's devices up, unless they cannot be. */
+	#isSetUp(network: OverlayNetwork, sandbox: NetworkSandbox, subnet: OverlaySubnet): boolean {
+		try {
+			this.#setup(network, sandbox, subnet);
+			return true;
+		} catch (error) {
+			if (!(error instanceof DockerError)) throw error;
+			this.#ignore(error.daemonMessage);
+			return false;
+		}
 	}
 
 	/** Writes a remote peer into the sandbox, if there is one (`peerAddOp`); a second claim on its address waits. */
@@ -280,26 +319,21 @@ export class OverlayDriver implements NetworkDriver {
 		if (sandbox === undefined) return;
 		const subnet = subnetOf(config, peer.address);
 		if (subnet === undefined) return this.#ignore("no subnet");
-		try {
-			this.#setup(network, sandbox, subnet);
-		} catch (error) {
-			if (!(error instanceof DockerError)) throw error;
-			return this.#ignore(error.daemonMessage);
-		}
+		if (!this.#isSetUp(network, sandbox, subnet)) return;
 		if (config.secure) this.#encryption.protect(peer.vtep, config.id);
-		sandbox.addPeer(subnet, peer.address.address, peer.mac, peer.vtep);
+		sandbox.peers.add(subnet, peer.address.address, peer.mac, peer.vtep);
 	}
 
 	/** A claim goes; the next one on its address counts (`peerDeleteOp`). */
 	#forget(network: OverlayNetwork, peer: Peer): void {
 		const { config, peers, sandbox } = network;
 		peers.delete(peer);
-		if (config.secure && !peer.local && !peers.vteps().includes(peer.vtep))
+		if (config.secure && !peer.local && !peers.areOn(peer.vtep))
 			this.#encryption.unprotect(peer.vtep, config.id);
 		const subnet = subnetOf(config, peer.address);
 		if (sandbox === undefined || subnet === undefined || !sandbox.has(subnet)) return;
 		const ip = peer.address.address;
-		if (!peer.local) sandbox.removePeer(subnet, ip, peer.mac, peer.vtep);
+		if (!peer.local) sandbox.peers.remove(subnet, ip, peer.mac, peer.vtep);
 		const next = peers.search(ip);
 		if (next !== undefined) this.#program(network, next);
 	}

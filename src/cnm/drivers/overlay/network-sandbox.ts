@@ -1,6 +1,6 @@
-import { formatIp4, type Ip4, type Mac } from "../../../addr/index.ts";
+import { formatIp4 } from "../../../addr/index.ts";
 import { NetError } from "../../../errors.ts";
-import type { Bridge, Veth, VxlanDevice } from "../../../link/index.ts";
+import type { Veth, VxlanDevice } from "../../../link/index.ts";
 import { IpNamespace } from "../../../stack/index.ts";
 import { failed } from "../../docker-error.ts";
 import type { Ids } from "../../ids.ts";
@@ -8,12 +8,7 @@ import type { Machine } from "../../machine.ts";
 import { undoing } from "../../undo.ts";
 import { errno } from "../errno.ts";
 import type { OverlayConfig, OverlaySubnet } from "./options.ts";
-
-/** A subnet's two devices in the sandbox. */
-interface SubnetDevices {
-	readonly bridge: Bridge;
-	readonly vxlan: VxlanDevice;
-}
+import { PeerEntries, type SubnetDevices } from "./peer-entries.ts";
 
 /** Digits of the network's id in device names; characters of a namespace's name (`osl.GenerateKey`). */
 const ID_DIGITS = 5;
@@ -36,10 +31,8 @@ export class NetworkSandbox {
 	readonly #key: string;
 	readonly #devices = new Map<OverlaySubnet, SubnetDevices>();
 	readonly #next = new Map<string, number>();
-	/** Whose entries were written, by address: a second claim on it waits. */
-	readonly #written = new Map<Ip4, { readonly mac: Mac; readonly vtep: Ip4 }>();
-	/** How many addresses were written with a MAC. */
-	readonly #macs = new Map<Mac, number>();
+	/** What is known of endpoints on other nodes. */
+	readonly peers: PeerEntries;
 
 	/** Throws `DockerError`. */
 	constructor(machine: Machine, config: OverlayConfig, epoch: number) {
@@ -56,6 +49,7 @@ export class NetworkSandbox {
 		}
 		// It is in /var/run/docker/netns, where `ip netns` does not look.
 		this.ns.named = false;
+		this.peers = new PeerEntries(this.ns, (subnet) => this.#at(subnet));
 	}
 
 	/** Whether a subnet's devices are here. */
@@ -135,48 +129,6 @@ export class NetworkSandbox {
 		return inner;
 	}
 
-	// ── peers ─────────────────────────────────────────────────────────────────────────────────────
-
-	/** A remote endpoint's neighbour entry, then its forwarding entry; nothing while its address is another claim's. */
-	addPeer(subnet: OverlaySubnet, ip: Ip4, mac: Mac, vtep: Ip4): void {
-		if (this.#written.has(ip)) return;
-		const { vxlan } = this.#at(subnet);
-		this.ns.neigh.replace(ip, { dev: vxlan, lladdr: mac });
-		if (!this.#shares(mac, vtep)) vxlan.replaceFdb(mac, { dst: vtep });
-		this.#written.set(ip, { mac, vtep });
-		this.#macs.set(mac, (this.#macs.get(mac) ?? 0) + 1);
-	}
-
-	/** Its forwarding entry goes, then the neighbour; nothing when what is there was written for another claim. */
-	removePeer(subnet: OverlaySubnet, ip: Ip4, mac: Mac, vtep: Ip4): void {
-		const written = this.#written.get(ip);
-		if (written?.mac !== mac || written.vtep !== vtep) return;
-		this.#written.delete(ip);
-		const others = (this.#macs.get(mac) ?? 0) - 1;
-		if (others > 0) this.#macs.set(mac, others);
-		else this.#macs.delete(mac);
-		const { bridge, vxlan } = this.#at(subnet);
-		if (!this.#shares(mac, vtep)) {
-			unless("ENOENT", () => {
-				vxlan.delFdb(mac, { dst: vtep });
-			});
-			// What the bridge learned of it goes too, else its frames would find no way until that ages.
-			unless("ENOENT", () => {
-				bridge.fdb.del(mac, { dev: vxlan });
-			});
-		}
-		unless("ENOENT", () => {
-			this.ns.neigh.del(ip, { dev: vxlan });
-		});
-	}
-
-	/** Whether another address has the same forwarding entry. */
-	#shares(mac: Mac, vtep: Ip4): boolean {
-		// Addresses of MACs are one to one unless users say otherwise.
-		if (!this.#macs.has(mac)) return false;
-		return [...this.#written.values()].some((each) => each.mac === mac && each.vtep === vtep);
-	}
-
 	#at(subnet: OverlaySubnet): SubnetDevices {
 		const devices = this.#devices.get(subnet);
 		if (devices !== undefined) return devices;
@@ -186,14 +138,5 @@ export class NetworkSandbox {
 	/** The last endpoint left: all devices go with the namespace. */
 	destroy(): void {
 		this.#machine.delNetns(this.#key);
-	}
-}
-
-/** What somebody else took away already needs no taking away. */
-function unless(code: string, work: () => void): void {
-	try {
-		work();
-	} catch (error) {
-		if (!(error instanceof NetError && error.code === code)) throw error;
 	}
 }

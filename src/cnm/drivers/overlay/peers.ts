@@ -1,26 +1,41 @@
-import type { Ip4, Mac, Prefix4 } from "../../../addr/index.ts";
-
-/** Where somebody says an endpoint is. */
-export interface Peer {
-	readonly endpointId: string;
-	readonly address: Prefix4;
-	readonly mac: Mac;
-	/** The node it is on. */
-	readonly vtep: Ip4;
-	/** This node's own. */
-	readonly local: boolean;
-}
+import type { Ip4 } from "../../../addr/index.ts";
+import { type Peer, samePeer } from "./peer.ts";
+import { PeerIndex } from "./peer-index.ts";
 
 /**
  * All that is known of a network's endpoints, by address. Several may claim the same one: while an endpoint moves, the new
  * node may speak before the old one falls silent. The first claim counts, and the next when it goes (`peerDb`).
+ *
+ * Claims of other nodes that many know alike are in an index that they have in common, the first ones on their addresses.
  */
 export class PeerDb {
 	readonly #claims = new Map<Ip4, readonly Peer[]>();
+	#index: PeerIndex = PeerIndex.EMPTY;
+	/** This node, whose own endpoints are in the index, too. */
+	#self: Ip4 | undefined;
+	/** Addresses whose claims in the index are over. */
+	readonly #over = new Set<Ip4>();
+
+	/** What many know alike is this from now on, `self` being this node; claims that are in it are forgotten here. */
+	settle(index: PeerIndex, self: Ip4): void {
+		this.#index = index;
+		this.#self = self;
+		this.#over.clear();
+		for (const [ip, claims] of this.#claims) {
+			const known = this.settledAt(ip);
+			if (known !== undefined)
+				this.#keep(
+					ip,
+					claims.filter((each) => !samePeer(each, known)),
+				);
+		}
+	}
 
 	/** Notes a claim; nothing for one that is known. */
 	add(peer: Peer): void {
 		const ip = peer.address.address;
+		const known = this.settledAt(ip);
+		if (known !== undefined && samePeer(known, peer)) return;
 		const claims = this.#claims.get(ip) ?? [];
 		if (!claims.some((each) => samePeer(each, peer))) this.#claims.set(ip, claims.concat(peer));
 	}
@@ -28,33 +43,49 @@ export class PeerDb {
 	/** Forgets a claim. */
 	delete(peer: Peer): void {
 		const ip = peer.address.address;
+		const known = this.settledAt(ip);
 		const left = (this.#claims.get(ip) ?? []).filter((each) => !samePeer(each, peer));
-		if (left.length > 0) this.#claims.set(ip, left);
+		if (known !== undefined && samePeer(known, peer)) this.#over.add(ip);
+		else this.#keep(ip, left);
+	}
+
+	#keep(ip: Ip4, claims: readonly Peer[]): void {
+		if (claims.length > 0) this.#claims.set(ip, claims);
 		else this.#claims.delete(ip);
 	}
 
-	/** Other nodes' claims that count, in the order in which addresses were first claimed. */
+	/** What many know alike. */
+	get index(): PeerIndex {
+		return this.#index;
+	}
+
+	/** Addresses whose claims in the index are over. */
+	get over(): Iterable<Ip4> {
+		return this.#over;
+	}
+
+	/** Another node's claim in the index, unless it is over. */
+	settledAt(ip: Ip4): Peer | undefined {
+		const peer = this.#index.at(ip);
+		return peer === undefined || peer.vtep === this.#self || this.#over.has(ip) ? undefined : peer;
+	}
+
+	/** Other nodes' claims that count and that not many know alike, in the order in which addresses were first claimed. */
 	remote(): readonly Peer[] {
-		return [...this.#claims.keys()].flatMap((ip) => this.search(ip) ?? []);
+		const alone = [...this.#claims.keys()].filter((ip) => this.settledAt(ip) === undefined);
+		return alone.flatMap((ip) => this.search(ip) ?? []);
 	}
 
 	/** The claim of another node that counts on an address. */
 	search(ip: Ip4): Peer | undefined {
-		return this.#claims.get(ip)?.find(({ local }) => !local);
+		return this.settledAt(ip) ?? this.#claims.get(ip)?.find(({ local }) => !local);
 	}
 
-	/** Other nodes that endpoints are on, the first heard of first. */
-	vteps(): readonly Ip4[] {
-		const all = [...this.#claims.values()].flat();
-		return [...new Set(all.filter(({ local }) => !local).map(({ vtep }) => vtep))];
+	/** Whether endpoints are on another node. */
+	areOn(vtep: Ip4): boolean {
+		return (
+			this.#index.on(vtep).some(({ address }) => this.settledAt(address.address) !== undefined) ||
+			[...this.#claims.values()].flat().some((each) => !each.local && each.vtep === vtep)
+		);
 	}
 }
-
-/** Whether two claims are one. */
-export const samePeer = (a: Peer, b: Peer): boolean =>
-	a.endpointId === b.endpointId &&
-	a.address.address === b.address.address &&
-	a.address.length === b.address.length &&
-	a.mac === b.mac &&
-	a.vtep === b.vtep &&
-	a.local === b.local;
