@@ -36,6 +36,10 @@ export class LayeredMap<K, V> {
 		return this.#without?.has(key) === true ? undefined : this.#common.get(key);
 	}
 
+	has(key: K): boolean {
+		return this.get(key) !== undefined;
+	}
+
 	set(key: K, value: V): void {
 		if (!this.#own.has(key) && this.#common?.has(key) !== true) this.#alone++;
 		this.#without?.delete(key);

@@ -20,7 +20,7 @@ export const ORDER = [
 	["cli"],
 ] as const;
 /** Below everything. */
-const FOUNDATION = new Set(["assert.ts", "errors.ts", "drop.ts"]);
+const FOUNDATION = new Set(["assert.ts", "errors.ts", "drop.ts", "layered-map.ts"]);
 /** May use the host program. */
 const HOSTED = new Set(["node", "cli"]);
 const REAL_WORLD = /(?<![#.\w])(Buffer|process|Date|performance|setTimeout|setInterval)\b|Math\.random/;

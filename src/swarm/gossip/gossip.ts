@@ -11,6 +11,7 @@ import { Member, type MemberState } from "./member.ts";
 import { Memberlist } from "./memberlist.ts";
 import { NetworkDb } from "./networkdb.ts";
 import { Reunion } from "./reunion.ts";
+import { CommonNodes } from "./cluster-nodes.ts";
 import { settleStates } from "./settle.ts";
 import type { Endpoint } from "./transport.ts";
 
@@ -93,6 +94,10 @@ export class Gossip implements NetworkTables {
 				this.#db.state.nodes.joined(member);
 				this.#tell("joined", member);
 			},
+			introduced: (common, unknown) => {
+				this.#db.state.nodes.settle(common);
+				for (const member of unknown) this.#tell("joined", member);
+			},
 			left: (member) => {
 				if (member !== self) this.#db.state.nodes.lost(member);
 				this.#reunion.wake();
@@ -150,9 +155,9 @@ export class Gossip implements NetworkTables {
 	 * for, as each of n nodes tells each of n. What the nodes have of each other already stays as it is.
 	 */
 	static settle(nodes: readonly Gossip[]): void {
-		const selves = nodes.map((each) => each.#memberlist.membership.self);
+		const common = new CommonNodes(nodes.map((each) => Member.common(each.#memberlist.membership.self)));
 		for (const each of nodes) {
-			for (const self of selves) each.#memberlist.membership.introduce(self);
+			each.#memberlist.membership.introduce(common);
 			each.#memberlist.wakeGossip();
 		}
 		settleStates(nodes.map((each) => each.#db.state));

@@ -33,11 +33,28 @@ export class Member {
 	since: Instant = 0;
 	/** While it is suspect. */
 	suspicion: Suspicion | undefined;
+	/** Many nodes have it in common: nobody changes it, each that has to makes one of its own (`Members.own`). */
+	common = false;
 
 	constructor(name: string, ip: Ip4, port: number) {
 		this.name = name;
 		this.ip = ip;
 		this.port = port;
+	}
+
+	/** A node as others know it that know nothing but that it has been there for long. */
+	static common({ name, ip, port }: Member): Member {
+		const member = new Member(name, ip, port);
+		member.incarnation = 1;
+		member.state = "alive";
+		member.common = true;
+		return member;
+	}
+
+	/** The same, to be changed. */
+	copy(): Member {
+		const { name, ip, port, meta, vsn, incarnation, state, since } = this;
+		return Object.assign(new Member(name, ip, port), { meta, vsn, incarnation, state, since });
 	}
 
 	/** It was there, and is not. */

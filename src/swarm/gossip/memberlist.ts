@@ -5,7 +5,8 @@ import { memberlist, memberlistPacket } from "../../wire/index.ts";
 import { BroadcastQueue } from "./broadcast-queue.ts";
 import type { Conversation } from "./conversation.ts";
 import type { Keyring } from "./keyring.ts";
-import { type Member } from "./member.ts";
+import type { CommonNodes } from "./cluster-nodes.ts";
+import type { Member } from "./member.ts";
 import { Membership } from "./membership.ts";
 import { Prober } from "./prober.ts";
 import {
@@ -39,6 +40,7 @@ export interface MemberlistDelegate {
 	readonly localState: (join: boolean) => Uint8Array;
 	readonly mergeState: (state: Uint8Array) => void;
 	readonly joined: (member: Member) => void;
+	readonly introduced: (common: CommonNodes, unknown: readonly Member[]) => void;
 	readonly left: (member: Member) => void;
 	/** The sockets are gone without this side's doing. */
 	readonly lost: () => void;
@@ -79,6 +81,7 @@ export class Memberlist {
 				this.wakeGossip();
 			},
 			joined: delegate.joined,
+			introduced: delegate.introduced,
 			left: delegate.left,
 			log: delegate.log,
 		});

@@ -1,3 +1,4 @@
+import { LayeredMap } from "../../layered-map.ts";
 import type { Instant, Rng } from "../../sim/index.ts";
 import type { Member } from "./member.ts";
 import { GOSSIP_TO_THE_DEAD } from "./scale.ts";
@@ -6,7 +7,7 @@ import { GOSSIP_TO_THE_DEAD } from "./scale.ts";
 export class Members {
 	readonly #rng: Rng;
 	#list: Member[] = [];
-	readonly #byName = new Map<string, Member>();
+	readonly #byName = new LayeredMap<string, Member>();
 	#next = 0;
 
 	constructor(rng: Rng) {
@@ -30,10 +31,32 @@ export class Members {
 
 	/** Adds one at a place by chance, so that all are found to be gone equally fast. */
 	add(member: Member): void {
+		this.#byName.set(member.name, member);
+		this.#place(member);
+	}
+
+	/** Adds those of many that are not known; many nodes have them in common. Says which. */
+	addCommon(members: ReadonlyMap<string, Member>): Member[] {
+		const added = [...members.values()].filter(({ name }) => !this.#byName.has(name));
+		for (const member of added) this.#place(member);
+		if (this.#byName.common === undefined) this.#byName.lay(members);
+		else for (const member of added) this.#byName.set(member.name, member);
+		return added;
+	}
+
+	/** A member that may be changed here: itself, unless many nodes have it in common. */
+	own(member: Member): Member {
+		if (!member.common) return member;
+		const own = member.copy();
+		this.#byName.set(own.name, own);
+		this.#list[this.#list.indexOf(member)] = own;
+		return own;
+	}
+
+	#place(member: Member): void {
 		const { length } = this.#list;
 		const at = length === 0 ? 0 : this.#rng.below(length);
 		const other = this.#list[at];
-		this.#byName.set(member.name, member);
 		this.#list.push(member);
 		if (other === undefined) return;
 		this.#list[at] = member;

@@ -2,6 +2,7 @@ import type { Rng } from "../../sim/index.ts";
 import { memberlist } from "../../wire/index.ts";
 import { Awareness } from "./awareness.ts";
 import type { Broadcast } from "./broadcast-queue.ts";
+import type { CommonNodes } from "./cluster-nodes.ts";
 import { ipOf, Member, octetsOf, STATES } from "./member.ts";
 import { Members } from "./members.ts";
 import { Suspicion } from "./suspicion.ts";
@@ -14,6 +15,8 @@ export interface MembershipEffects {
 	readonly broadcast: (broadcast: Broadcast) => void;
 	/** A node is there: new, or back. */
 	readonly joined: (member: Member) => void;
+	/** Many nodes are there that have been for long; `unknown` are those that are new here. */
+	readonly introduced: (common: CommonNodes, unknown: readonly Member[]) => void;
 	/** A node is dead, or left. */
 	readonly left: (member: Member) => void;
 	readonly log: (line: string) => void;
@@ -41,15 +44,9 @@ export class Membership {
 		this.#learn(aliveOf(this.self, 1), true);
 	}
 
-	/** Knows another node as after a long time: nobody is told. */
-	introduce({ name, ip, port }: Member): void {
-		if (this.members.get(name) !== undefined) return;
-		const member = new Member(name, ip, port);
-		member.incarnation = 1;
-		member.state = "alive";
-		member.since = this.#clock.now;
-		this.members.add(member);
-		this.#effects.joined(member);
+	/** Knows other nodes as after a long time: nobody is told. */
+	introduce(common: CommonNodes): void {
+		this.#effects.introduced(common, this.members.addCommon(common.members));
 	}
 
 	/** Whether anybody else is there. */
@@ -76,11 +73,12 @@ export class Membership {
 			this.#effects.log(`memberlist: Conflicting address for ${node}.`);
 			return;
 		}
-		const member = known ?? (beginning ? this.self : new Member(node, ip, at));
-		if (known === undefined) this.members.add(member);
-		const own = member === this.self;
-		if (incarnation <= member.incarnation && !own && !moved) return;
-		if (incarnation < member.incarnation && own) return;
+		const found = known ?? (beginning ? this.self : new Member(node, ip, at));
+		if (known === undefined) this.members.add(found);
+		const own = found === this.self;
+		if (incarnation <= found.incarnation && !own && !moved) return;
+		if (incarnation < found.incarnation && own) return;
+		const member = this.members.own(found);
 		this.#clear(member);
 		if (own && !beginning) {
 			if (incarnation > member.incarnation || !member.says(message)) this.#refute(incarnation);
@@ -100,18 +98,19 @@ export class Membership {
 
 	/** Somebody says that a node does not answer. */
 	suspect({ node, incarnation, from }: memberlist.Suspect): void {
-		const member = this.members.get(node);
-		if (member === undefined || incarnation < member.incarnation) return;
+		const found = this.members.get(node);
+		if (found === undefined || incarnation < found.incarnation) return;
 		const message: memberlist.Suspect = { type: "suspect", incarnation, node, from };
-		if (member.suspicion !== undefined) {
-			if (member.suspicion.confirm(from)) this.#tell(member, message);
+		if (found.suspicion !== undefined) {
+			if (found.suspicion.confirm(from)) this.#tell(found, message);
 			return;
 		}
-		if (member.state !== "alive") return;
-		if (member === this.self) {
+		if (found.state !== "alive") return;
+		if (found === this.self) {
 			this.#refute(incarnation);
 			return;
 		}
+		const member = this.members.own(found);
 		this.#tell(member, message);
 		member.incarnation = incarnation;
 		member.state = "suspect";
@@ -124,14 +123,15 @@ export class Membership {
 
 	/** Somebody says that a node is gone; the node itself, when it left. */
 	dead({ node, incarnation, from }: memberlist.Dead, finished?: () => void): void {
-		const member = this.members.get(node);
-		if (member === undefined || incarnation < member.incarnation) return;
-		this.#clear(member);
-		if (member.gone) return;
-		if (member === this.self && !this.#leaving) {
+		const found = this.members.get(node);
+		if (found === undefined || incarnation < found.incarnation) return;
+		this.#clear(found);
+		if (found.gone) return;
+		if (found === this.self && !this.#leaving) {
 			this.#refute(incarnation);
 			return;
 		}
+		const member = this.members.own(found);
 		this.#tell(member, { type: "dead", incarnation, node, from }, finished);
 		member.incarnation = incarnation;
 		member.state = node === from ? "left" : "dead";
@@ -190,7 +190,8 @@ export class Membership {
 	}
 
 	#clear(member: Member): void {
-		member.suspicion?.cancel();
+		if (member.suspicion === undefined) return;
+		member.suspicion.cancel();
 		member.suspicion = undefined;
 	}
 

@@ -75,10 +75,7 @@ export class NetworkDbDelegate {
 		const { networkClock, own, attachments, nodeName: self } = this.#state;
 		if (join) {
 			const lTime = networkClock.increment();
-			for (const network of own.keys()) {
-				const attachment = attachments.get(network, self);
-				if (attachment !== undefined) attachment.lTime = lTime;
-			}
+			for (const network of own.keys()) attachments.renew(network, self, lTime);
 		}
 		const networks = [...attachments.all()].map(([networkId, { lTime, node: nodeName, leaving }]) => ({
 			networkId,

@@ -107,7 +107,7 @@ export class Prober {
 	#pingByOthers(target: Member, seqNo: number): number {
 		const { members, self } = this.#membership;
 		const skip = (member: Member): boolean =>
-			member === self || member === target || member.state !== "alive";
+			member === self || member.name === target.name || member.state !== "alive";
 		let expected = 0;
 		for (const helper of members.some(INDIRECT_CHECKS, skip)) {
 			const nack = helper.sendsNacks;

@@ -14,13 +14,10 @@ export function settleStates(states: readonly SharedState[]): void {
 	const networks = new Set(states.flatMap(({ own }) => [...own.keys()]));
 	for (const network of networks) {
 		const inside = states.filter(({ attachments, nodeName }) => attachments.has(network, nodeName));
-		for (const { attachments, nodeName } of inside) {
-			const lTime = attachments.get(network, nodeName)?.lTime ?? 0;
-			for (const each of states) {
-				if (each.attachments.get(network, nodeName) === undefined)
-					each.attachments.join(network, nodeName, lTime);
-			}
-		}
+		const parts = inside.flatMap(({ attachments, nodeName }) => attachments.get(network, nodeName) ?? []);
+		const byNode = new Map(parts.map((part) => [part.node, part]));
+		const common = { byNode, nodes: [...byNode.keys()] };
+		for (const { attachments } of states) attachments.settle(network, common);
 		for (const table of tablesOf(network, inside)) settleTable(table, inside);
 		for (const { own } of inside) {
 			const here = own.get(network);

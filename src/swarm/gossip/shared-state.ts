@@ -76,7 +76,7 @@ export class SharedState {
 		this.networkClock.witness(lTime);
 		const node = this.nodes.find(nodeName);
 		if (node === undefined || node.lTime >= lTime) return false;
-		node.lTime = lTime;
+		this.nodes.heard(nodeName, lTime);
 		// One that memberlist does not have would never be found to be gone.
 		if (node.state !== "active") return false;
 		return type === MEMBERSHIP.LEAVE && nodeName !== this.nodeName && this.nodes.change(nodeName, "left");
