@@ -108,16 +108,22 @@ export function read(bytes: Uint8Array): TlsRecord | DropReason | undefined {
 
 /** A record's octets. Throws RangeError for a fragment that is too long. */
 export function write({ type, version, fragment }: TlsRecord): Uint8Array {
+	const bytes = recordFor(type, version, fragment.length);
+	bytes.set(fragment, OCTETS);
+	return bytes;
+}
+
+/** A record with room for a fragment of so many octets behind its header. Throws as `write`. */
+export function recordFor(type: number, version: number, octets: number): Uint8Array {
 	checkField("tls.type", type, 8);
 	checkField("tls.version", version, 16);
-	if (fragment.length > MOST_OCTETS + MOST_EXPANSION)
-		throw new RangeError(`tls.fragment has ${String(fragment.length)} octets, expected at most 16640`);
-	const bytes = new Uint8Array(OCTETS + fragment.length);
+	if (octets > MOST_OCTETS + MOST_EXPANSION)
+		throw new RangeError(`tls.fragment has ${String(octets)} octets, expected at most 16640`);
+	const bytes = new Uint8Array(OCTETS + octets);
 	const view = viewOf(bytes);
 	view.setUint8(AT.type, type);
 	view.setUint16(AT.version, version);
-	view.setUint16(AT.length, fragment.length);
-	bytes.set(fragment, OCTETS);
+	view.setUint16(AT.length, octets);
 	return bytes;
 }
 
