@@ -1,13 +1,8 @@
 import type { Rng } from "../sim/index.ts";
 
-const DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz";
-
 /** So many digits and small letters by chance. */
-export function base36(rng: Rng, digits: number): string {
-	let text = "";
-	for (let i = 0; i < digits; i++) text += DIGITS[rng.below(36)] ?? "";
-	return text;
-}
+export const base36 = (rng: Rng, digits: number): string =>
+	Array.from({ length: digits }, () => rng.below(36).toString(36)).join("");
 
 /** The id of an object: 25 digits and small letters (swarmkit identity/randomid.go). */
 export const newId = (rng: Rng): string => base36(rng, 25);
