@@ -64,6 +64,7 @@ const SIGNATURES = [
 export interface TlsRecord {
 	readonly type: number;
 	readonly version: number;
+	/** Of a record that was read a view. */
 	readonly fragment: Uint8Array;
 }
 
@@ -103,7 +104,7 @@ export function read(bytes: Uint8Array): TlsRecord | DropReason | undefined {
 		return "tls-malformed";
 	if (length > MOST_OCTETS + MOST_EXPANSION) return "tls-malformed";
 	if (bytes.length < OCTETS + length) return undefined;
-	return { type, version, fragment: bytes.slice(OCTETS, OCTETS + length) };
+	return { type, version, fragment: bytes.subarray(OCTETS, OCTETS + length) };
 }
 
 /** A record's octets. Throws RangeError for a fragment that is too long. */
@@ -150,22 +151,16 @@ export function writeClientHello(hello: ClientHello): Uint8Array {
 		words([VERSION.TLS_1_2]),
 		hello.random,
 		withLength8(hello.sessionId),
-		withLength16(words(SUITES)),
-		withLength8(Uint8Array.of(0)),
+		OFFERED_SUITES,
 		withLength16(
 			joined([
 				...name,
-				extension("status_request", Uint8Array.of(1, 0, 0, 0, 0)),
-				extension("supported_groups", withLength16(words(GROUPS))),
-				extension("ec_point_formats", withLength8(Uint8Array.of(0))),
-				extension("signature_algorithms", withLength16(words(SIGNATURES))),
-				extension("renegotiation_info", withLength8(new Uint8Array(0))),
+				OFFERED,
 				extension(
 					"application_layer_protocol_negotiation",
 					withLength16(joined(hello.protocols.map((protocol) => withLength8(ascii(protocol))))),
 				),
-				extension("signed_certificate_timestamp", new Uint8Array(0)),
-				extension("supported_versions", withLength8(words([VERSION.TLS_1_3, VERSION.TLS_1_2]))),
+				OFFERED_VERSIONS,
 				extension("key_share", withLength16(share(hello.keyShare))),
 			]),
 		),
@@ -248,6 +243,20 @@ const extension = (name: keyof typeof EXTENSION, body: Uint8Array): Uint8Array =
 	joined([words([EXTENSION[name]]), withLength16(body)]);
 const named = (name: string): Uint8Array => joined([Uint8Array.of(0), withLength16(ascii(name))]);
 const share = (key: Uint8Array): Uint8Array => joined([words([X25519]), withLength16(key)]);
+
+// What every client's hello has alike: suites and methods of compression, and extensions in front of ALPN and behind it.
+const OFFERED_SUITES = joined([withLength16(words(SUITES)), withLength8(Uint8Array.of(0))]);
+const OFFERED = joined([
+	extension("status_request", Uint8Array.of(1, 0, 0, 0, 0)),
+	extension("supported_groups", withLength16(words(GROUPS))),
+	extension("ec_point_formats", withLength8(Uint8Array.of(0))),
+	extension("signature_algorithms", withLength16(words(SIGNATURES))),
+	extension("renegotiation_info", withLength8(new Uint8Array(0))),
+]);
+const OFFERED_VERSIONS = joined([
+	extension("signed_certificate_timestamp", new Uint8Array(0)),
+	extension("supported_versions", withLength8(words([VERSION.TLS_1_3, VERSION.TLS_1_2]))),
+]);
 
 function readExtensions(bytes: Uint8Array): Map<number, Uint8Array> {
 	const found = new Map<number, Uint8Array>();
