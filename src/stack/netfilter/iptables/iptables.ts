@@ -1,3 +1,4 @@
+import { NetError } from "../../../errors.ts";
 import type { Netfilter } from "../netfilter.ts";
 import { Chain } from "./chain.ts";
 import { checkDepth } from "./check.ts";
@@ -48,6 +49,26 @@ export class Iptables {
 			default:
 				this.#chains(parsed);
 				return "";
+		}
+	}
+
+	/**
+	 * Whether a command that only asks finds what it asks for: `-C` a rule, `-S` a chain. A rule that leads to a chain that is
+	 * not there is not there either. Throws `NetError` for a command with a mistake in it.
+	 */
+	takes(command: string): boolean {
+		const parsed = parseCommand(splitWords(command));
+		const { letter, table, chain = "", rule } = parsed;
+		// Most answers are no, and an error would be made to be thrown away: with the stack it came from it costs more than all else.
+		if (letter === "S")
+			return (this.#netfilter.existing(table)?.chains ?? Table.emptyChains(table)).has(chain);
+		try {
+			const rules = this.#parse(table, chain, rule);
+			const found = this.#netfilter.existing(table)?.chains.get(chain);
+			return rules.every(({ text }) => found?.rules.some((each) => each.text === text) === true);
+		} catch (error) {
+			if (error instanceof NetError && error.code === "ENOENT") return false;
+			throw error;
 		}
 	}
 
