@@ -128,10 +128,11 @@ export class Iptables {
 		if (letter === "A" || letter === "I" || letter === "R") {
 			for (const rule of rules) checkDepth(known, chainName, rule, letter);
 		}
-		const wanted = rules.map(({ text }) => text);
+		// Rules are compared by their texts, which others need not have.
+		const meant = letter === "C" || (letter === "D" && number === undefined) ? rules : [];
+		const wanted = meant.map(({ text }) => text);
 		const chain = known.get(chainName)!;
-		const places = wanted.map((text) => chain.rules.findIndex((each) => each.text === text));
-		if ((letter === "C" || (letter === "D" && number === undefined)) && places.includes(-1))
+		if (!wanted.every((text) => chain.rules.some((each) => each.text === text)))
 			throw failed("ENOENT", "Bad rule (does a matching rule exist in that chain?)");
 		if (letter === "C") return;
 
