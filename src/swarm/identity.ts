@@ -1,8 +1,18 @@
 import type { Rng } from "../sim/index.ts";
 
-/** So many digits and small letters by chance. */
-export const base36 = (rng: Rng, digits: number): string =>
-	Array.from({ length: digits }, () => rng.below(36).toString(36)).join("");
+/** Digits that one number is drawn for. */
+const DRAWN = 5;
+
+/** So many digits and small letters by chance; a multiple of five. */
+function base36(rng: Rng, digits: number): string {
+	const drawn = Array.from({ length: digits / DRAWN }, () =>
+		rng
+			.below(36 ** DRAWN)
+			.toString(36)
+			.padStart(DRAWN, "0"),
+	);
+	return drawn.join("");
+}
 
 /** The id of an object: 25 digits and small letters (swarmkit identity/randomid.go). */
 export const newId = (rng: Rng): string => base36(rng, 25);
