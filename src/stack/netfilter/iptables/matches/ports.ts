@@ -114,7 +114,7 @@ const formatFlags = (flags: number): string =>
 /** `-m tcp`: ports, `--tcp-flags`, `--syn`. */
 export class TcpMatch extends UdpMatch {
 	override readonly name = "tcp";
-	override readonly options = TCP_OPTIONS;
+	override readonly options: Readonly<Record<string, number>> = TCP_OPTIONS;
 	#mask = 0;
 	#wanted = 0;
 	#inverted = false;

@@ -4,7 +4,15 @@ import type { Flow } from "../../conntrack/flow.ts";
 import type { HookPoint } from "../../hooks.ts";
 import type { NatRange } from "../../nat/range.ts";
 import type { Manip } from "../../nat/translate.ts";
-import { ACCEPTED, DROPPED, type Outcome, type RuleHost, type Situation, type Target } from "../extension.ts";
+import {
+	ACCEPTED,
+	DROPPED,
+	type Outcome,
+	type RuleHost,
+	type Situation,
+	type TableName,
+	type Target,
+} from "../extension.ts";
 import { badParameter } from "../refusal.ts";
 import { formatAddressRange, parseAddressRange, parseNumber } from "../values.ts";
 
@@ -44,7 +52,7 @@ abstract class NatTarget implements Target {
 	abstract readonly name: string;
 	abstract readonly options: Readonly<Record<string, number>>;
 	abstract readonly points: readonly HookPoint[];
-	readonly tables = NAT_TABLE;
+	readonly tables: readonly TableName[] = NAT_TABLE;
 	protected readonly range: Mutable<NatRange> = {};
 	protected host: RuleHost | null = null;
 
@@ -117,8 +125,8 @@ abstract class NatTarget implements Target {
 /** `-j DNAT --to-destination`. */
 export class DnatTarget extends NatTarget {
 	override readonly name = "DNAT";
-	override readonly options = DNAT_OPTIONS;
-	override readonly points = DESTINATION_POINTS;
+	override readonly options: Readonly<Record<string, number>> = DNAT_OPTIONS;
+	override readonly points: readonly HookPoint[] = DESTINATION_POINTS;
 
 	override finish(protocol: number): void {
 		super.finish(protocol);
@@ -141,8 +149,8 @@ export class DnatTarget extends NatTarget {
 /** `-j SNAT --to-source`. */
 export class SnatTarget extends NatTarget {
 	override readonly name = "SNAT";
-	override readonly options = SNAT_OPTIONS;
-	override readonly points = SOURCE_POINTS;
+	override readonly options: Readonly<Record<string, number>> = SNAT_OPTIONS;
+	override readonly points: readonly HookPoint[] = SOURCE_POINTS;
 
 	override finish(protocol: number): void {
 		super.finish(protocol);
@@ -165,8 +173,8 @@ export class SnatTarget extends NatTarget {
 /** `-j MASQUERADE`: the address of the device the packet leaves by. */
 export class MasqueradeTarget extends NatTarget {
 	override readonly name = "MASQUERADE";
-	override readonly options = MASQUERADE_OPTIONS;
-	override readonly points = MASQUERADE_POINTS;
+	override readonly options: Readonly<Record<string, number>> = MASQUERADE_OPTIONS;
+	override readonly points: readonly HookPoint[] = MASQUERADE_POINTS;
 
 	override run(frame: Frame, { out, route }: Situation): Outcome {
 		const flow = frame.flow as Flow;
@@ -197,8 +205,8 @@ export class MasqueradeTarget extends NatTarget {
 /** `-j REDIRECT`: to this host itself. */
 export class RedirectTarget extends NatTarget {
 	override readonly name = "REDIRECT";
-	override readonly options = REDIRECT_OPTIONS;
-	override readonly points = DESTINATION_POINTS;
+	override readonly options: Readonly<Record<string, number>> = REDIRECT_OPTIONS;
+	override readonly points: readonly HookPoint[] = DESTINATION_POINTS;
 
 	override run(frame: Frame, { inDevice }: Situation): Outcome {
 		// What comes in goes to the first address of its device, what is sent to loopback.

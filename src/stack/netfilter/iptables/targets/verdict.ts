@@ -6,7 +6,7 @@ const NO_OPTIONS = {};
 /** `-j ACCEPT`, `-j DROP`, `-j RETURN`; without `-j` a rule only counts. */
 export class VerdictTarget implements Target {
 	readonly name: string;
-	readonly options = NO_OPTIONS;
+	readonly options: Readonly<Record<string, number>> = NO_OPTIONS;
 	readonly #outcome: Outcome;
 
 	constructor(name: "ACCEPT" | "DROP" | "RETURN" | "") {
