@@ -2,6 +2,7 @@ import type { Executor } from "../executor.ts";
 import { networksOf, type TaskMessage } from "../messages/index.ts";
 import type { AssignmentChange, AssignmentsMessage } from "../methods.ts";
 import type { NetworkObject, TaskObject, TaskStatus } from "../objects.ts";
+import { isSame } from "./as-told.ts";
 import { TaskRunner } from "./task-runner.ts";
 
 /** What a node's tasks need around them. */
@@ -103,6 +104,3 @@ export class Worker {
 		this.#runners.clear();
 	}
 }
-
-/** As it was read: both were told by the same fields in their order. */
-const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
