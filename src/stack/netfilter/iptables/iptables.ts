@@ -54,15 +54,19 @@ export class Iptables {
 
 	/**
 	 * Whether a command that only asks finds what it asks for: `-C` a rule, `-S` a chain. A rule that leads to a chain that is
-	 * not there is not there either. Throws `NetError` for a command with a mistake in it.
+	 * not there is not there either. Any other command is done. Throws `NetError` for a command with a mistake in it.
 	 */
 	takes(command: string): boolean {
-		const parsed = parseCommand(splitWords(command));
-		const { letter, table, chain = "", rule } = parsed;
+		const words = splitWords(command);
+		const { letter, table, chain, rule } = parseCommand(words[0] === "iptables" ? words.slice(1) : words);
 		// Most answers are no, and an error would be made to be thrown away: with the stack it came from it costs more than all else.
-		if (letter === "S")
+		if (letter === "S" && chain !== undefined)
 			return (this.#netfilter.existing(table)?.chains ?? Table.emptyChains(table)).has(chain);
 		try {
+			if (letter !== "C" || chain === undefined) {
+				this.run(command);
+				return true;
+			}
 			const rules = this.#parse(table, chain, rule);
 			const found = this.#netfilter.existing(table)?.chains.get(chain);
 			return rules.every(({ text }) => found?.rules.some((each) => each.text === text) === true);
