@@ -13,12 +13,21 @@ export const ANY_IP4: Ip4 = 0 as Ip4;
 /** 255.255.255.255: everyone on the link (RFC 919). */
 export const BROADCAST_IP4: Ip4 = -1 as Ip4;
 
+/** Addresses that were read: most are read many times, 172.18.0.1 on every node. */
+const known = new Map<string, Ip4>();
+const MOST_KNOWN = 4096;
+
 /** Reads four decimal octets without leading zeros; undefined for anything else. */
 export function parseIp4(text: string): Ip4 | undefined {
+	const before = known.get(text);
+	if (before !== undefined) return before;
 	// The package accepts white space around some parts; an address has none.
 	if (!/^[0-9.]{7,15}$/.test(text)) return undefined;
 	try {
-		return (Number(new IPv4(text).getValue()) | 0) as Ip4;
+		const address = (Number(new IPv4(text).getValue()) | 0) as Ip4;
+		if (known.size >= MOST_KNOWN) known.clear();
+		known.set(text, address);
+		return address;
 	} catch {
 		return undefined;
 	}

@@ -60,6 +60,8 @@ export interface LegacyLink {
 /** `State.Status` of `docker inspect`. */
 export type ContainerStatus = "created" | "running" | "restarting" | "exited";
 
+const NONE: readonly never[] = [];
+
 /** A container, as far as networks are concerned: a namespace while it runs, and its networks. */
 export class Container<N extends IpNamespace = IpNamespace> {
 	readonly id: string;
@@ -100,8 +102,8 @@ export class Container<N extends IpNamespace = IpNamespace> {
 	probe: () => boolean = () => true;
 	/** Asks it, while it runs and was run with a health check. */
 	monitor: HealthMonitor | undefined;
-	readonly #exitListeners = new Set<(code: number) => void>();
-	readonly #healthListeners = new Set<(status: HealthStatus) => void>();
+	#exitListeners: readonly ((code: number) => void)[] = NONE;
+	#healthListeners: readonly ((status: HealthStatus) => void)[] = NONE;
 	#end: ((code: number) => void) | undefined;
 	readonly #clock: Driver;
 	#netns: N | undefined;
@@ -211,14 +213,18 @@ export class Container<N extends IpNamespace = IpNamespace> {
 
 	/** Calls back whenever it stops running, by itself or not; returns what ends it. */
 	onExit(listener: (code: number) => void): () => void {
-		this.#exitListeners.add(listener);
-		return () => this.#exitListeners.delete(listener);
+		this.#exitListeners = this.#exitListeners.concat(listener);
+		return () => {
+			this.#exitListeners = this.#exitListeners.filter((each) => each !== listener);
+		};
 	}
 
 	/** Calls back when a health check finds it in another state; returns what ends it. */
 	onHealth(listener: (status: HealthStatus) => void): () => void {
-		this.#healthListeners.add(listener);
-		return () => this.#healthListeners.delete(listener);
+		this.#healthListeners = this.#healthListeners.concat(listener);
+		return () => {
+			this.#healthListeners = this.#healthListeners.filter((each) => each !== listener);
+		};
 	}
 
 	/** `State.Health.Status`; undefined without a health check, or while it does not run. */
@@ -228,12 +234,12 @@ export class Container<N extends IpNamespace = IpNamespace> {
 
 	/** The engine says that it has stopped. */
 	exited(): void {
-		for (const listener of [...this.#exitListeners]) listener(this.exitCode);
+		for (const listener of this.#exitListeners) listener(this.exitCode);
 	}
 
 	/** The engine says how it is. */
 	healthChanged(status: HealthStatus): void {
-		for (const listener of [...this.#healthListeners]) listener(status);
+		for (const listener of this.#healthListeners) listener(status);
 	}
 
 	/** Its address on its first network, or on the one of a name; "" for none, or while it does not run. */

@@ -11,9 +11,17 @@ export class Ids {
 
 	/** So many hexadecimal digits. */
 	hex(digits: number): string {
-		let text = "";
-		while (text.length < digits) text += this.#rng.uint32().toString(16).padStart(8, "0");
-		return text.slice(0, digits);
+		const words: string[] = [];
+		for (let drawn = 0; drawn < digits; drawn += 8)
+			words.push(
+				this.#rng
+					.uint32()
+					.toString(16)
+					.padStart(8, "0")
+					.slice(0, digits - drawn),
+			);
+		// Joined it is one string without its parts.
+		return words.join("");
 	}
 
 	/** The id of a container, network, endpoint or sandbox: 64 digits, the first twelve not all decimal (`stringid`). */

@@ -1,4 +1,3 @@
-import { NetError } from "../errors.ts";
 import type { IpNamespace } from "../stack/index.ts";
 
 /**
@@ -6,11 +5,5 @@ import type { IpNamespace } from "../stack/index.ts";
  * rule that leads to a chain that is not there is not there either. Throws `NetError` for a command with a mistake in it.
  */
 export function iptablesTakes(ns: IpNamespace, command: string): boolean {
-	try {
-		ns.iptables(command);
-		return true;
-	} catch (error) {
-		if (error instanceof NetError && error.code === "ENOENT") return false;
-		throw error;
-	}
+	return ns.iptablesTool.takes(command);
 }

@@ -22,7 +22,8 @@ export function rfc3339({ seconds, nanos }: UnixTime): string {
 	const time = [second / 3600, (second / 60) % 60, second % 60]
 		.map((part) => two(Math.floor(part)))
 		.join(":");
-	return `${String(year).padStart(4, "0")}-${two(month)}-${two(day)}T${time}${rest}Z`;
+	// Joined, not added: one string without its parts.
+	return [String(year).padStart(4, "0"), "-", two(month), "-", two(day), "T", time, rest, "Z"].join("");
 }
 
 const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?Z$/;

@@ -1,5 +1,8 @@
-/** Slots of a fresh table; a power of two. Most bridges know a handful of addresses. */
+/** Slots of a table with one entry; a power of two. Most bridges know a handful of addresses. */
 const FIRST_SLOTS = 16;
+/** What all tables have that never had an entry: one slot, which is empty. */
+const NO_KEYS = new Int32Array(2);
+const NO_VALUES: undefined[] = [undefined];
 
 /**
  * Values by (MAC, VLAN): open addressing with linear probing over typed arrays, so that a look-up costs a
@@ -10,9 +13,9 @@ const FIRST_SLOTS = 16;
  */
 export class MacTable<T extends object> {
 	/** Both halves of the key of a slot side by side: one line of cache. */
-	#keys = new Int32Array(FIRST_SLOTS * 2);
-	#values: (T | undefined)[] = new Array<T | undefined>(FIRST_SLOTS).fill(undefined);
-	#mask = FIRST_SLOTS - 1;
+	#keys = NO_KEYS;
+	#values: (T | undefined)[] = NO_VALUES;
+	#mask = 0;
 	#size = 0;
 
 	/** Entries in the table. */
@@ -34,7 +37,7 @@ export class MacTable<T extends object> {
 
 	/** Keeps a value under a key, in place of any other. */
 	set(low: number, high: number, value: T): void {
-		if (this.#size * 2 > this.#mask) this.#grow();
+		if (this.#size * 2 >= this.#mask) this.#grow();
 		const mask = this.#mask;
 		let slot = spread(low, high) & mask;
 		while (this.#values[slot] !== undefined) {
@@ -84,7 +87,7 @@ export class MacTable<T extends object> {
 
 	#grow(): void {
 		const [keys, values] = [this.#keys, this.#values];
-		const slots = (this.#mask + 1) * 2;
+		const slots = Math.max(FIRST_SLOTS, (this.#mask + 1) * 2);
 		this.#keys = new Int32Array(slots * 2);
 		this.#values = new Array<T | undefined>(slots).fill(undefined);
 		this.#mask = slots - 1;

@@ -7,6 +7,8 @@ import type { IcmpError } from "./ipv4/icmp.ts";
 import type { Namespace } from "./namespace.ts";
 import { type UdpOptions, UdpSocket } from "./udp-socket.ts";
 
+const NONE: readonly never[] = [];
+
 /** The UDP ports and sockets of one namespace (RFC 768). Reference: net/ipv4/udp.c. */
 export class Udp {
 	/** The last destination that was no group and no broadcast address, so that not every datagram asks the tables. */
@@ -15,7 +17,7 @@ export class Udp {
 	readonly #ns: Namespace;
 	readonly #sockets = new Map<number, UdpSocket[]>();
 	/** Ports of tunnels, which are no sockets of programs. */
-	readonly #claimed = new Set<number>();
+	#claimed: readonly number[] = NONE;
 
 	constructor(ns: Namespace) {
 		this.#ns = ns;
@@ -42,7 +44,7 @@ export class Udp {
 				!(each.reuseAddress && options.reuseAddress === true) &&
 				(each.address === ANY_IP4 || address === ANY_IP4 || each.address === address),
 		);
-		if (clash || this.#claimed.has(port)) {
+		if (clash || this.#claimed.includes(port)) {
 			throw new NetError("EADDRINUSE", "bind: Address already in use", {
 				context: { namespace: this.#ns.name, address: formatIp4(address), port },
 			});
@@ -59,7 +61,7 @@ export class Udp {
 
 	/** Ports of tunnels. */
 	get tunnels(): readonly number[] {
-		return [...this.#claimed];
+		return this.#claimed;
 	}
 
 	/** Takes a socket out; called by its `close`. */
@@ -76,16 +78,16 @@ export class Udp {
 
 	/** Takes a port for a tunnel. Throws `NetError` EADDRINUSE. */
 	claim(port: number): void {
-		if (this.#claimed.has(port) || this.#sockets.has(port)) {
+		if (this.#claimed.includes(port) || this.#sockets.has(port)) {
 			throw new NetError("EADDRINUSE", "RTNETLINK answers: Address already in use", {
 				context: { namespace: this.#ns.name, port },
 			});
 		}
-		this.#claimed.add(port);
+		this.#claimed = this.#claimed.concat(port);
 	}
 
 	free(port: number): void {
-		this.#claimed.delete(port);
+		this.#claimed = this.#claimed.filter((each) => each !== port);
 	}
 
 	#freePort(): number {
@@ -94,7 +96,7 @@ export class Udp {
 		const first = this.#ns.kernel.rng.below(count);
 		for (let i = 0; i < count; i++) {
 			const port = low + ((first + i) % count);
-			if (!this.#sockets.has(port) && !this.#claimed.has(port)) return port;
+			if (!this.#sockets.has(port) && !this.#claimed.includes(port)) return port;
 		}
 		throw new NetError("EADDRINUSE", "bind: Address already in use", {
 			context: { namespace: this.#ns.name },

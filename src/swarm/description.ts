@@ -30,6 +30,8 @@ export const DOCKER_PLUGINS: readonly Plugin[] = [
 	...plugins("Volume", "local"),
 ];
 
+const DOCKER_PLUGINS_TOLD = JSON.stringify(DOCKER_PLUGINS);
+
 /** A machine of an ordinary size: what it has is nobody's to ask for yet. */
 const RESOURCES = { nanoCpus: 2_000_000_000, memoryBytes: 2_058_293_248 };
 /** The issuer's name in DER, and its P-256 key. */
@@ -59,7 +61,9 @@ export function describe(description: NodeDescription, cluster: string): Describ
 
 /** What a node said of itself. */
 export function descriptionIn({ hostname, platform, engine }: Described): NodeDescription {
-	const list = engine?.plugins ?? [];
+	const told = engine?.plugins ?? [];
+	// What nearly all nodes come with is one list.
+	const list = JSON.stringify(told) === DOCKER_PLUGINS_TOLD ? DOCKER_PLUGINS : told;
 	return {
 		hostname,
 		platform: platform ?? { architecture: "", os: "" },

@@ -1,12 +1,17 @@
 import type { Rng } from "../sim/index.ts";
 
-const DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz";
+/** Digits that one number is drawn for. */
+const DRAWN = 5;
 
-/** So many digits and small letters by chance. */
-export function base36(rng: Rng, digits: number): string {
-	let text = "";
-	for (let i = 0; i < digits; i++) text += DIGITS[rng.below(36)] ?? "";
-	return text;
+/** So many digits and small letters by chance; a multiple of five. */
+function base36(rng: Rng, digits: number): string {
+	const drawn = Array.from({ length: digits / DRAWN }, () =>
+		rng
+			.below(36 ** DRAWN)
+			.toString(36)
+			.padStart(DRAWN, "0"),
+	);
+	return drawn.join("");
 }
 
 /** The id of an object: 25 digits and small letters (swarmkit identity/randomid.go). */

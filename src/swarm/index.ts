@@ -26,7 +26,6 @@ export type { Reader } from "./store/tables.ts";
 export type { StoreAction, Transaction } from "./store/transaction.ts";
 export type { RemoteManager } from "./agent/index.ts";
 export { RpcError } from "./control/index.ts";
-export type { NodeChange } from "./dispatcher/index.ts";
 export type { ClusterLogicFactory } from "./cluster-logic.ts";
 export type { SwarmInfo, SwarmInitOptions, SwarmJoinOptions, SwarmNodeOptions } from "./membership.ts";
 export { SwarmNode } from "./node.ts";

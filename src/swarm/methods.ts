@@ -281,7 +281,7 @@ export const checkHealth: Method<{ readonly service: string }, { readonly servin
 	reply: messageOf(message({ serving: bool(1) })),
 };
 
-/** A call of the control API, `ListNodes` for example: what is asked and answered is plain data. */
+/** A call of the control API, `updateNode` for example: what is asked and answered is plain data. */
 export function control(name: string): Method<Body, Body> | undefined {
 	const bodies = Object.hasOwn(CONTROL, name) ? CONTROL[name] : undefined;
 	return (

@@ -14,7 +14,7 @@ import {
 } from "./addresses.ts";
 import { obtainCertificate } from "./agent/index.ts";
 import type { Identity } from "./control/index.ts";
-import type { ClusterChange, ControlDone, NodeChange } from "./dispatcher/index.ts";
+import type { ClusterChange, ControlDone } from "./dispatcher/index.ts";
 import { digestIn } from "./identity.ts";
 import type {
 	Membership,
@@ -190,31 +190,6 @@ export class SwarmNode {
 		const { manager } = this.#runner;
 		if (manager === undefined) throw notManager();
 		return manager;
-	}
-
-	/** `docker node ls`. Throws `DockerError` on a node that is no manager. */
-	nodes(done: (result: readonly NodeObject[] | NetError) => void): void {
-		this.control("ListNodes", undefined, (result) => {
-			done(result instanceof NetError ? result : (result.body as readonly NodeObject[]));
-		});
-	}
-
-	/** `docker node update`, `promote`, `demote`. Throws `DockerError` on a node that is no manager. */
-	updateNode(id: string, change: NodeChange, done: (error?: NetError) => void): void {
-		this.control("UpdateNode", { id, change }, (result) => {
-			done(result instanceof NetError ? result : undefined);
-		});
-	}
-
-	/** `docker node rm`. Throws `DockerError` on a node that is no manager. */
-	removeNode(
-		id: string,
-		{ force = false }: { readonly force?: boolean },
-		done: (error?: NetError) => void,
-	): void {
-		this.control("RemoveNode", { id, force }, (result) => {
-			done(result instanceof NetError ? result : undefined);
-		});
 	}
 
 	/** `docker swarm update`. Throws `DockerError` on a node that is no manager. */

@@ -26,7 +26,7 @@ export { crc32 } from "./crc32.ts";
 export { describe } from "./describe.ts";
 export { dissect, type Field, type Layer } from "./dissect.ts";
 export { FramePool } from "./frame-pool.ts";
-export { joined } from "./joined.ts";
+export { behind, joined, leftOf, NO_OCTETS } from "./joined.ts";
 export { OctetWriter } from "./octet-writer.ts";
 export { hasTag, popTag, pushTag } from "./tag.ts";
 export { copyOctets, Frame, HEADROOM } from "./frame.ts";

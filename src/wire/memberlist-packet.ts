@@ -31,14 +31,18 @@ const DEEPEST = 8;
 export class GossipKey {
 	/** The key itself. */
 	readonly octets: Uint8Array;
-	readonly #cipher: AesGcm;
+	/** Made when the key is first used: most of a keyring's are not. */
+	#cipher: AesGcm | undefined;
 
 	/** Throws RangeError for a key of another length than 16, 24 or 32 octets. */
 	constructor(octets: Uint8Array) {
 		if (octets.length !== 16 && octets.length !== 24 && octets.length !== 32)
 			throw new RangeError("key size must be 16, 24 or 32 bytes");
 		this.octets = octets.slice();
-		this.#cipher = new AesGcm(this.octets, TAG_OCTETS);
+	}
+
+	get #ready(): AesGcm {
+		return (this.#cipher ??= new AesGcm(this.octets, TAG_OCTETS));
 	}
 
 	/** Encrypts behind what the writer holds; `nonce` must never come twice. */
@@ -48,7 +52,7 @@ export class GossipKey {
 		const at = writer.length;
 		writer.put(plain);
 		writer.put(new Uint8Array(TAG_OCTETS));
-		this.#cipher.seal(nonce, aad, writer.bytes, at, plain.length);
+		this.#ready.seal(nonce, aad, writer.bytes, at, plain.length);
 	}
 
 	/** Decrypts; undefined when it was another key, or the octets are not what was sent. */
@@ -56,7 +60,7 @@ export class GossipKey {
 		const nonce = sealed.subarray(1, 1 + NONCE_OCTETS);
 		const text = sealed.slice(1 + NONCE_OCTETS);
 		const octets = text.length - TAG_OCTETS;
-		return this.#cipher.open(nonce, aad, text, 0, octets) ? text.subarray(0, octets) : undefined;
+		return this.#ready.open(nonce, aad, text, 0, octets) ? text.subarray(0, octets) : undefined;
 	}
 }
 

@@ -104,15 +104,34 @@ export function utf8(text: string, field: string): Uint8Array {
 	return octets;
 }
 
+/** Texts up to this long are looked for among those that were read before. */
+const MOST_KNOWN = 64;
+const KNOWN_SLOTS = 4096;
+/** Texts that were read, by what their octets come to: what many are told alike is one text for all of them. */
+const known: string[] = new Array<string>(KNOWN_SLOTS).fill("");
+
 /** UTF-8 as text; undefined when it is none. */
 export function readUtf8(bytes: Uint8Array, from: number, to: number): string | undefined {
-	let text = "";
+	let hash = to - from;
 	for (let i = from; i < to; i++) {
 		const octet = bytes[i]!;
 		if (octet > 0x7f) return readWide(bytes.subarray(from, to));
-		text += String.fromCharCode(octet);
+		hash = Math.imul(hash ^ octet, 0x0100_0193);
 	}
+	if (to - from > MOST_KNOWN) return decoder.decode(bytes.subarray(from, to));
+	const slot = (hash ^ (hash >>> 15)) & (KNOWN_SLOTS - 1);
+	const before = known[slot]!;
+	if (isText(before, bytes, from, to)) return before;
+	// At once and not letter by letter, which leaves an object for each.
+	const text = String.fromCharCode(...bytes.subarray(from, to));
+	known[slot] = text;
 	return text;
+}
+
+function isText(text: string, bytes: Uint8Array, from: number, to: number): boolean {
+	if (text.length !== to - from) return false;
+	for (let i = from; i < to; i++) if (text.charCodeAt(i - from) !== bytes[i]) return false;
+	return true;
 }
 
 function readWide(bytes: Uint8Array): string | undefined {

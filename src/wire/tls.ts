@@ -64,6 +64,7 @@ const SIGNATURES = [
 export interface TlsRecord {
 	readonly type: number;
 	readonly version: number;
+	/** Of a record that was read a view. */
 	readonly fragment: Uint8Array;
 }
 
@@ -103,21 +104,27 @@ export function read(bytes: Uint8Array): TlsRecord | DropReason | undefined {
 		return "tls-malformed";
 	if (length > MOST_OCTETS + MOST_EXPANSION) return "tls-malformed";
 	if (bytes.length < OCTETS + length) return undefined;
-	return { type, version, fragment: bytes.slice(OCTETS, OCTETS + length) };
+	return { type, version, fragment: bytes.subarray(OCTETS, OCTETS + length) };
 }
 
 /** A record's octets. Throws RangeError for a fragment that is too long. */
 export function write({ type, version, fragment }: TlsRecord): Uint8Array {
+	const bytes = recordFor(type, version, fragment.length);
+	bytes.set(fragment, OCTETS);
+	return bytes;
+}
+
+/** A record with room for a fragment of so many octets behind its header. Throws as `write`. */
+export function recordFor(type: number, version: number, octets: number): Uint8Array {
 	checkField("tls.type", type, 8);
 	checkField("tls.version", version, 16);
-	if (fragment.length > MOST_OCTETS + MOST_EXPANSION)
-		throw new RangeError(`tls.fragment has ${String(fragment.length)} octets, expected at most 16640`);
-	const bytes = new Uint8Array(OCTETS + fragment.length);
+	if (octets > MOST_OCTETS + MOST_EXPANSION)
+		throw new RangeError(`tls.fragment has ${String(octets)} octets, expected at most 16640`);
+	const bytes = new Uint8Array(OCTETS + octets);
 	const view = viewOf(bytes);
 	view.setUint8(AT.type, type);
 	view.setUint16(AT.version, version);
-	view.setUint16(AT.length, fragment.length);
-	bytes.set(fragment, OCTETS);
+	view.setUint16(AT.length, octets);
 	return bytes;
 }
 
@@ -144,22 +151,16 @@ export function writeClientHello(hello: ClientHello): Uint8Array {
 		words([VERSION.TLS_1_2]),
 		hello.random,
 		withLength8(hello.sessionId),
-		withLength16(words(SUITES)),
-		withLength8(Uint8Array.of(0)),
+		OFFERED_SUITES,
 		withLength16(
 			joined([
 				...name,
-				extension("status_request", Uint8Array.of(1, 0, 0, 0, 0)),
-				extension("supported_groups", withLength16(words(GROUPS))),
-				extension("ec_point_formats", withLength8(Uint8Array.of(0))),
-				extension("signature_algorithms", withLength16(words(SIGNATURES))),
-				extension("renegotiation_info", withLength8(new Uint8Array(0))),
+				OFFERED,
 				extension(
 					"application_layer_protocol_negotiation",
 					withLength16(joined(hello.protocols.map((protocol) => withLength8(ascii(protocol))))),
 				),
-				extension("signed_certificate_timestamp", new Uint8Array(0)),
-				extension("supported_versions", withLength8(words([VERSION.TLS_1_3, VERSION.TLS_1_2]))),
+				OFFERED_VERSIONS,
 				extension("key_share", withLength16(share(hello.keyShare))),
 			]),
 		),
@@ -242,6 +243,20 @@ const extension = (name: keyof typeof EXTENSION, body: Uint8Array): Uint8Array =
 	joined([words([EXTENSION[name]]), withLength16(body)]);
 const named = (name: string): Uint8Array => joined([Uint8Array.of(0), withLength16(ascii(name))]);
 const share = (key: Uint8Array): Uint8Array => joined([words([X25519]), withLength16(key)]);
+
+// What every client's hello has alike: suites and methods of compression, and extensions in front of ALPN and behind it.
+const OFFERED_SUITES = joined([withLength16(words(SUITES)), withLength8(Uint8Array.of(0))]);
+const OFFERED = joined([
+	extension("status_request", Uint8Array.of(1, 0, 0, 0, 0)),
+	extension("supported_groups", withLength16(words(GROUPS))),
+	extension("ec_point_formats", withLength8(Uint8Array.of(0))),
+	extension("signature_algorithms", withLength16(words(SIGNATURES))),
+	extension("renegotiation_info", withLength8(new Uint8Array(0))),
+]);
+const OFFERED_VERSIONS = joined([
+	extension("signed_certificate_timestamp", new Uint8Array(0)),
+	extension("supported_versions", withLength8(words([VERSION.TLS_1_3, VERSION.TLS_1_2]))),
+]);
 
 function readExtensions(bytes: Uint8Array): Map<number, Uint8Array> {
 	const found = new Map<number, Uint8Array>();

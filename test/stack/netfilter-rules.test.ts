@@ -232,6 +232,36 @@ describe("commands as they are typed are printed as iptables prints them", () =>
 	});
 });
 
+describe("asked by -C and -S, as libnetwork asks before it writes", () => {
+	test("a rule that stands there is found by any spelling, another one is not, nor one of a chain that is missing", () => {
+		const ns = namespace();
+		ns.iptables("-t nat -N DOCKER");
+		ns.iptables("-t nat -A DOCKER -i docker0 -j RETURN");
+		const takes = (command: string): boolean => ns.iptablesTool.takes(command);
+		expect(takes("-t nat -C DOCKER -i docker0 -j RETURN")).toBe(true);
+		expect(takes("--table nat --check DOCKER --in-interface docker0 --jump RETURN")).toBe(true);
+		expect(takes("-t nat -C DOCKER -i docker1 -j RETURN")).toBe(false);
+		expect(takes("-t nat -C OTHER -i docker0 -j RETURN")).toBe(false);
+		expect(takes("-t nat -C OUTPUT -j OTHER")).toBe(false);
+		expect(takes("-C FORWARD -j ACCEPT")).toBe(false);
+	});
+
+	test("chains are there when they were made, built-in ones always; to ask makes no table", () => {
+		const ns = namespace();
+		expect(ns.iptablesTool.takes("-t nat -S DOCKER")).toBe(false);
+		expect(ns.iptablesTool.takes("-t nat -S OUTPUT")).toBe(true);
+		expect(ns.iptablesTool.save()).toBe("");
+		ns.iptables("-t nat -N DOCKER");
+		expect(ns.iptablesTool.takes("-t nat -S DOCKER")).toBe(true);
+	});
+
+	test("a command with a mistake in it is no question", () => {
+		const ns = namespace();
+		expect(() => ns.iptablesTool.takes("-C FORWARD --foo")).toThrow('unknown option "--foo"');
+		expect(() => ns.iptablesTool.takes("-t fat -S INPUT")).toThrow("table 'fat' does not exist");
+	});
+});
+
 describe("what iptables refuses, in its words, changes nothing", () => {
 	const HELP = "\nTry `iptables -h' or 'iptables --help' for more information.";
 	const V = "iptables v1.8.9 (nf_tables): ";

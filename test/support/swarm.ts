@@ -1,9 +1,12 @@
 import { Lab, NetError } from "../../src/index.ts";
 import type { Host } from "../../src/lab/index.ts";
+import type { Kernel } from "../../src/stack/index.ts";
 import {
 	type EncryptionKey,
 	type Executor,
 	type ClusterLogicFactory,
+	ControlApi,
+	controlCalls,
 	type NetworkObject,
 	type NodeObject,
 	type Store,
@@ -79,8 +82,14 @@ export interface Member {
 
 /** Gives attachments their addresses, on networks that are allocated, as the allocator and the scheduler do. */
 const allocating =
-	(reigns: string[]): ClusterLogicFactory =>
+	(
+		reigns: string[],
+		kernel: Kernel,
+		statusOf: (id: string) => NodeObject["managerStatus"],
+	): ClusterLogicFactory =>
 	(store: Store) => {
+		const rng = kernel.rng.fork("control api");
+		const api = new ControlApi({ store, kernel, rng, managerStatus: statusOf });
 		let stop = (): unknown => undefined;
 		return {
 			start: () => {
@@ -108,6 +117,7 @@ const allocating =
 				reigns.push("stop");
 				stop();
 			},
+			call: controlCalls(api),
 		};
 	};
 
@@ -125,11 +135,11 @@ export function machines(
 		const host = lab.host(name, { nics });
 		const engine = new FakeEngine(name);
 		const reigns: string[] = [];
-		const node = new SwarmNode({
+		const node: SwarmNode = new SwarmNode({
 			ns: host.netns,
 			rng: host.rng.fork("swarm"),
 			executor: engine,
-			logic: allocating(reigns),
+			logic: allocating(reigns, host.netns.kernel, (id) => node.managerStatus(id)),
 		});
 		return { host, node, engine, reigns };
 	});

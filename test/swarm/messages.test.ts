@@ -122,7 +122,7 @@ describe("what is sent is what is read", () => {
 					["createNetwork", { method: "createNetwork", spec: network.spec }],
 					["updateNode", { method: "updateNode", id: "n", changes: { role: "worker", labelRm: ["a"] } }],
 					["updateNode", { method: "updateNode", id: "n", changes: { labelAdd: { a: "b" } } }],
-					["UpdateNode", { id: "n", change: { availability: "active", labels: {} } }],
+					["removeNode", { method: "removeNode", id: "n", force: true }],
 					["RotateToken", { role: "manager" }],
 					["removeNetwork", { method: "removeNetwork", id: "x" }],
 				] as const;

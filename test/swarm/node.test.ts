@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type Lab, NetError } from "../../src/index.ts";
-import type { NodeObject, Store, TaskObject, TaskState } from "../../src/swarm/index.ts";
+import type { NodeChanges, NodeObject, Store, TaskObject, TaskState } from "../../src/swarm/index.ts";
 import { done, machines, type Member, swarm, told } from "../support/swarm.ts";
 import { expectCleanInWireshark } from "../support/wireshark.ts";
 
@@ -17,13 +17,22 @@ async function refusal(lab: Lab, command: (end: (result: unknown) => void) => vo
 	}
 }
 
-const nodesOf = (lab: Lab, { node }: Member): Promise<readonly NodeObject[]> =>
-	done<readonly NodeObject[]>(lab, (end) => {
-		node.nodes(end);
-	});
+/** The nodes as a manager sees them. */
+const nodesOf = (asked: Member): readonly NodeObject[] =>
+	storeOf(asked)
+		.all("node")
+		.map((node) => ({ ...node, managerStatus: asked.node.managerStatus(node.id) }));
 
-const stateOf = async (lab: Lab, asked: Member, about: Member): Promise<string | undefined> =>
-	(await nodesOf(lab, asked)).find(({ id }) => id === about.node.nodeId)?.status.state;
+const stateOf = (asked: Member, about: Member): string | undefined =>
+	nodesOf(asked).find(({ id }) => id === about.node.nodeId)?.status.state;
+
+const updateNode = (by: Member, id: string, changes: NodeChanges, end: (result: unknown) => void): void => {
+	by.node.control("updateNode", { method: "updateNode", id, changes }, end);
+};
+
+const removeNode = (by: Member, id: string, force: boolean, end: (result: unknown) => void): void => {
+	by.node.control("removeNode", { method: "removeNode", id, force }, end);
+};
 
 function storeOf({ node }: Member): Store {
 	if (node.store === undefined) throw new Error("no manager");
@@ -92,7 +101,7 @@ const network = (id: string, name: string, attachable: boolean) =>
 
 describe("a machine that makes or joins a swarm", () => {
 	test("init gives it an id, tokens with the root's digest, and six keys of consecutive Lamport times", async () => {
-		const { lab, first, tokens } = await swarm(1);
+		const { first, tokens } = await swarm(1);
 		expect(first.node.nodeId).toMatch(/^[0-9a-z]{25}$/);
 		expect(tokens.worker).toMatch(/^SWMTKN-1-[0-9a-z]{50}-[0-9a-z]{25}$/);
 		expect(tokens.worker.slice(0, 60)).toBe(tokens.manager.slice(0, 60));
@@ -105,14 +114,14 @@ describe("a machine that makes or joins a swarm", () => {
 			...Array.from({ length: 3 }, () => "networking:gossip"),
 			...Array.from({ length: 3 }, () => "networking:ipsec"),
 		]);
-		expect(await nodesOf(lab, first)).toMatchObject([
+		expect(nodesOf(first)).toMatchObject([
 			{ status: { state: "ready" }, managerStatus: { leader: true, addr: "172.31.1.5:2377" } },
 		]);
 	});
 
 	test("workers hear of the managers, of the keys, and are ready", async () => {
-		const { lab, members, first } = await swarm(3);
-		expect((await nodesOf(lab, first)).map(({ status }) => status)).toEqual(
+		const { members, first } = await swarm(3);
+		expect(nodesOf(first).map(({ status }) => status)).toEqual(
 			["172.31.1.5", "172.31.1.6", "172.31.1.7"].map((addr) => ({ state: "ready", message: "", addr })),
 		);
 		for (const { node, engine } of members) {
@@ -223,13 +232,13 @@ describe("a machine that makes or joins a swarm", () => {
 		const b = members[1] as Member;
 		expect(
 			await refusal(lab, (end) => {
-				b.node.nodes(end);
+				b.node.joinToken("worker", {}, end);
 			}),
 		).toContain("Worker nodes can't be used to view or modify cluster state.");
 		b.node.leave();
 		expect(
 			await refusal(lab, (end) => {
-				b.node.nodes(end);
+				b.node.joinToken("worker", {}, end);
 			}),
 		).toContain('Use "docker swarm init" or "docker swarm join"');
 		expect(() => {
@@ -246,19 +255,19 @@ describe("a machine that makes or joins a swarm", () => {
 		const { nodeId } = b.node;
 		expect(
 			await refusal(lab, (end) => {
-				first.node.removeNode(nodeId, {}, end);
+				removeNode(first, nodeId, false, end);
 			}),
 		).toContain(`node ${nodeId} is not down and can't be removed`);
 		b.node.leave();
 		await lab.advance("16s");
-		expect((await nodesOf(lab, first)).map(({ status }) => status.state)).toEqual(["ready", "down"]);
+		expect(nodesOf(first).map(({ status }) => status.state)).toEqual(["ready", "down"]);
 		await done(lab, (end) => {
-			first.node.removeNode(nodeId, {}, end);
+			removeNode(first, nodeId, false, end);
 		});
-		expect(await nodesOf(lab, first)).toHaveLength(1);
+		expect(nodesOf(first)).toHaveLength(1);
 		expect(
 			await refusal(lab, (end) => {
-				first.node.removeNode(first.node.nodeId, { force: true }, end);
+				removeNode(first, first.node.nodeId, true, end);
 			}),
 		).toContain("It must be demoted to worker before removal");
 		first.node.leave({ force: true });
@@ -278,7 +287,7 @@ describe("managers", () => {
 		expect(leaders).toHaveLength(1);
 		const leader = leaders[0] as Member;
 		expect(leader.reigns).toEqual(["start"]);
-		const nodes = await nodesOf(lab, leader);
+		const nodes = nodesOf(leader);
 		const states = nodes.map(({ description, status }) => `${description?.hostname ?? ""} ${status.state}`);
 		expect(states).toEqual(["node1 down", "node2 ready", "node3 ready", "node4 ready"]);
 		expect(nodes[0]?.managerStatus).toMatchObject({ leader: false, reachability: "unreachable" });
@@ -287,26 +296,21 @@ describe("managers", () => {
 		boot(a);
 		await lab.advance("2m");
 		expect(storeOf(a).save()).toEqual(storeOf(leader).save());
-		expect((await nodesOf(lab, a)).map(({ status }) => status.state)).toEqual([
-			"ready",
-			"ready",
-			"ready",
-			"ready",
-		]);
+		expect(nodesOf(a).map(({ status }) => status.state)).toEqual(["ready", "ready", "ready", "ready"]);
 	});
 
 	test("a follower's commands are the leader's to answer", async () => {
 		const { lab, members } = await swarm(3, 3);
 		const [a, b, c] = members as [Member, Member, Member];
 		await lab.advance("3s");
-		expect(await nodesOf(lab, b)).toEqual(await nodesOf(lab, a));
+		expect(nodesOf(b)).toEqual(nodesOf(a));
 		await done(lab, (end) => {
-			b.node.updateNode(c.node.nodeId, { availability: "drain" }, end);
+			updateNode(b, c.node.nodeId, { availability: "drain" }, end);
 		});
 		expect(storeOf(a).get("node", c.node.nodeId)?.spec.availability).toBe("drain");
 		expect(
 			await refusal(lab, (end) => {
-				b.node.updateNode("nobody", {}, end);
+				updateNode(b, "nobody", {}, end);
 			}),
 		).toBe("Error response from daemon: rpc error: code = NotFound desc = node nobody not found");
 	});
@@ -320,14 +324,14 @@ describe("managers", () => {
 		expect(a.reigns).toEqual(["start", "stop"]);
 		expect(
 			await refusal(lab, (end) => {
-				a.node.nodes(end);
+				a.node.joinToken("worker", {}, end);
 			}),
 		).toContain(
 			"The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online.",
 		);
 		boot(b);
 		await lab.advance("60s");
-		expect((await nodesOf(lab, a)).map(({ status }) => status.state)).toEqual(["ready", "ready"]);
+		expect(nodesOf(a).map(({ status }) => status.state)).toEqual(["ready", "ready"]);
 	});
 
 	test("a leader that is cut off from the majority leads no more, and follows when it is back", async () => {
@@ -339,7 +343,7 @@ describe("managers", () => {
 		expect(a.node.isLeader).toBe(false);
 		const leader = [b, c].find(({ node }) => node.isLeader) as Member;
 		await done(lab, (end) => {
-			leader.node.updateNode(a.node.nodeId, { labels: { cut: "off" } }, end);
+			updateNode(leader, a.node.nodeId, { labelAdd: { cut: "off" } }, end);
 		});
 		mend(a);
 		await lab.advance("2m");
@@ -352,28 +356,28 @@ describe("managers", () => {
 		const b = members[1] as Member;
 		expect(
 			await refusal(lab, (end) => {
-				first.node.updateNode(first.node.nodeId, { role: "worker" }, end);
+				updateNode(first, first.node.nodeId, { role: "worker" }, end);
 			}),
 		).toContain("attempting to demote the last manager of the swarm");
 		await done(lab, (end) => {
-			first.node.updateNode(b.node.nodeId, { role: "manager" }, end);
+			updateNode(first, b.node.nodeId, { role: "manager" }, end);
 		});
 		await lab.advance("5s");
 		expect(b.node.isManager).toBe(true);
-		expect((await nodesOf(lab, b)).map(({ managerStatus }) => managerStatus?.reachability)).toEqual([
+		expect(nodesOf(b).map(({ managerStatus }) => managerStatus?.reachability)).toEqual([
 			"reachable",
 			"reachable",
 		]);
 		await done(lab, (end) => {
-			first.node.updateNode(b.node.nodeId, { role: "worker" }, end);
+			updateNode(first, b.node.nodeId, { role: "worker" }, end);
 		});
 		await lab.advance("20s");
 		expect(b.node.isManager).toBe(false);
-		expect(await nodesOf(lab, first)).toMatchObject([
+		expect(nodesOf(first)).toMatchObject([
 			{ role: "manager" },
 			{ role: "worker", status: { state: "ready" } },
 		]);
-		expect((await nodesOf(lab, first))[1]?.managerStatus).toBeUndefined();
+		expect(nodesOf(first)[1]?.managerStatus).toBeUndefined();
 		expect(first.node.isLeader).toBe(true);
 	});
 
@@ -398,7 +402,7 @@ describe("managers", () => {
 		await lab.advance("2s");
 		expect(storeOf(first).all("cluster")).toEqual(before);
 		expect(first.node.isLeader).toBe(true);
-		expect(await stateOf(lab, first, first)).toBe("ready");
+		expect(stateOf(first, first)).toBe("ready");
 	});
 });
 
@@ -412,13 +416,13 @@ describe("nodes", () => {
 		await lab.advance("2s");
 		cut(b);
 		await lab.advance("9s");
-		expect(await stateOf(lab, first, b)).toBe("ready");
+		expect(stateOf(first, b)).toBe("ready");
 		await lab.advance("7s");
-		expect(await stateOf(lab, first, b)).toBe("down");
+		expect(stateOf(first, b)).toBe("down");
 		expect(b.engine.said).toEqual(["web on ", "web prepare", "web start"]);
 		mend(b);
 		await lab.advance("30s");
-		expect(await stateOf(lab, first, b)).toBe("ready");
+		expect(stateOf(first, b)).toBe("ready");
 		expect(b.engine.said).toHaveLength(3);
 		expect(storeOf(first).get("task", "t1")?.status.state).toBe("running");
 	});

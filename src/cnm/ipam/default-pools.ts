@@ -37,6 +37,8 @@ export function cutPools(blocks: readonly AddressPoolOptions[]): Prefix4[] {
 }
 
 /** What networks of one host get: 172.17.0.0/16 to 172.31.0.0/16, then 192.168.0.0/20 and on. */
-export const localPools = (): Prefix4[] => cutPools(LOCAL);
+export const localPools = (): readonly Prefix4[] => (local ??= cutPools(LOCAL));
+/** One list for all engines. */
+let local: readonly Prefix4[] | undefined;
 /** What networks of a swarm get: 10.0.0.0/24 and on. */
 export const globalPools = (): Prefix4[] => cutPools(GLOBAL);

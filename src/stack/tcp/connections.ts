@@ -32,8 +32,9 @@ export interface ConnectOptions extends TcpTuning {
 /** The TCP connections and listeners of one namespace (RFC 9293). Reference: net/ipv4/tcp_ipv4.c, inet_hashtables.c. */
 export class Tcp {
 	readonly #ns: Namespace;
-	readonly #effects = new Effects();
-	readonly #segment = new Segment();
+	// Made with the first connection, and for the first segment: most namespaces of a large lab see neither.
+	#effects: Effects | undefined;
+	#segment: Segment | undefined;
 	/** By local and remote port; sockets of one slot are chained. */
 	readonly #connections = new Map<number, TcpSocket>();
 	readonly #listeners = new Map<number, TcpListener[]>();
@@ -160,7 +161,7 @@ export class Tcp {
 	#make(tuning: TcpTuning, local: Ip4, localPort: number, remote: Ip4, remotePort: number): TcpSocket {
 		const conf = this.#conf ?? TCP_CONF;
 		const reno = (tuning.congestion ?? conf.tcp_congestion_control) === "reno";
-		const tcb = new Tcb(this.#effects, tuning, reno ? new Reno() : undefined, conf);
+		const tcb = new Tcb((this.#effects ??= new Effects()), tuning, reno ? new Reno() : undefined, conf);
 		const socket = new TcpSocket(this.#ns, this, tcb, tuning, [local, localPort], [remote, remotePort]);
 		socket.ttl = tuning.ttl ?? this.#ns.ipv4.conf.ip_default_ttl;
 		socket.tos = tuning.tos ?? 0;
@@ -242,7 +243,7 @@ export class Tcp {
 		const { view, start } = frame;
 		const { device } = inDevice;
 		const at = start + ipv4.headerOctets(view, start);
-		const segment = this.#segment;
+		const segment = (this.#segment ??= new Segment());
 		const malformed = segment.read(view, frame.bytes, at, frame.end);
 		if (malformed !== undefined) return device.dropIn(frame, malformed);
 		const source = ipv4.source(view, start);

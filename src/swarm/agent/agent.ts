@@ -7,8 +7,16 @@ import { describe } from "../description.ts";
 import type { Executor } from "../executor.ts";
 import { networksAt } from "../messages/index.ts";
 import type { SessionMessage } from "../methods.ts";
-import type { NetworkObject, NodeDescription, NodeRole, TaskObject, TaskStatus } from "../objects.ts";
+import type {
+	EncryptionKey,
+	NetworkObject,
+	NodeDescription,
+	NodeRole,
+	TaskObject,
+	TaskStatus,
+} from "../objects.ts";
 import type { RemoteManager } from "./remotes.ts";
+import { isSame } from "./as-told.ts";
 import { AgentSession } from "./session.ts";
 import { Worker } from "./worker.ts";
 
@@ -73,8 +81,8 @@ export class Agent {
 	#reportUnderWay = false;
 	/** The session that was told of as ready. */
 	#registered = "";
-	#configured = "";
-	#keys = "";
+	#configured: unknown;
+	#keys: readonly EncryptionKey[] = [];
 	#networks: readonly NetworkObject[] = [];
 	#over = false;
 
@@ -170,14 +178,14 @@ export class Agent {
 		const managers = message.managers.flatMap(({ peer }) => peer ?? []);
 		if (managers.length > 0) this.#options.onManagers(managers);
 		const { keys } = message;
-		if (keys.length > 0 && JSON.stringify(keys) !== this.#keys) {
-			this.#keys = JSON.stringify(keys);
+		if (keys.length > 0 && !isSame(keys, this.#keys)) {
+			this.#keys = keys;
 			this.#options.executor.setNetworkKeys(keys, node);
 		}
 		this.#networks = networks;
 		if (node !== undefined) {
-			const shape = JSON.stringify([node.attachments, node.spec, node.role, networks]);
-			if (shape !== this.#configured) {
+			const shape = [node.attachments, node.spec, node.role, networks];
+			if (!isSame(shape, this.#configured)) {
 				this.#configured = shape;
 				this.#options.executor.configure(node, this.#networks);
 			}

@@ -2,6 +2,7 @@ import type { Executor } from "../executor.ts";
 import { networksOf, type TaskMessage } from "../messages/index.ts";
 import type { AssignmentChange, AssignmentsMessage } from "../methods.ts";
 import type { NetworkObject, TaskObject, TaskStatus } from "../objects.ts";
+import { isSame } from "./as-told.ts";
 import { TaskRunner } from "./task-runner.ts";
 
 /** What a node's tasks need around them. */
@@ -50,9 +51,9 @@ export class Worker {
 	}
 
 	#update(told: TaskMessage): void {
-		const { task } = told;
-		const networks = networksOf(told);
-		this.#networks.set(task.id, networks);
+		const networks = networksOf(told).map((network) => this.#known(network));
+		this.#networks.set(told.task.id, networks);
+		const task = this.#sharing(told.task);
 		const known = this.#runners.get(task.id);
 		if (known !== undefined) known.update(task);
 		else {
@@ -62,6 +63,27 @@ export class Worker {
 		const [network] = networks;
 		if (task.spec.runtime === "attachment" && network !== undefined)
 			this.#options.onAttachment(task, network);
+	}
+
+	/** A network as other tasks are on it: each is told of it anew. */
+	#known(network: NetworkObject): NetworkObject {
+		for (const networks of this.#networks.values()) {
+			const same = networks.find(({ id }) => id === network.id);
+			if (same !== undefined) return isSame(same, network) ? same : network;
+		}
+		return network;
+	}
+
+	/** A task that has in common with another one of its service what is the same: there may be many. */
+	#sharing(task: TaskObject): TaskObject {
+		if (task.serviceId === "") return task;
+		for (const { task: other } of this.#runners.values()) {
+			if (other.serviceId !== task.serviceId) continue;
+			const spec = isSame(other.spec, task.spec) ? other.spec : task.spec;
+			const endpoint = isSame(other.endpoint, task.endpoint) ? other.endpoint : task.endpoint;
+			return { ...task, spec, endpoint };
+		}
+		return task;
 	}
 
 	#remove(id: string): void {

@@ -2,7 +2,7 @@ import { NetError } from "../../errors.ts";
 import type { Rng } from "../../sim/index.ts";
 import type { Kernel } from "../../stack/index.ts";
 import { kernelClock } from "../manager/clock.ts";
-import { newId } from "../manager/ids.ts";
+import { newId } from "../identity.ts";
 import type { Store } from "../store/store.ts";
 import type { Reader } from "../store/tables.ts";
 import type { Transaction } from "../store/transaction.ts";

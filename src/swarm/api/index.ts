@@ -1,5 +1,6 @@
 export { type ClusterNetworkJson, type ClusterNetworkOptions, ClusterNetworks } from "./cluster-networks.ts";
 export { ControlApi, type ControlApiOptions } from "./control-api.ts";
+export { controlCalls } from "./control-calls.ts";
 export type { ManagerStatusOf } from "./control-nodes.ts";
 export type { NodeJson, NodeLine, ServiceLine, TaskLine } from "./lists.ts";
 export { ManagerApi, type ManagerApiOptions } from "./manager-api.ts";

@@ -14,6 +14,20 @@ const STATUSES = {
 	Unavailable: 503,
 } as const;
 
-/** A manager's refusal: `rpc error: code = InvalidArgument desc = …`, as the daemon hands it on. */
-export const rpcError = (code: keyof typeof STATUSES, text: string, details?: NetErrorDetails): DockerError =>
-	new DockerError(STATUSES[code], `rpc error: code = ${code} desc = ${text}`, details);
+type Code = keyof typeof STATUSES;
+
+/** A manager's refusal as the daemon hands it on; another manager is told its code and text. */
+export class ManagerRefusal extends DockerError {
+	readonly rpcCode: Code;
+	readonly description: string;
+
+	constructor(rpcCode: Code, description: string, details?: NetErrorDetails) {
+		super(STATUSES[rpcCode], `rpc error: code = ${rpcCode} desc = ${description}`, details);
+		this.rpcCode = rpcCode;
+		this.description = description;
+	}
+}
+
+/** A manager's refusal: `rpc error: code = InvalidArgument desc = …`. */
+export const rpcError = (code: Code, text: string, details?: NetErrorDetails): DockerError =>
+	new ManagerRefusal(code, text, details);

@@ -24,6 +24,7 @@ export interface Http2Frame {
 	readonly type: number;
 	readonly flags: number;
 	readonly stream: number;
+	/** Of a frame that was read a view. */
 	readonly payload: Uint8Array;
 }
 
@@ -38,19 +39,19 @@ export function writeFrame({ type, flags, stream, payload }: Http2Frame): Uint8A
 	return bytes;
 }
 
-/** The first frame in a stream of octets; undefined while some of it is missing. */
-export function readFrame(bytes: Uint8Array): Http2Frame | "too-long" | undefined {
-	if (bytes.length < FRAME_OCTETS) return undefined;
-	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+/** The frame at a place in a stream of octets; undefined while some of it is missing. */
+export function readFrame(bytes: Uint8Array, at: number): Http2Frame | "too-long" | undefined {
+	if (bytes.length - at < FRAME_OCTETS) return undefined;
+	const view = new DataView(bytes.buffer, bytes.byteOffset + at, FRAME_OCTETS);
 	const word = view.getUint32(0);
-	const end = FRAME_OCTETS + (word >>> 8);
+	const end = at + FRAME_OCTETS + (word >>> 8);
 	if (word >>> 8 > MOST_PAYLOAD) return "too-long";
 	if (bytes.length < end) return undefined;
 	return {
 		type: word & 0xff,
 		flags: view.getUint8(4),
 		stream: view.getUint32(5) & 0x7fff_ffff,
-		payload: bytes.slice(FRAME_OCTETS, end),
+		payload: bytes.subarray(at + FRAME_OCTETS, end),
 	};
 }
 

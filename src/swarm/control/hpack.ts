@@ -36,9 +36,14 @@ class DynamicTable {
 
 	/** Where it stands, whole or by its name alone; 0 for nowhere. */
 	find(name: string, value: string): { readonly whole: number; readonly named: number } {
-		const places: readonly HeaderField[] = [...STATIC, ...this.#entries];
-		const whole = places.findIndex((each) => each[0] === name && each[1] === value) + 1;
-		return { whole, named: places.findIndex((each) => each[0] === name) + 1 };
+		let named = 0;
+		for (let index = 1; ; index++) {
+			const entry = this.at(index);
+			if (entry === undefined) return { whole: 0, named };
+			if (entry[0] !== name) continue;
+			if (entry[1] === value) return { whole: index, named };
+			if (named === 0) named = index;
+		}
 	}
 
 	add(field: HeaderField): void {
@@ -120,14 +125,10 @@ function integer(block: number[], flags: number, bits: number, value: number): v
 
 function string(block: number[], text: string): void {
 	const plain = encodeUtf8(text);
-	if (huffmanOctets(plain) < plain.length) {
-		const coded = huffman(plain);
-		integer(block, 0x80, 7, coded.length);
-		block.push(...coded);
-	} else {
-		integer(block, 0, 7, plain.length);
-		block.push(...plain);
-	}
+	const coded = huffmanOctets(plain) < plain.length;
+	const octets = coded ? huffman(plain) : plain;
+	integer(block, coded ? 0x80 : 0, 7, octets.length);
+	for (const octet of octets) block.push(octet);
 }
 
 class BlockReader {

@@ -3,6 +3,7 @@ import type { Clock } from "../clock.ts";
 import {
 	FLAG,
 	FRAME,
+	FRAME_OCTETS,
 	type Http2Frame,
 	MOST_PAYLOAD,
 	PREFACE,
@@ -11,7 +12,7 @@ import {
 	writeFrame,
 } from "./frames.ts";
 import { type HeaderField, HpackDecoder, HpackEncoder } from "./hpack.ts";
-import { joined } from "../../wire/index.ts";
+import { behind, joined, leftOf, NO_OCTETS } from "../../wire/index.ts";
 import type { TlsConnection } from "./tls-connection.ts";
 import { encodeUtf8 } from "./utf8.ts";
 
@@ -51,7 +52,7 @@ export class Http2 {
 		this.#flush();
 	});
 	#queued: Uint8Array[] = [];
-	#received: Uint8Array = new Uint8Array(0);
+	#received: Uint8Array = NO_OCTETS;
 	#prefaceLeft: number;
 	#measuring = false;
 	#unacknowledged = 0;
@@ -64,7 +65,7 @@ export class Http2 {
 		this.#clock = clock;
 		this.#events = events;
 		this.#prefaceLeft = side === "server" ? PREFACE.length : 0;
-		const settings = side === "server" ? SERVER_SETTINGS : new Uint8Array(0);
+		const settings = side === "server" ? SERVER_SETTINGS : NO_OCTETS;
 		if (side === "client") tls.send(encodeUtf8(PREFACE));
 		this.#queue(FRAME.SETTINGS, 0, 0, settings);
 		this.#flush();
@@ -78,7 +79,7 @@ export class Http2 {
 
 	data(stream: number, octets: Uint8Array, end: boolean): void {
 		for (let at = 0; at === 0 || at < octets.length; at += MOST_PAYLOAD) {
-			const part = octets.slice(at, at + MOST_PAYLOAD);
+			const part = octets.subarray(at, at + MOST_PAYLOAD);
 			const last = end && at + MOST_PAYLOAD >= octets.length;
 			this.#queue(FRAME.DATA, last ? FLAG.END_STREAM : 0, stream, part);
 		}
@@ -89,22 +90,22 @@ export class Http2 {
 		this.#queue(FRAME.RST_STREAM, 0, stream, uint32(8));
 	}
 
-	/** Octets that came. */
+	/** Octets that came; who calls leaves them as they are. */
 	receive(octets: Uint8Array): void {
-		this.#received = joined([this.#received, octets]);
-		const preface = Math.min(this.#prefaceLeft, this.#received.length);
-		this.#prefaceLeft -= preface;
-		this.#received = this.#received.subarray(preface);
+		const stream = behind(this.#received, octets);
+		let at = Math.min(this.#prefaceLeft, stream.length);
+		this.#prefaceLeft -= at;
 		while (!this.#closed) {
-			const frame = readFrame(this.#received);
-			if (frame === undefined) return;
+			const frame = readFrame(stream, at);
+			if (frame === undefined) break;
 			if (frame === "too-long") {
 				this.#break("http2: frame too large");
 				return;
 			}
-			this.#received = this.#received.subarray(9 + frame.payload.length);
+			at += FRAME_OCTETS + frame.payload.length;
 			this.#take(frame);
 		}
+		this.#received = leftOf(stream, at);
 	}
 
 	#take({ type, flags, stream, payload }: Http2Frame): void {
@@ -112,7 +113,7 @@ export class Http2 {
 		switch (type) {
 			case FRAME.SETTINGS:
 				if ((flags & FLAG.ACK) !== 0) return;
-				this.#queue(FRAME.SETTINGS, FLAG.ACK, 0, new Uint8Array(0));
+				this.#queue(FRAME.SETTINGS, FLAG.ACK, 0, NO_OCTETS);
 				if (this.#side === "client") this.#events.ready();
 				return;
 			case FRAME.PING:
@@ -163,7 +164,10 @@ export class Http2 {
 
 	#flush(): void {
 		this.#turn.cancel();
-		if (this.#queued.length > 0) this.#tls.send(joined(this.#queued.splice(0)));
+		if (this.#queued.length === 0) return;
+		const frames = this.#queued;
+		this.#queued = [];
+		this.#tls.send(joined(frames));
 	}
 
 	/** What is queued still goes; nothing is sent or told after it. */

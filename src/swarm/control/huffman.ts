@@ -8,21 +8,28 @@ const LENGTHS =
 	"26 27 27 26 27 24 21 21 26 26 28 27 27 27 20 24 20 21 22 21 21 23 22 22 25 25 24 24 26 23 26 27 26 26 27 27 27 " +
 	"27 27 28 27 27 27 27 27 26";
 
-const lengths = LENGTHS.split(" ").map(Number);
-const codes = new Map<number, number>();
-const symbols = new Map<number, number>();
-
-/** One number for a code and its length. */
-const keyOf = (code: number, length: number): number => code * 32 + length;
+const lengths = Uint8Array.from(LENGTHS.split(" "), Number);
+const codes = new Uint32Array(lengths.length);
+/** The tree of the codes: at twice a node and the next bit stands the next node, or the octet less than zero (`~octet`). */
+const tree: number[] = [0, 0];
 
 let next = 0;
 let before = 0;
-for (const symbol of lengths.map((_, index) => index).sort((a, b) => lengthOf(a) - lengthOf(b) || a - b)) {
+for (const symbol of [...lengths.keys()].sort((a, b) => lengthOf(a) - lengthOf(b) || a - b)) {
 	const length = lengthOf(symbol);
 	next *= 2 ** (length - before);
 	before = length;
-	codes.set(symbol, next);
-	symbols.set(keyOf(next, length), symbol);
+	codes[symbol] = next;
+	let node = 0;
+	for (let bit = length - 1; bit >= 0; bit--) {
+		const at = 2 * node + ((next >>> bit) & 1);
+		if (bit === 0) tree[at] = ~symbol;
+		else if (tree[at] === 0) {
+			tree[at] = tree.length / 2;
+			tree.push(0, 0);
+		}
+		node = tree[at] ?? 0;
+	}
 	next++;
 }
 
@@ -31,37 +38,51 @@ function lengthOf(symbol: number): number {
 }
 
 /** Octets that `text` takes encoded. */
-export const huffmanOctets = (text: Uint8Array): number =>
-	Math.ceil(text.reduce((bits, octet) => bits + lengthOf(octet), 0) / 8);
+export function huffmanOctets(text: Uint8Array): number {
+	let bits = 0;
+	for (const octet of text) bits += lengthOf(octet);
+	return Math.ceil(bits / 8);
+}
 
 /** Encoded, with ones behind the last code. */
 export function huffman(text: Uint8Array): Uint8Array {
-	const bits: number[] = [];
-	for (const octet of text) {
-		const code = codes.get(octet) ?? 0;
-		for (let i = lengthOf(octet) - 1; i >= 0; i--) bits.push(Math.floor(code / 2 ** i) % 2);
+	const coded = new Uint8Array(huffmanOctets(text));
+	let at = 0;
+	let bits = 0;
+	let octet = 0;
+	for (const symbol of text) {
+		const code = codes[symbol] ?? 0;
+		for (let bit = lengthOf(symbol) - 1; bit >= 0; bit--) {
+			octet = (octet << 1) | ((code >>> bit) & 1);
+			if (++bits < 8) continue;
+			coded[at++] = octet;
+			bits = octet = 0;
+		}
 	}
-	while (bits.length % 8 !== 0) bits.push(1);
-	return Uint8Array.from({ length: bits.length / 8 }, (_, i) =>
-		bits.slice(i * 8, i * 8 + 8).reduce((octet, bit) => octet * 2 + bit, 0),
-	);
+	if (bits > 0) coded[at] = ((octet + 1) << (8 - bits)) - 1;
+	return coded;
 }
 
 /** Decoded; undefined for what ends with anything but up to seven ones. */
 export function unhuffman(bytes: Uint8Array): Uint8Array | undefined {
 	const text: number[] = [];
-	let code = 0;
+	let node = 0;
+	// Bits since the last code ended, and whether all of them are ones.
 	let length = 0;
+	let ones = true;
 	for (const octet of bytes) {
-		for (let i = 7; i >= 0; i--) {
-			code = code * 2 + ((octet >>> i) & 1);
-			if (++length > 30) return undefined;
-			const symbol = symbols.get(keyOf(code, length));
-			if (symbol === undefined) continue;
-			text.push(symbol);
-			code = 0;
-			length = 0;
+		for (let bit = 7; bit >= 0; bit--) {
+			const one = (octet >>> bit) & 1;
+			const found = tree[2 * node + one] ?? 0;
+			length++;
+			ones &&= one === 1;
+			if (found < 0) {
+				text.push(~found);
+				node = length = 0;
+				ones = true;
+			} else if (found === 0) return undefined;
+			else node = found;
 		}
 	}
-	return length < 8 && code === 2 ** length - 1 ? Uint8Array.from(text) : undefined;
+	return length < 8 && ones ? Uint8Array.from(text) : undefined;
 }

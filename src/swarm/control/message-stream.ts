@@ -1,4 +1,4 @@
-import { joined } from "../../wire/index.ts";
+import { behind, leftOf, NO_OCTETS } from "../../wire/index.ts";
 
 // Messages of a gRPC stream: | compressed 1 | length 4 | message … |
 const PREFIX_OCTETS = 5;
@@ -13,19 +13,22 @@ export function withPrefix(message: Uint8Array): Uint8Array {
 
 /** Cuts the data of one stream into messages. */
 export class MessageStream {
-	#waiting: Uint8Array = new Uint8Array(0);
+	#waiting: Uint8Array = NO_OCTETS;
 
-	/** The messages that are complete with these octets. */
+	/** The messages that are complete with these octets, as views: who calls leaves the octets as they are. */
 	push(octets: Uint8Array): Uint8Array[] {
-		this.#waiting = joined([this.#waiting, octets]);
+		const stream = behind(this.#waiting, octets);
+		const { buffer, byteOffset, byteLength } = stream;
+		const view = new DataView(buffer, byteOffset, byteLength);
 		const messages: Uint8Array[] = [];
-		while (this.#waiting.length >= PREFIX_OCTETS) {
-			const { buffer, byteOffset, byteLength } = this.#waiting;
-			const end = PREFIX_OCTETS + new DataView(buffer, byteOffset, byteLength).getUint32(1);
-			if (this.#waiting.length < end) break;
-			messages.push(this.#waiting.slice(PREFIX_OCTETS, end));
-			this.#waiting = this.#waiting.subarray(end);
+		let at = 0;
+		while (stream.length - at >= PREFIX_OCTETS) {
+			const end = at + PREFIX_OCTETS + view.getUint32(at + 1);
+			if (stream.length < end) break;
+			messages.push(stream.subarray(at + PREFIX_OCTETS, end));
+			at = end;
 		}
+		this.#waiting = leftOf(stream, at);
 		return messages;
 	}
 }

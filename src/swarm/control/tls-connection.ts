@@ -1,7 +1,7 @@
 import { milliseconds, type Rng, Timer } from "../../sim/index.ts";
 import type { Clock } from "../clock.ts";
 import type { TcpSocket } from "../../stack/index.ts";
-import { joined, tls } from "../../wire/index.ts";
+import { behind, joined, NO_OCTETS, tls } from "../../wire/index.ts";
 import { certificateOf, identityIn } from "./certificate.ts";
 import type { Identity } from "./rpc.ts";
 import { RecordProtection } from "./tls-keys.ts";
@@ -45,11 +45,11 @@ export class TlsConnection {
 	readonly #events: TlsEvents;
 	readonly #side: "client" | "server";
 	readonly #random = new Uint8Array(32);
-	#received: Uint8Array = new Uint8Array(0);
+	#received: Uint8Array = NO_OCTETS;
 	#unsent: Uint8Array[] = [];
 	#sealing: RecordProtection | undefined;
 	#opening: RecordProtection | undefined;
-	#peerRandom: Uint8Array = new Uint8Array(0);
+	#peerRandom: Uint8Array = NO_OCTETS;
 	#peer: Identity | undefined;
 	#secure = false;
 	#begun = false;
@@ -95,10 +95,11 @@ export class TlsConnection {
 		const records: Uint8Array[] = [];
 		for (let at = 0; at < octets.length && this.#sealing !== undefined;) {
 			const most = Math.min(tls.MOST_OCTETS, FIRST_RECORD_OCTETS * ++this.#records);
-			records.push(this.#sealing.seal(CONTENT.APPLICATION_DATA, octets.slice(at, at + most)));
+			records.push(this.#sealing.seal(CONTENT.APPLICATION_DATA, octets.subarray(at, at + most)));
 			at += most;
 		}
-		if (records.length > 0) this.#write(joined(records));
+		const [first] = records;
+		if (first !== undefined) this.#write(records.length === 1 ? first : joined(records));
 	}
 
 	/** Says that it ends, and ends it. */
@@ -134,7 +135,7 @@ export class TlsConnection {
 	#flush(): void {
 		const socket = this.#socket;
 		while (this.#unsent.length > 0) {
-			const [first = new Uint8Array(0)] = this.#unsent;
+			const [first = NO_OCTETS] = this.#unsent;
 			const taken = socket.writable ? socket.write(first) : 0;
 			if (taken < first.length) {
 				this.#unsent[0] = first.subarray(taken);
@@ -145,8 +146,7 @@ export class TlsConnection {
 	}
 
 	#readable(): void {
-		const octets = this.#socket.read();
-		this.#received = joined([this.#received, octets]);
+		this.#received = behind(this.#received, this.#socket.read());
 		// While it is at work nothing is looked at.
 		if (!this.#work.pending) this.#take();
 		if (this.#socket.ended && this.#socket.error === undefined && !this.#over) {
@@ -158,7 +158,7 @@ export class TlsConnection {
 	#take(): void {
 		while (!this.#over && !this.#work.pending) {
 			const record = tls.read(this.#received);
-			if (record === undefined) return;
+			if (record === undefined) break;
 			if (typeof record === "string") {
 				this.#fail("tls: first record does not look like a TLS handshake");
 				return;
@@ -166,6 +166,9 @@ export class TlsConnection {
 			this.#received = this.#received.subarray(tls.OCTETS + record.fragment.length);
 			this.#record(record);
 		}
+		// What was read is a part of a buffer that others have parts of, and is not to keep it.
+		const { length, buffer } = this.#received;
+		if (length < buffer.byteLength) this.#received = length === 0 ? NO_OCTETS : this.#received.slice();
 	}
 
 	#record({ type, fragment }: tls.TlsRecord): void {

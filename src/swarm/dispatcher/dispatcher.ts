@@ -20,16 +20,15 @@ import {
 	TASK_STATES,
 	type TaskStatus,
 } from "../objects.ts";
+import type { StoreEvent } from "../store/store.ts";
 import { rootCertificate } from "../certificates.ts";
 import { descriptionIn } from "../description.ts";
-import { AssignmentSet } from "./assignment-set.ts";
+import { Assignments } from "./assignments.ts";
 import type { Leadership } from "./leadership.ts";
 import { NodeSessions } from "./node-sessions.ts";
 
 /** What nodes report is written together, once in so long (`maxBatchInterval`). */
 const BATCH = milliseconds(100);
-/** Changes of what a node is to run wait so long for more of them (`batchingWaitTime`). */
-const ASSIGNMENT_WAIT = milliseconds(100);
 /** How much a manager counts when one is chosen (`remotes.DefaultObservationWeight`). */
 const WEIGHT = 10;
 
@@ -48,7 +47,9 @@ export class Dispatcher {
 	readonly #sessions: NodeSessions;
 	readonly #taskUpdates = new Map<string, TaskStatus>();
 	readonly #nodeUpdates = new Map<string, Registration>();
-	readonly #tellers = new Set<() => void>();
+	readonly #assignments: Assignments;
+	/** Says to a node what is new of it and of the cluster, by its id: of each the session that began last. */
+	readonly #tellers = new Map<string, () => void>();
 	#batchIsDue = false;
 
 	constructor(reign: Leadership) {
@@ -56,6 +57,12 @@ export class Dispatcher {
 		this.#sessions = new NodeSessions(reign, (nodeId, message) => {
 			this.#setState([nodeId], "down", message);
 		});
+		this.#assignments = new Assignments(reign);
+		reign.atEnd(
+			reign.store.watch((events) => {
+				this.#changed(events);
+			}),
+		);
 	}
 
 	/** Nobody is known to be there yet: nodes have fifteen seconds to say so. */
@@ -69,7 +76,7 @@ export class Dispatcher {
 
 	/** Managers came or went: all nodes are told. */
 	managersChanged(): void {
-		for (const tell of [...this.#tellers]) tell();
+		for (const tell of [...this.#tellers.values()]) tell();
 	}
 
 	/** Answers at a manager that leads. */
@@ -127,21 +134,12 @@ export class Dispatcher {
 
 	#begin(nodeId: string, exchange: Exchange<SessionMessage>): void {
 		const { sessionId, endings } = this.#sessions.add(nodeId);
-		const { store } = this.#reign;
 		const tell = (): void => {
 			exchange.reply(this.#about(nodeId, sessionId));
 		};
-		const unwatch = store.watch((events) => {
-			const concerned = events.some(
-				({ op, object }) =>
-					op === "update" && (object.kind === "cluster" || (object.kind === "node" && object.id === nodeId)),
-			);
-			if (concerned) tell();
-		});
-		this.#tellers.add(tell);
+		this.#tellers.set(nodeId, tell);
 		const silence = (): void => {
-			unwatch();
-			this.#tellers.delete(tell);
+			if (this.#tellers.get(nodeId) === tell) this.#tellers.delete(nodeId);
 		};
 		endings.push(() => {
 			silence();
@@ -149,6 +147,19 @@ export class Dispatcher {
 		});
 		exchange.onCancel = silence;
 		tell();
+	}
+
+	#changed(events: readonly StoreEvent[]): void {
+		const updated = events.flatMap(({ op, object }) => (op === "update" ? [object] : []));
+		if (updated.some(({ kind }) => kind === "cluster")) {
+			this.managersChanged();
+			return;
+		}
+		const nodes = new Set(updated.flatMap(({ kind, id }) => (kind === "node" ? [id] : [])));
+		// Those concerned in the order in which they registered.
+		if (nodes.size > 1) {
+			for (const [nodeId, tell] of [...this.#tellers]) if (nodes.has(nodeId)) tell();
+		} else for (const id of nodes) this.#tellers.get(id)?.();
 	}
 
 	#about(nodeId: string, sessionId: string): SessionMessage {
@@ -170,32 +181,17 @@ export class Dispatcher {
 		{ nodeId, endings }: ReturnType<NodeSessions["add"]>,
 		exchange: Exchange<AssignmentsMessage>,
 	): void {
-		const { store } = this.#reign;
-		const set = new AssignmentSet(store, nodeId);
 		let sequence = 0;
-		let waiting: (() => void) | undefined;
-		const tell = (type: AssignmentsMessage["type"], changes: AssignmentsMessage["changes"]): void => {
+		const silence = this.#assignments.listen(nodeId, (changes) => {
 			const appliesTo = sequence === 0 ? "" : String(sequence);
+			const type = sequence === 0 ? "complete" : "incremental";
 			exchange.reply({ type, appliesTo, resultsIn: String(++sequence), changes });
-		};
-		const unwatch = store.watch((events) => {
-			if (!events.some(({ object }) => object.kind === "task" || object.kind === "network")) return;
-			waiting ??= this.#reign.after(ASSIGNMENT_WAIT, () => {
-				waiting = undefined;
-				const changes = set.changes();
-				if (changes.length > 0) tell("incremental", changes);
-			});
 		});
-		const silence = (): void => {
-			unwatch();
-			waiting?.();
-		};
 		endings.push(() => {
 			silence();
 			exchange.end(stopped());
 		});
 		exchange.onCancel = silence;
-		tell("complete", set.changes());
 	}
 
 	// ── what it reports ───────────────────────────────────────────────────────────────────────────

@@ -22,6 +22,7 @@ const START = milliseconds(250);
 /** A task that winds down is stopped so long after it was told of: by then all nodes know (`defaultGossipConvergeDelay`). */
 const CONVERGE = seconds(2);
 
+const NONE: readonly never[] = [];
 /** What a program ends with when SIGTERM ends it. */
 const TERMINATED = 143;
 const UNHEALTHY = `task: non-zero exit (${String(TERMINATED)}): dockerexec: unhealthy container`;
@@ -36,8 +37,8 @@ export class ContainerTask<N extends IpNamespace> implements TaskController {
 	readonly #task: TaskObject;
 	readonly #networks: readonly NetworkObject[];
 	readonly #node: NodeDescription;
-	readonly #exitListeners: ((exit: TaskExit) => void)[] = [];
-	readonly #timers = new Set<Timer>();
+	#exitListeners: readonly ((exit: TaskExit) => void)[] = NONE;
+	#timers: readonly Timer[] = NONE;
 	#container: Container<N> | undefined;
 	#stopping = false;
 	#gone = false;
@@ -159,7 +160,7 @@ export class ContainerTask<N extends IpNamespace> implements TaskController {
 	}
 
 	onExit(listener: (exit: TaskExit) => void): void {
-		this.#exitListeners.push(listener);
+		this.#exitListeners = this.#exitListeners.concat(listener);
 	}
 
 	#exited(exitCode: number): void {
@@ -196,10 +197,10 @@ export class ContainerTask<N extends IpNamespace> implements TaskController {
 
 	#after(delay: Nanoseconds, action: () => void): void {
 		const timer = new Timer(() => {
-			this.#timers.delete(timer);
+			this.#timers = this.#timers.filter((each) => each !== timer);
 			if (!this.#gone) action();
 		});
-		this.#timers.add(timer);
+		this.#timers = this.#timers.concat(timer);
 		this.#kernel.sleep(timer, delay);
 	}
 

@@ -1,22 +1,17 @@
 import { NetError } from "../../errors.ts";
 import type { Rng } from "../../sim/index.ts";
 import type { Kernel } from "../../stack/index.ts";
-import { ControlApi, type ControlClient, type ControlRequest, type ControlResult } from "../api/index.ts";
+import {
+	ControlApi,
+	controlCalls,
+	type ControlClient,
+	type ControlRequest,
+	type ControlResult,
+} from "../api/index.ts";
 import type { ClusterLogic } from "../cluster-logic.ts";
 import { LeaderLogic } from "../manager/index.ts";
 import type { SwarmNode } from "../node.ts";
 import type { Store } from "../store/store.ts";
-
-const METHODS: ReadonlySet<string> = new Set<ControlRequest["method"]>([
-	"createService",
-	"updateService",
-	"rollbackService",
-	"removeService",
-	"updateNode",
-	"removeNode",
-	"createNetwork",
-	"removeNetwork",
-]);
 
 /**
  * The control API of one node: what it decides itself while it leads, and the way to the leader otherwise. While it leads,
@@ -54,18 +49,7 @@ export class NodeControlApi implements ControlClient {
 				this.#own = undefined;
 				leader.stop();
 			},
-			call: (name, request, done) => {
-				if (!METHODS.has(name)) return false;
-				try {
-					api.call(request as ControlRequest, (result) => {
-						done(result instanceof NetError ? result : { body: result });
-					});
-				} catch (error) {
-					if (!(error instanceof NetError)) throw error;
-					done(error);
-				}
-				return true;
-			},
+			call: controlCalls(api),
 		};
 	}
 

@@ -256,6 +256,7 @@ export class NetworkDb implements NetworkTables {
 			(name) => name === this.nodeName,
 		);
 		const events = queue.take(COMPOUND_EACH_OCTETS, PACKET_OCTETS - COMPOUND_OCTETS);
+		if (some.length === 0) return;
 		const compound = networkdb.writeCompound(events);
 		for (const name of some) {
 			const node = nodes.in("active").get(name);

@@ -1,7 +1,6 @@
 export { Allocator } from "./allocator/allocator.ts";
 export { type Clock, kernelClock, nanosecondsOf } from "./clock.ts";
 export { ingressNetwork, predefinedNetwork } from "./defaults.ts";
-export { newId } from "./ids.ts";
 export { LeaderLogic, type LeaderLogicOptions } from "./leader-logic.ts";
 export { Manager, type ManagerOptions, type NewCluster } from "./manager.ts";
 export { Peers } from "./peers.ts";

@@ -5,7 +5,7 @@ import type { Store, StoreEvent } from "../store/store.ts";
 import { Allocator } from "./allocator/allocator.ts";
 import { type Clock, kernelClock } from "./clock.ts";
 import { ingressNetwork, predefinedNetwork } from "./defaults.ts";
-import { newId } from "./ids.ts";
+import { newId } from "../identity.ts";
 import { ConstraintEnforcer } from "./orchestrator/constraint-enforcer.ts";
 import { DeletedServices } from "./orchestrator/deleted-services.ts";
 import { Global } from "./orchestrator/global.ts";

@@ -5,7 +5,7 @@ import { TASK_STATES } from "../objects.ts";
 import type { Store, StoreEvent } from "../store/store.ts";
 import type { Transaction } from "../store/transaction.ts";
 import type { Clock } from "./clock.ts";
-import { newId } from "./ids.ts";
+import { newId } from "../identity.ts";
 
 /** What the parts of a leader's logic share. */
 export interface Context {

@@ -4,11 +4,11 @@ import { type Channel, type Exchange, RpcError, rpcErrorOf, RpcServer } from "..
 import {
 	Attachments,
 	CertificateAuthority,
+	ClusterControl,
 	type ControlDone,
 	Dispatcher,
 	KeyManager,
 	type Leadership,
-	NodeControl,
 	RoleManager,
 } from "../dispatcher/index.ts";
 import { control, CONTROL_PATH } from "../methods.ts";
@@ -21,7 +21,7 @@ export class Reign {
 	readonly #logic: ClusterLogic;
 	readonly #dispatcher: Dispatcher;
 	readonly #membership: Membership;
-	readonly #nodes: NodeControl;
+	readonly #clusterCalls: ClusterControl;
 
 	/** `channel` is the way to another manager. */
 	constructor(leadership: Leadership, logic: ClusterLogic, channel: (addr: string) => Channel) {
@@ -29,7 +29,7 @@ export class Reign {
 		this.#logic = logic;
 		this.#dispatcher = new Dispatcher(leadership);
 		this.#membership = new Membership(leadership, channel);
-		this.#nodes = new NodeControl(leadership);
+		this.#clusterCalls = new ClusterControl(leadership);
 		new CertificateAuthority(leadership).serve(this.#rpc);
 		new Attachments(leadership).serve(this.#rpc);
 		this.#dispatcher.serve(this.#rpc);
@@ -78,7 +78,10 @@ export class Reign {
 				exchange.end();
 			}
 		};
-		if (!this.#nodes.call(name, asked.body, done) && this.#logic.call?.(name, asked.body, done) !== true)
+		if (
+			!this.#clusterCalls.call(name, asked.body, done) &&
+			this.#logic.call?.(name, asked.body, done) !== true
+		)
 			throw new RpcError("Unimplemented", `unknown method ${name}`);
 	}
 

@@ -1,16 +1,15 @@
 // What managers are asked on behalf of their users (swarmkit api/control.proto): only managers that do not lead send it.
 import { protobuf } from "../../wire/index.ts";
 import type { ControlRequest } from "../api/requests.ts";
-import type { ClusterObject, NetworkSpec, NodeObject, NodeRole, ServiceSpec } from "../objects.ts";
+import type { ClusterObject, NetworkSpec, NodeRole, ServiceSpec } from "../objects.ts";
 import type { ClusterChange } from "../dispatcher/index.ts";
 import { cluster, dispatcherConfig, orchestration } from "./cluster.ts";
 import { empty, givenVersion, unlessBare } from "./common.ts";
 import { networkSpec } from "./network.ts";
-import { node, type NodeMessage, nodeTold } from "./node.ts";
-import { changeIn, changeOf, type NodeChange, nodeChange, type NodeChangeMessage } from "./node-change.ts";
+import { changeIn, changeOf, nodeChange, type NodeChangeMessage } from "./node-change.ts";
 import { serviceSpec } from "./service.ts";
 
-const { bool, mapped, message, messages, optional, text, word } = protobuf;
+const { bool, mapped, message, optional, text, word } = protobuf;
 
 /** A call's request and answer, each as the plain data that it is. */
 export interface Bodies {
@@ -96,30 +95,6 @@ const clusterChange = message<ClusterChangeMessage>({
 
 /** The calls of the control API, by their names. */
 export const CONTROL: Readonly<Record<string, Bodies>> = {
-	ListNodes: {
-		request: noQuestion,
-		reply: body<readonly NodeObject[], { readonly nodes: readonly NodeMessage[] }>(
-			message<{ readonly nodes: readonly NodeMessage[] }>({ nodes: messages(1, node) }),
-			(nodes) => ({ nodes: nodes.map((each) => nodeTold(each, "", () => undefined)) }),
-			({ nodes }) => nodes.map((each) => each.node),
-		),
-	},
-	UpdateNode: {
-		request: body<{ readonly id: string; readonly change: NodeChange }, NodeChangeMessage>(
-			nodeChange,
-			({ id: nodeId, change }) => changeOf(nodeId, change),
-			(found) => ({ id: found.id, change: changeIn(found) }),
-		),
-		reply: done,
-	},
-	RemoveNode: {
-		request: body<Removal, Removal>(
-			removal,
-			(asked) => asked,
-			(asked) => asked,
-		),
-		reply: done,
-	},
 	GetCluster: {
 		request: noQuestion,
 		reply: body<ClusterObject | undefined, { readonly cluster: ClusterObject | undefined }>(

@@ -124,7 +124,7 @@ export function parseCommand(words: readonly string[]): Command {
 				continue;
 		}
 		// Several letters in one word: -nvL.
-		if (/^-[nvx4]+[LSFZXnvx4]$/.test(word)) {
+		if (word.length > 2 && word.startsWith("-") && /^-[nvx4]+[LSFZXnvx4]$/.test(word)) {
 			const letters = Array.from(word.slice(1), (each) => `-${each}`);
 			return parseCommand([...words.slice(0, i - 1), ...letters, ...words.slice(i)]);
 		}

@@ -1,3 +1,4 @@
+import { NetError } from "../../../errors.ts";
 import type { Netfilter } from "../netfilter.ts";
 import { Chain } from "./chain.ts";
 import { checkDepth } from "./check.ts";
@@ -48,6 +49,30 @@ export class Iptables {
 			default:
 				this.#chains(parsed);
 				return "";
+		}
+	}
+
+	/**
+	 * Whether a command that only asks finds what it asks for: `-C` a rule, `-S` a chain. A rule that leads to a chain that is
+	 * not there is not there either. Any other command is done. Throws `NetError` for a command with a mistake in it.
+	 */
+	takes(command: string): boolean {
+		const words = splitWords(command);
+		const { letter, table, chain, rule } = parseCommand(words[0] === "iptables" ? words.slice(1) : words);
+		// Most answers are no, and an error would be made to be thrown away: with the stack it came from it costs more than all else.
+		if (letter === "S" && chain !== undefined)
+			return (this.#netfilter.existing(table)?.chains ?? Table.emptyChains(table)).has(chain);
+		try {
+			if (letter !== "C" || chain === undefined) {
+				this.run(command);
+				return true;
+			}
+			const rules = this.#parse(table, chain, rule);
+			const found = this.#netfilter.existing(table)?.chains.get(chain);
+			return rules.every(({ text }) => found?.rules.some((each) => each.text === text) === true);
+		} catch (error) {
+			if (error instanceof NetError && error.code === "ENOENT") return false;
+			throw error;
 		}
 	}
 
@@ -107,10 +132,11 @@ export class Iptables {
 		if (letter === "A" || letter === "I" || letter === "R") {
 			for (const rule of rules) checkDepth(known, chainName, rule, letter);
 		}
-		const wanted = rules.map(({ text }) => text);
+		// Rules are compared by their texts, which others need not have.
+		const meant = letter === "C" || (letter === "D" && number === undefined) ? rules : [];
+		const wanted = meant.map(({ text }) => text);
 		const chain = known.get(chainName)!;
-		const places = wanted.map((text) => chain.rules.findIndex((each) => each.text === text));
-		if ((letter === "C" || (letter === "D" && number === undefined)) && places.includes(-1))
+		if (!wanted.every((text) => chain.rules.some((each) => each.text === text)))
 			throw failed("ENOENT", "Bad rule (does a matching rule exist in that chain?)");
 		if (letter === "C") return;
 

@@ -125,17 +125,19 @@ export class Rule {
 
 	#print(): string {
 		const { source, destination, inDevice, outDevice, protocol, protocolInverted, fragment } = this.head;
-		let text = "";
-		if (source !== null) text += `${turned(source.inverted)}-s ${formatAddress(source)}`;
-		if (destination !== null) text += `${turned(destination.inverted)}-d ${formatAddress(destination)}`;
-		if (inDevice !== null) text += `${turned(inDevice.inverted)}-i ${inDevice.text}`;
-		if (outDevice !== null) text += `${turned(outDevice.inverted)}-o ${outDevice.text}`;
-		if (protocol !== 0) text += `${turned(protocolInverted)}-p ${formatProtocol(protocol)}`;
-		if (fragment !== null) text += `${turned(fragment === "first")}-f`;
-		for (const match of this.matches) text += ` -m ${match.name}${match.save()}`;
-		if (this.target !== null && this.target.name !== "")
-			text += ` -j ${this.target.name}${this.target.save()}`;
-		return text;
+		const { matches, target } = this;
+		const parts = [
+			source === null ? "" : `${turned(source.inverted)}-s ${formatAddress(source)}`,
+			destination === null ? "" : `${turned(destination.inverted)}-d ${formatAddress(destination)}`,
+			inDevice === null ? "" : `${turned(inDevice.inverted)}-i ${inDevice.text}`,
+			outDevice === null ? "" : `${turned(outDevice.inverted)}-o ${outDevice.text}`,
+			protocol === 0 ? "" : `${turned(protocolInverted)}-p ${formatProtocol(protocol)}`,
+			fragment === null ? "" : `${turned(fragment === "first")}-f`,
+			...matches.map((match) => ` -m ${match.name}${match.save()}`),
+			target === null || target.name === "" ? "" : ` -j ${target.name}${target.save()}`,
+		];
+		// Joined, and not added one to the other, it is one string without its parts.
+		return parts.join("");
 	}
 }
 

@@ -2,6 +2,7 @@ import { badParameter } from "./refusal.ts";
 
 /** The words of a command as a shell has them: quotes hold spaces together, a backslash takes what follows as it is. */
 export function splitWords(text: string): string[] {
+	if (!/["'\\]/.test(text)) return text.split(/\s+/).filter((word) => word !== "");
 	const found: string[] = [];
 	let word: string | null = null;
 	let quote = "";

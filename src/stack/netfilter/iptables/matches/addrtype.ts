@@ -30,10 +30,17 @@ const [UNSPEC, UNICAST, LOCAL, BROADCAST, MULTICAST] = [
 	bit("MULTICAST"),
 ];
 
+const OPTIONS: Readonly<Record<string, number>> = {
+	"src-type": 1,
+	"dst-type": 1,
+	"limit-iface-in": 0,
+	"limit-iface-out": 0,
+};
+
 /** `-m addrtype`: what an address is to this namespace. */
 export class AddrtypeMatch implements Match {
 	readonly name = "addrtype";
-	readonly options = { "src-type": 1, "dst-type": 1, "limit-iface-in": 0, "limit-iface-out": 0 };
+	readonly options: Readonly<Record<string, number>> = OPTIONS;
 	#source = 0;
 	#sourceInverted = false;
 	#destination = 0;

@@ -18,15 +18,19 @@ function portsAt(frame: Frame): number {
 	return frame.end - at >= 4 ? at : -1;
 }
 
+// One object for all matches of a kind.
+const UDP_OPTIONS: Readonly<Record<string, number>> = {
+	sport: 1,
+	"source-port": 1,
+	dport: 1,
+	"destination-port": 1,
+};
+const TCP_OPTIONS: Readonly<Record<string, number>> = { ...UDP_OPTIONS, "tcp-flags": 2, syn: 0 };
+
 /** `-m udp`, and what `-m tcp` has in common with it: `--sport`, `--dport`. */
 export class UdpMatch implements Match {
 	readonly name: string = "udp";
-	readonly options: Readonly<Record<string, number>> = {
-		sport: 1,
-		"source-port": 1,
-		dport: 1,
-		"destination-port": 1,
-	};
+	readonly options: Readonly<Record<string, number>> = UDP_OPTIONS;
 	#source: Range | null = null;
 	#sourceInverted = false;
 	#destination: Range | null = null;
@@ -110,14 +114,7 @@ const formatFlags = (flags: number): string =>
 /** `-m tcp`: ports, `--tcp-flags`, `--syn`. */
 export class TcpMatch extends UdpMatch {
 	override readonly name = "tcp";
-	override readonly options = {
-		sport: 1,
-		"source-port": 1,
-		dport: 1,
-		"destination-port": 1,
-		"tcp-flags": 2,
-		syn: 0,
-	};
+	override readonly options: Readonly<Record<string, number>> = TCP_OPTIONS;
 	#mask = 0;
 	#wanted = 0;
 	#inverted = false;

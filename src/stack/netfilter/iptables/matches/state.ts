@@ -32,6 +32,9 @@ function stateOf(frame: Frame): number {
 	return state;
 }
 
+const STATE_OPTIONS = { state: 1 };
+const CONNTRACK_OPTIONS = { ctstate: 1, ctdir: 1 };
+
 /** `-m conntrack --ctstate`, `--ctdir`, and its older sister `-m state --state`. */
 export class StateMatch implements Match {
 	readonly name: string;
@@ -42,7 +45,7 @@ export class StateMatch implements Match {
 
 	constructor(name: "conntrack" | "state") {
 		this.name = name;
-		this.options = name === "state" ? { state: 1 } : { ctstate: 1, ctdir: 1 };
+		this.options = name === "state" ? STATE_OPTIONS : CONNTRACK_OPTIONS;
 	}
 
 	set(option: string, inverted: boolean, [text = ""]: readonly string[]): void {

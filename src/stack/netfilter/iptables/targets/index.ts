@@ -6,11 +6,16 @@ import { RejectTarget } from "./reject.ts";
 import { TcpmssTarget } from "./tcpmss.ts";
 import { VerdictTarget } from "./verdict.ts";
 
+// Verdicts know nothing of their rule: one of each serves all.
+const ACCEPT = new VerdictTarget("ACCEPT");
+const DROP = new VerdictTarget("DROP");
+const RETURN = new VerdictTarget("RETURN");
+
 /** Every target that is known, by what stands after `-j`. */
 export const TARGETS: ReadonlyMap<string, () => Target> = new Map<string, () => Target>([
-	["ACCEPT", () => new VerdictTarget("ACCEPT")],
-	["DROP", () => new VerdictTarget("DROP")],
-	["RETURN", () => new VerdictTarget("RETURN")],
+	["ACCEPT", () => ACCEPT],
+	["DROP", () => DROP],
+	["RETURN", () => RETURN],
 	["CONNMARK", () => new ConnmarkTarget()],
 	["CT", () => new CtTarget(false)],
 	["DNAT", () => new DnatTarget()],

@@ -4,13 +4,31 @@ import type { Flow } from "../../conntrack/flow.ts";
 import type { HookPoint } from "../../hooks.ts";
 import type { NatRange } from "../../nat/range.ts";
 import type { Manip } from "../../nat/translate.ts";
-import { ACCEPTED, DROPPED, type Outcome, type RuleHost, type Situation, type Target } from "../extension.ts";
+import {
+	ACCEPTED,
+	DROPPED,
+	type Outcome,
+	type RuleHost,
+	type Situation,
+	type TableName,
+	type Target,
+} from "../extension.ts";
 import { badParameter } from "../refusal.ts";
 import { formatAddressRange, parseAddressRange, parseNumber } from "../values.ts";
 
 const LOCALHOST = 0x7f00_0001;
 /** Protocols with ports. */
 const WITH_PORTS: ReadonlySet<number> = new Set([6, 17, 33, 132, 136]);
+
+// What each kind takes and where it may stand is one object for all rules.
+const NAT_TABLE = ["nat"] as const;
+const DESTINATION_POINTS = ["PREROUTING", "OUTPUT"] as const;
+const SOURCE_POINTS = ["POSTROUTING", "INPUT"] as const;
+const MASQUERADE_POINTS = ["POSTROUTING"] as const;
+const DNAT_OPTIONS = { "to-destination": 1, random: 0, persistent: 0 };
+const SNAT_OPTIONS = { "to-source": 1, random: 0, "random-fully": 0, persistent: 0 };
+const MASQUERADE_OPTIONS = { "to-ports": 1, random: 0, "random-fully": 0 };
+const REDIRECT_OPTIONS = { "to-ports": 1, random: 0 };
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -34,7 +52,7 @@ abstract class NatTarget implements Target {
 	abstract readonly name: string;
 	abstract readonly options: Readonly<Record<string, number>>;
 	abstract readonly points: readonly HookPoint[];
-	readonly tables = ["nat"] as const;
+	readonly tables: readonly TableName[] = NAT_TABLE;
 	protected readonly range: Mutable<NatRange> = {};
 	protected host: RuleHost | null = null;
 
@@ -107,8 +125,8 @@ abstract class NatTarget implements Target {
 /** `-j DNAT --to-destination`. */
 export class DnatTarget extends NatTarget {
 	override readonly name = "DNAT";
-	override readonly options = { "to-destination": 1, random: 0, persistent: 0 };
-	override readonly points = ["PREROUTING", "OUTPUT"] as const;
+	override readonly options: Readonly<Record<string, number>> = DNAT_OPTIONS;
+	override readonly points: readonly HookPoint[] = DESTINATION_POINTS;
 
 	override finish(protocol: number): void {
 		super.finish(protocol);
@@ -131,8 +149,8 @@ export class DnatTarget extends NatTarget {
 /** `-j SNAT --to-source`. */
 export class SnatTarget extends NatTarget {
 	override readonly name = "SNAT";
-	override readonly options = { "to-source": 1, random: 0, "random-fully": 0, persistent: 0 };
-	override readonly points = ["POSTROUTING", "INPUT"] as const;
+	override readonly options: Readonly<Record<string, number>> = SNAT_OPTIONS;
+	override readonly points: readonly HookPoint[] = SOURCE_POINTS;
 
 	override finish(protocol: number): void {
 		super.finish(protocol);
@@ -155,8 +173,8 @@ export class SnatTarget extends NatTarget {
 /** `-j MASQUERADE`: the address of the device the packet leaves by. */
 export class MasqueradeTarget extends NatTarget {
 	override readonly name = "MASQUERADE";
-	override readonly options = { "to-ports": 1, random: 0, "random-fully": 0 };
-	override readonly points = ["POSTROUTING"] as const;
+	override readonly options: Readonly<Record<string, number>> = MASQUERADE_OPTIONS;
+	override readonly points: readonly HookPoint[] = MASQUERADE_POINTS;
 
 	override run(frame: Frame, { out, route }: Situation): Outcome {
 		const flow = frame.flow as Flow;
@@ -187,8 +205,8 @@ export class MasqueradeTarget extends NatTarget {
 /** `-j REDIRECT`: to this host itself. */
 export class RedirectTarget extends NatTarget {
 	override readonly name = "REDIRECT";
-	override readonly options = { "to-ports": 1, random: 0 };
-	override readonly points = ["PREROUTING", "OUTPUT"] as const;
+	override readonly options: Readonly<Record<string, number>> = REDIRECT_OPTIONS;
+	override readonly points: readonly HookPoint[] = DESTINATION_POINTS;
 
 	override run(frame: Frame, { inDevice }: Situation): Outcome {
 		// What comes in goes to the first address of its device, what is sent to loopback.

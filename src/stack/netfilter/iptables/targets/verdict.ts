@@ -1,10 +1,12 @@
 import { ACCEPTED, DROPPED, NEXT_RULE, type Outcome, RETURNED, type Target } from "../extension.ts";
 import { badParameter } from "../refusal.ts";
 
+const NO_OPTIONS = {};
+
 /** `-j ACCEPT`, `-j DROP`, `-j RETURN`; without `-j` a rule only counts. */
 export class VerdictTarget implements Target {
 	readonly name: string;
-	readonly options = {};
+	readonly options: Readonly<Record<string, number>> = NO_OPTIONS;
 	readonly #outcome: Outcome;
 
 	constructor(name: "ACCEPT" | "DROP" | "RETURN" | "") {
