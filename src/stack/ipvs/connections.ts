@@ -6,6 +6,8 @@ import type { Destination } from "./service.ts";
 
 /** Slots of the table: `conn_tab_bits` 12, what ipvsadm prints as its size. */
 export const TABLE_SIZE = 4096;
+/** The table of those that never had a connection, one for all. Nobody changes it. */
+const EMPTY: (Connection | null)[] = new Array<Connection | null>(TABLE_SIZE).fill(null);
 /** Seconds a template lives on while connections made from it do. */
 const CONTROLLING = 60;
 /** The ports of a template that no packet can match any more. */
@@ -16,7 +18,7 @@ const INVALID = 0xffff;
  * client's end is the same in both. Reference: net/netfilter/ipvs/ip_vs_conn.c.
  */
 export class Connections {
-	readonly #slots: (Connection | null)[] = new Array<Connection | null>(TABLE_SIZE).fill(null);
+	#slots: (Connection | null)[] = EMPTY;
 	readonly #key0: number;
 	readonly #key1: number;
 	readonly #jiffies: Jiffies;
@@ -220,6 +222,7 @@ export class Connections {
 
 	#hash(connection: Connection): void {
 		const slot = this.#slot(connection.protocol, connection.client, connection.clientPort);
+		if (this.#slots === EMPTY) this.#slots = EMPTY.slice();
 		connection.next = this.#slots[slot] ?? null;
 		this.#slots[slot] = connection;
 		connection.hashed = true;
