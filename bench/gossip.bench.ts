@@ -29,7 +29,7 @@ function secondsOf(nodes: number): () => void {
 		gossip.start();
 		scheduler.runUntil(scheduler.now + SECOND / nodes);
 	}
-	Gossip.settle(gossips);
+	Gossip.settle(gossips, { silent: false });
 	// Until each has told often enough that it is there.
 	scheduler.runUntil(scheduler.now + 10 * SECOND);
 	return () => {

@@ -211,6 +211,7 @@ export type {
 	Services,
 	ServiceSpecJson,
 	ServiceUpdateOptions,
+	SettleOptions,
 	StoreObject,
 	Swarm,
 	SwarmInfo,

@@ -30,7 +30,7 @@ import {
 	Scheduler,
 } from "../sim/index.ts";
 import { IpNamespace, Kernel } from "../stack/index.ts";
-import { Swarm } from "../swarm/index.ts";
+import { type SettleOptions, Swarm } from "../swarm/index.ts";
 import { type LabCableOptions, plugIn } from "./cabling.ts";
 import { type Fault, partition } from "./faults.ts";
 import { Host, type HostOptions } from "./host.ts";
@@ -196,11 +196,14 @@ export class Lab implements CaptureHost {
 	 * Makes these hosts, nodes of one swarm, hear at once what they should have heard of each other by gossip: nodes, networks,
 	 * entries. Nothing is sent. For labs of hundreds of nodes, in which each telling each takes longer than what the lab is
 	 * for: let them join with `gossip: "waits"`, place tasks, and settle all, or the few whose containers are to talk. What
-	 * happens later they tell each other. Hosts that are no nodes are passed over; throws RangeError for an unknown name.
+	 * happens later they tell each other; with `gossip: "waits"` here, too, they do so at the next `settle`. Hosts that are no nodes are passed over; throws RangeError for an unknown name.
 	 */
-	settle(hosts: readonly (Host | string)[]): void {
+	settle(hosts: readonly (Host | string)[], options: SettleOptions = {}): void {
 		const nodes = hosts.map((host) => (typeof host === "string" ? this.#host(host) : host));
-		Swarm.settle(nodes.map(({ docker }) => docker.swarm));
+		Swarm.settle(
+			nodes.map(({ docker }) => docker.swarm),
+			options,
+		);
 	}
 
 	#host(name: string): Host {

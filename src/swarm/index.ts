@@ -2,6 +2,7 @@ export {
 	Engine,
 	type EngineOptions,
 	type JoinOptions,
+	type SettleOptions,
 	Swarm,
 	type SwarmMachine,
 	type SwarmUpdateOptions,

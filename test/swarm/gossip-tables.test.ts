@@ -274,7 +274,10 @@ test("200 nodes that were settled are a cluster: changes are everywhere within t
 	const nodes = nodesOn(lab, 200);
 	introduce(nodes);
 	for (const { gossip } of nodes) gossip.start();
-	Gossip.settle(nodes.map(({ gossip }) => gossip));
+	Gossip.settle(
+		nodes.map(({ gossip }) => gossip),
+		{ silent: false },
+	);
 	const [first, second] = nodes;
 	for (const { gossip } of nodes.slice(0, 30)) gossip.joinNetwork("net");
 	await lab.advance(6000);

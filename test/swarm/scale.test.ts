@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
 import { type Container, type Host, Lab, type Netns } from "../../src/index.ts";
+import { dissect } from "../../src/wire/index.ts";
+import { has, value } from "../support/golden.ts";
 
 const NODES = 12;
 const REPLICAS = 36;
@@ -70,4 +72,38 @@ test("nodes that were settled go on by gossip: a container made later is heard o
 	for (const task of tasks.filter((_, i) => i % 5 === 0))
 		expect((await task.ping("late", { count: 1 })).received).toBe(1);
 	expect(late?.running).toBe(true);
+});
+
+test("nodes that are settled and go on waiting know each other's endpoints and speak to nobody; what is new they hear when they are settled again", async () => {
+	const { lab, nodes, tasks } = await waiting();
+	const capture = lab.capture("*:eth0");
+	lab.settle(nodes, { gossip: "waits" });
+	await nodes[3]?.docker.run({ name: "late", network: "net" }).ready;
+	await lab.advance("40s");
+	const ports = capture
+		.stop()
+		.sightings()
+		.map(({ data }) => dissect(data))
+		.flatMap((layers) =>
+			["udp", "tcp"].flatMap((layer) =>
+				has(layers, layer) ? [value(layers, `${layer}.destinationPort`)] : [],
+			),
+		);
+	expect(ports).toContain(2377);
+	expect(ports).not.toContain(7946);
+	const [first] = tasks;
+	const last = tasks.at(-1);
+	if (first === undefined || last === undefined) throw new Error("there are tasks");
+	expect((await first.ping(last.ip("net"), { count: 1 })).received).toBe(1);
+	await expect(first.ping("late", { count: 1 })).rejects.toThrow("late");
+	const [, second] = nodes;
+	const peers = second?.docker.networks.inspect("net").Peers ?? [];
+	expect(peers.map(({ IP }) => IP).sort()).toEqual(nodes.map((_, n) => `172.31.1.${String(n + 5)}`).sort());
+
+	lab.settle(nodes, { gossip: "waits" });
+	expect((await first.ping("late", { count: 1 })).received).toBe(1);
+	lab.settle(nodes);
+	await nodes[4]?.docker.run({ name: "later", network: "net" }).ready;
+	await lab.advance("5s");
+	expect((await first.ping("later", { count: 1 })).received).toBe(1);
 });

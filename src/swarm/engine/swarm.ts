@@ -41,6 +41,15 @@ interface Running<N extends IpNamespace> {
 	readonly gossip: GossipAgent<N>;
 }
 
+/** How nodes go on that were made to know of each other. */
+export interface SettleOptions {
+	/**
+	 * `joins`, unless said: they probe each other and tell each other what happens later, as nodes do. `waits`: they stay
+	 * silent, until they are settled again, for labs in which gossip among thousands would take longer than all else.
+	 */
+	readonly gossip?: "joins" | "waits";
+}
+
 /**
  * `docker swarm …` of one machine, and on managers `docker service` and `docker node`. The membership is the machine's: it
  * outlives its daemon, which takes it up again when it starts anew.
@@ -221,8 +230,9 @@ export class Swarm<N extends IpNamespace = IpNamespace> {
 	 * Makes nodes of one cluster that all have been it for long: what each should have heard of the others by gossip it
 	 * knows, nodes, networks and entries, and nothing is sent. Nodes whose gossip does not run are passed over.
 	 */
-	static settle<N extends IpNamespace>(nodes: readonly Swarm<N>[]): void {
-		Gossip.settle(nodes.flatMap((each) => each.#running?.gossip.gossip ?? []));
+	static settle<N extends IpNamespace>(nodes: readonly Swarm<N>[], { gossip }: SettleOptions): void {
+		const running = nodes.flatMap((each) => each.#running?.gossip.gossip ?? []);
+		Gossip.settle(running, { silent: gossip === "waits" });
 	}
 
 	/** `docker swarm leave [--force]`. Throws `DockerError`. */

@@ -152,11 +152,16 @@ export class Gossip implements NetworkTables {
 	/**
 	 * Makes nodes that were started a cluster that has been one for long: all know all nodes, who takes part in which network
 	 * and what the tables of those say, and nothing is sent. In a lab of many nodes telling takes longer than what the lab is
-	 * for, as each of n nodes tells each of n. What the nodes have of each other already stays as it is.
+	 * for, as each of n nodes tells each of n. What the nodes have of each other already stays as it is. With `silent` they
+	 * know what is said and speak to nobody new: no probes, no news, no bulk syncs with nodes that they did not know before.
 	 */
-	static settle(nodes: readonly Gossip[]): void {
+	static settle(nodes: readonly Gossip[], { silent }: { readonly silent: boolean }): void {
 		const common = new CommonNodes(nodes.map((each) => Member.common(each.#memberlist.membership.self)));
 		for (const each of nodes) {
+			if (silent) {
+				each.#db.state.silent = common;
+				continue;
+			}
 			each.#memberlist.membership.introduce(common);
 			each.#memberlist.wakeGossip();
 		}

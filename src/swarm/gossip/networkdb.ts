@@ -184,10 +184,11 @@ export class NetworkDb implements NetworkTables {
 	}
 
 	peers(network: string): readonly NetworkPeer[] {
-		const active = this.state.nodes.in("active");
-		return this.state.attachments.nodes(network).map((name) => {
-			const node = active.get(name);
-			return { name, ip: node === undefined ? "unknown" : formatIp4(node.member.ip) };
+		const { nodes, silent, attachments } = this.state;
+		const active = nodes.in("active");
+		return attachments.nodes(network).map((name) => {
+			const member = active.get(name)?.member ?? silent?.members.get(name);
+			return { name, ip: member === undefined ? "unknown" : formatIp4(member.ip) };
 		});
 	}
 

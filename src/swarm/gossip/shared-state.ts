@@ -2,7 +2,7 @@ import { type Nanoseconds, seconds } from "../../sim/index.ts";
 import { networkdb } from "../../wire/index.ts";
 import { Attachments } from "./attachments.ts";
 import { BroadcastQueue } from "./broadcast-queue.ts";
-import { ClusterNodes } from "./cluster-nodes.ts";
+import { ClusterNodes, type CommonNodes } from "./cluster-nodes.ts";
 import { LamportClock } from "./lamport-clock.ts";
 import { type Entry, Tables, Watchers } from "./tables.ts";
 
@@ -40,6 +40,8 @@ export class SharedState {
 	readonly watchers: Watchers = new Watchers();
 	readonly own: Map<string, OwnNetwork> = new Map();
 	readonly nodes: ClusterNodes;
+	/** Nodes that are known to be there and are not spoken to. */
+	silent: CommonNodes | undefined;
 
 	constructor(nodeName: string, log: (line: string) => void) {
 		this.nodeName = nodeName;
