@@ -83,6 +83,8 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	readonly loopback: Loopback;
 	/** False for one that `ip netns` does not list: made by a program, with no name in /var/run/netns. */
 	named = true;
+	/** It was deleted, or its machine lost power: its number is free in other namespaces. */
+	gone = false;
 	/** `ip route show table main`. */
 	readonly fib: Fib = new Fib();
 	/** `ip route show table local`. */
