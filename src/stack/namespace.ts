@@ -245,6 +245,11 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		return this.#devices.all;
 	}
 
+	/** All devices, first come first, as some lists have them (`for_each_netdev`). */
+	get devicesByArrival(): readonly Device[] {
+		return this.#devices.byArrival;
+	}
+
 	/** The device of a name. Throws `NetError` ENODEV. */
 	device(name: string): Device {
 		return this.#devices.named(name);
