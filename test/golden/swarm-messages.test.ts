@@ -92,9 +92,9 @@ describe("a task that is started elsewhere is told and reported in records as lo
 		expect(theirs).toEqual([136, 184, 135, 182, 206, 205]);
 		expect(mine).toHaveLength(theirs.length);
 		for (const [place, octets] of theirs.slice(0, 5).entries())
-			expect(Math.abs(octets - (mine[place] ?? 0)), `${String(mine)}`).toBeLessThanOrEqual(2);
+			expect(Math.abs(octets - (mine[place] ?? 0)), String(mine)).toBeLessThanOrEqual(2);
 		// There the shared fields had just been told anew when the container ran: four indices take an octet less each.
-		expect(Math.abs(205 + 4 - (mine.at(-1) ?? 0)), `${String(mine)}`).toBeLessThanOrEqual(2);
+		expect(Math.abs(205 + 4 - (mine.at(-1) ?? 0)), String(mine)).toBeLessThanOrEqual(2);
 	});
 
 	test("one that is told of a task first acknowledges that, and says of it when it has written it down", () => {
