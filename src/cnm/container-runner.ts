@@ -20,6 +20,10 @@ import { undoing } from "./undo.ts";
 /** Why what was under way is given up. */
 export const DYING = "container is marked for removal and cannot be started";
 
+/** What programs end with when SIGTERM or SIGKILL ends them: 128 and the signal's number. */
+const TERMINATED = 143;
+export const KILLED = 137;
+
 /** What containers are started and stopped with. */
 export interface ContainerRunnerOptions<N extends IpNamespace> {
 	readonly machine: Machine<N>;
@@ -222,13 +226,13 @@ export class ContainerRunner<N extends IpNamespace> {
 	}
 
 	/**
-	 * `docker stop`; nothing for one that does not run. It has stopped at once, and its connections are closed; what it had of
+	 * `docker stop`; nothing for one that does not run. The signal ends it at once, and its connections are closed; what it had of
 	 * the network goes a little later (`Departures`).
 	 */
-	stop(container: Container<N>): void {
+	stop(container: Container<N>, exitCode: number = TERMINATED): void {
 		this.#restarts.cancel(container);
 		if (container.status === "restarting") container.status = "exited";
-		this.#end(container, 0, "exited");
+		this.#end(container, exitCode, "exited");
 	}
 
 	#end(container: Container<N>, exitCode: number, status: ContainerStatus): void {

@@ -6,7 +6,7 @@ import { type AttachmentRequest, Container } from "./container.ts";
 import { checkMode, checkNames, modeOf, readIp } from "./container-checks.ts";
 import { ContainerConnector } from "./container-connector.ts";
 import { drawName } from "./container-names.ts";
-import { ContainerRunner, DYING } from "./container-runner.ts";
+import { ContainerRunner, DYING, KILLED } from "./container-runner.ts";
 import type { Departures } from "./departures.ts";
 import { type DnsDefaults, Naming } from "./dns/naming.ts";
 import { cliRefuses, conflict, DockerError, invalid, notFound } from "./docker-error.ts";
@@ -184,7 +184,7 @@ export class ContainerStore<N extends IpNamespace> {
 						" Stop the container before attempting removal or force remove",
 				);
 			}
-			this.stop(container);
+			this.#runner.stop(container, KILLED);
 		}
 		container.cancel(conflict(DYING));
 		unlink(container);

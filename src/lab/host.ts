@@ -68,7 +68,11 @@ export class Host implements Machine<Netns> {
 		this.name = name;
 		this.kernel = kernel;
 		this.#register = lab.register;
-		this.#forget = lab.forget;
+		this.#forget = (ns) => {
+			ns.gone = true;
+			this.netns.links.forget(ns);
+			lab.forget(ns);
+		};
 		this.#images = lab.images;
 		this.netns = new Netns(kernel, name);
 		this.#register(this.netns);

@@ -60,8 +60,10 @@ export class Addresses {
 	#connect({ device }: InDevice, { prefix, broadcast: last }: InterfaceAddress): void {
 		const { fib, localFib, loopback } = this.#ns;
 		const here = (route: Route): boolean => route.device === device && route.via === ANY_IP4;
-		if (last !== ANY_IP4 && !localFib.find(last, 32).some(here)) {
-			localFib.add(kernelRoute(last, 32, "broadcast", device, prefix.address, "link"));
+		// Loopback's address says none, and its subnet has one all the same (`fib_add_ifaddr`).
+		const all = device === loopback && prefix.length < 31 ? broadcast(prefix) : last;
+		if (all !== ANY_IP4 && !localFib.find(all, 32).some(here)) {
+			localFib.add(kernelRoute(all, 32, "broadcast", device, prefix.address, "link"));
 		}
 		const net = network(prefix);
 		if (prefix.length === 32 || device === loopback || fib.find(net, prefix.length).some(here)) return;

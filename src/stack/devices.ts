@@ -28,6 +28,11 @@ export class Devices {
 		return [...this.#named.values()].sort((a, b) => a.index - b.index);
 	}
 
+	/** All of them, first come first (`for_each_netdev`). */
+	get byArrival(): readonly Device[] {
+		return [...this.#named.values()];
+	}
+
 	/** The device of a name. Throws `NetError` ENODEV. */
 	named(name: string): Device {
 		const device = this.#named.get(name);

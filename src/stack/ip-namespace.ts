@@ -114,6 +114,12 @@ export class IpNamespace extends Namespace {
 		return (this.#brctl ??= new Brctl(this));
 	}
 
+	/** `ip link set … netns …`, as `Namespace.move`. Who listens here is told by a number where it went. */
+	override move(device: Device, to: Namespace, name: string = device.name): void {
+		super.move(device, to, name);
+		this.links.netnsid(to);
+	}
+
 	/** `ip link show`. */
 	get links(): LinkCommands {
 		return (this.#links ??= new LinkCommands(this));

@@ -4,8 +4,8 @@ import { Namespace } from "./namespace.ts";
 /** `ip link show` of one namespace. */
 export class LinkCommands {
 	readonly #ns: Namespace;
-	/** Numbers given to other namespaces, in the order in which they were first met (`peernet2id_alloc`). */
-	readonly #numbers = new Map<object, number>();
+	/** Other namespaces by their numbers here; a number is free again when its namespace is gone (`peernet2id_alloc`). */
+	readonly #numbers: (object | undefined)[] = [];
 
 	constructor(ns: Namespace) {
 		this.#ns = ns;
@@ -37,10 +37,28 @@ export class LinkCommands {
 	}
 
 	readonly #netns = (owner: { readonly name: string }): NetnsRef => {
-		let id = this.#numbers.get(owner);
-		if (id === undefined) this.#numbers.set(owner, (id = this.#numbers.size));
+		const id = this.#number(owner);
 		// The namespace a machine boots with has no name in /var/run/netns; `machine/name` is `name` there.
 		const boot = owner instanceof Namespace && (owner.kernel.name === owner.name || !owner.named);
 		return { id, name: boot ? undefined : owner.name.slice(owner.name.indexOf("/") + 1) };
 	};
+
+	/** The one it has, else the lowest that is free. */
+	#number(owner: object): number {
+		const numbers = this.#numbers;
+		let free = numbers.length;
+		for (let id = numbers.length - 1; id >= 0; id--) {
+			const each = numbers[id];
+			if (each === owner) return id;
+			if (each === undefined || (each instanceof Namespace && each.gone)) free = id;
+		}
+		numbers[free] = owner;
+		return free;
+	}
+
+	/** A namespace is gone. */
+	forget(owner: object): void {
+		const id = this.#numbers.indexOf(owner);
+		if (id >= 0) this.#numbers[id] = undefined;
+	}
 }

@@ -83,6 +83,8 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	readonly loopback: Loopback;
 	/** False for one that `ip netns` does not list: made by a program, with no name in /var/run/netns. */
 	named = true;
+	/** It was deleted, or its machine lost power: its number is free in other namespaces. */
+	gone = false;
 	/** `ip route show table main`. */
 	readonly fib: Fib = new Fib();
 	/** `ip route show table local`. */
@@ -241,6 +243,11 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	/** All devices, in the order of their interface numbers (`ip link`). */
 	get devices(): readonly Device[] {
 		return this.#devices.all;
+	}
+
+	/** All devices, first come first, as some lists have them (`for_each_netdev`). */
+	get devicesByArrival(): readonly Device[] {
+		return this.#devices.byArrival;
 	}
 
 	/** The device of a name. Throws `NetError` ENODEV. */

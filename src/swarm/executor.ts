@@ -24,8 +24,8 @@ export interface TaskController {
 	start(done: (err?: string) => void): void;
 	/** When the program of its own accord ends. */
 	onExit(listener: (exit: TaskExit) => void): void;
-	/** Its service is told that it goes, later it is stopped. */
-	shutdown(done: () => void): void;
+	/** Its service is told that it goes, later it is stopped; `done` hears what its program ended with, if there was one. */
+	shutdown(done: (exitCode?: number) => void): void;
 	/** The container and all of the task's are gone. */
 	remove(): void;
 	/** For the task's status; undefined before `prepare` is done. */

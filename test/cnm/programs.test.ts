@@ -45,6 +45,16 @@ describe("what runs in a container", () => {
 		expect(codes).toEqual([3]);
 	});
 
+	test("ends by SIGTERM when the container is stopped and by SIGKILL when it is removed by force: 143 and 137", () => {
+		const { docker } = engine();
+		const stopped = docker.run({ name: "stopped", network: "red" });
+		docker.stop(stopped);
+		expect(docker.containers.inspect("stopped").State).toMatchObject({ Running: false, ExitCode: 143 });
+		const removed = docker.run({ name: "removed", network: "red" });
+		docker.rm(removed, { force: true });
+		expect(removed.exitCode).toBe(137);
+	});
+
 	test("keeps the container from starting when it throws, and nothing is left", () => {
 		const { lab, docker } = engine();
 		lab.image("broken", () => {

@@ -13,13 +13,21 @@ const START = 1795454760;
 async function replay(seed: number) {
 	const lab = new Lab({ seed, uptime: "256.0223s" });
 	const sw = lab.netns("sw");
-	const br0 = sw.addBridge("br0");
-	const [h1, h2, h3] = [1, 2, 3].map((i) => {
+	// The pairs came from elsewhere, before the bridge and with higher numbers.
+	const elsewhere = lab.netns("elsewhere");
+	const pairs = [1, 2, 3].map((i) => {
 		const ns = lab.netns(`h${String(i)}`);
-		const [port, eth0] = lab.veth(
-			{ ns: sw, name: `p${String(i)}`, mac: `02:00:00:00:c0:0${String(i)}` },
-			{ ns, name: "eth0", mac: `02:00:00:00:d0:0${String(i)}` },
+		const [eth0, port] = lab.veth(
+			{ ns: elsewhere, name: `e${String(i)}`, mac: `02:00:00:00:d0:0${String(i)}` },
+			{ ns: elsewhere, name: `p${String(i)}`, mac: `02:00:00:00:c0:0${String(i)}` },
 		);
+		elsewhere.move(port, sw);
+		elsewhere.move(eth0, ns, "eth0");
+		return { ns, port, eth0 };
+	});
+	const br0 = sw.addBridge("br0");
+	const [h1, h2, h3] = pairs.map(({ ns, port, eth0 }, n) => {
+		const i = n + 1;
 		br0.attach(port);
 		for (const device of [port, eth0]) device.up();
 		eth0.addAddress(`10.8.0.${String(i)}/24`);

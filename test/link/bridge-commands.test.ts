@@ -288,6 +288,25 @@ describe("bridge vlan", () => {
 		]);
 	});
 
+	test("devices stand in the order in which they came, bridges among their ports", () => {
+		const lab = new Lab({ seed: 1 });
+		const sw = lab.netns("sw");
+		sw.addBridge("docker0");
+		const br0 = sw.addBridge("docker_gwbridge");
+		const [veth] = lab.veth({ ns: sw, name: "veth0ab13dc" }, { ns: lab.netns("c1"), name: "eth0" });
+		br0.attach(veth);
+		// 09-ingress, state of node1.
+		expect(sw.bridgeTool.vlan().text).toBe(
+			[
+				"port              vlan-id  ",
+				"docker0           1 PVID Egress Untagged",
+				"docker_gwbridge   1 PVID Egress Untagged",
+				"veth0ab13dc       1 PVID Egress Untagged",
+				"",
+			].join("\n"),
+		);
+	});
+
 	test("a new default PVID moves everyone who was in the old one", () => {
 		const { sw, br0, ports } = bridged();
 		br0.vlan.add(ports[2]!, 30, { pvid: true, untagged: true });
@@ -295,11 +314,11 @@ describe("bridge vlan", () => {
 		expect(sw.bridgeTool.vlan().text).toBe(
 			[
 				"port              vlan-id  ",
+				"br0               5 PVID Egress Untagged",
 				"p0                5 PVID Egress Untagged",
 				"p1                5 PVID Egress Untagged",
 				"p2                1 Egress Untagged",
 				"                  30 PVID Egress Untagged",
-				"br0               5 PVID Egress Untagged",
 				"",
 			].join("\n"),
 		);
@@ -315,12 +334,12 @@ describe("bridge vlan", () => {
 		expect(sw.bridgeTool.vlan().text).toBe(
 			[
 				"port              vlan-id  ",
+				"br0               7 PVID Egress Untagged",
 				"p0                7 PVID Egress Untagged",
 				// Somebody had decided what the port is to be in VLAN 7.
 				"p1                1 PVID Egress Untagged",
 				"                  7",
 				"p2                7 PVID Egress Untagged",
-				"br0               7 PVID Egress Untagged",
 				"",
 			].join("\n"),
 		);

@@ -42,9 +42,8 @@ export const savedRules = (text: string, { counters = false } = {}): string[] =>
 		)
 		.map((line) => (counters ? line : line.replace(/^\[\d+:\d+\] /, "").replace(/ \[\d+:\d+\]$/, "")));
 
-/** `ip route show table all` as recorded, without the broadcast route of loopback, which is not made here. */
-export const recordedRoutes = (text: string): string[] =>
-	lines(text).filter((line) => !line.startsWith("broadcast 127.255.255.255"));
+/** `ip route show table all` as recorded. */
+export const recordedRoutes = (text: string): string[] => lines(text);
 
 /** `ip route show table all` of a namespace of ours, IPv4. */
 export const allRoutes = (ns: Netns): string[] => [

@@ -19,3 +19,23 @@ test("a connection that is open when its task stops is closed by the task's kern
 	await lab.advance("1s");
 	expect(socket.state).toBe("close-wait");
 });
+
+test("a task whose container somebody stops has failed with what its program ended with, and another takes its place", async () => {
+	const lab = new Lab({ seed: 1 });
+	const attach = lab.switch("underlay");
+	const node1 = lab.host("node1", { nics: { eth0: { address: "172.31.1.5/24", attach } } });
+	const swarm = await node1.docker.swarm.init({ advertiseAddr: "172.31.1.5" }).ready;
+	const web = swarm.services.create({ name: "web", image: "box", replicas: 2 });
+	await web.converged();
+	const [first, second] = node1.docker.containers.ls();
+	if (first === undefined || second === undefined) throw new Error("two tasks run");
+	node1.docker.stop(first.name);
+	node1.docker.rm(second.name, { force: true });
+	await lab.advance("10s");
+	const ended = web.ps().filter(({ currentState }) => currentState.startsWith("Failed"));
+	expect(ended.map(({ error }) => error).toSorted()).toEqual([
+		'"task: non-zero exit (137)"',
+		'"task: non-zero exit (143)"',
+	]);
+	expect(web.ps().filter(({ currentState }) => currentState.startsWith("Running"))).toHaveLength(2);
+});

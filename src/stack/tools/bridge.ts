@@ -72,6 +72,8 @@ export interface PortRow {
 export interface BridgeToolHost {
 	/** By interface number. */
 	readonly devices: readonly Device[];
+	/** First come first. */
+	readonly devicesByArrival: readonly Device[];
 	readonly links: {
 		/** The number of another namespace here, undefined for this one. */
 		netnsid(owner: { readonly name: string }): number | undefined;
@@ -159,11 +161,10 @@ export class BridgeTool {
 		return showMdb(this.#host.devices, filter);
 	}
 
-	/** `bridge vlan show`: each port's VLANs, then those of the bridges themselves. */
+	/** `bridge vlan show`: the VLANs of ports and of bridges themselves, in the order in which the devices came. */
 	vlan(filter: { readonly dev?: string } = {}): Shown<VlanRow> {
-		const ports = this.#host.devices.filter((device) => device.upper instanceof BridgePort);
-		const bridges = this.#host.devices.filter((device) => device instanceof Bridge);
-		const rows = [...ports, ...bridges]
+		const rows = this.#host.devicesByArrival
+			.filter((device) => device.upper instanceof BridgePort || device instanceof Bridge)
 			.filter((device) => filter.dev === undefined || device.name === filter.dev)
 			.map((device) => ({ device, members: membersOf(device) }))
 			.filter(({ members }) => members.length > 0);

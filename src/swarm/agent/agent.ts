@@ -25,6 +25,8 @@ const FIRST_BACKOFF = milliseconds(100);
 const MOST_BACKOFF = seconds(8);
 /** How often a node looks whether what it says of itself is still true (`nodeUpdatePeriod`). */
 const DESCRIBE = seconds(20);
+/** A node writes down what it is assigned before it does anything about it (bbolt, which waits for the disk). */
+const WRITTEN = milliseconds(2);
 /** A report that was not heard is made again after so long. */
 const REPORT_AGAIN = seconds(1);
 
@@ -71,9 +73,10 @@ export class Agent {
 	readonly #describing = new Timer(() => {
 		this.#describeAgain();
 	});
-	readonly #reporting = new Timer(() => {
+	readonly #reportingAgain = new Timer(() => {
 		this.#report();
 	});
+	readonly #assigning = new Set<Timer>();
 	#session: AgentSession | undefined;
 	#connection: AgentConnection | undefined;
 	#backoff: Nanoseconds = 0;
@@ -96,7 +99,7 @@ export class Agent {
 			now: () => timestamp(kernel),
 			report: (taskId, status) => {
 				this.#reports.set(taskId, status);
-				this.#reportSoon(0);
+				this.#report();
 			},
 			onAttachment,
 		});
@@ -134,7 +137,12 @@ export class Agent {
 				this.#heard(message);
 			},
 			assigned: (message) => {
-				this.#worker.assign(message);
+				const written = new Timer(() => {
+					this.#assigning.delete(written);
+					this.#worker.assign(message);
+				});
+				this.#assigning.add(written);
+				this.#clock.after(WRITTEN, written);
 			},
 			failed: (error) => {
 				connection.observe(false);
@@ -193,7 +201,7 @@ export class Agent {
 		}
 		if (!first) return;
 		for (const [taskId, status] of this.#worker.statuses()) this.#reports.set(taskId, status);
-		this.#reportSoon(0);
+		this.#report();
 		this.#options.onReady();
 	}
 
@@ -203,23 +211,22 @@ export class Agent {
 		if (this.channel !== undefined && now !== JSON.stringify(this.#description)) this.reconnect();
 	}
 
-	#reportSoon(delay: Nanoseconds): void {
-		if (this.#over || this.#reportUnderWay || this.#reporting.pending) return;
-		this.#clock.after(delay, this.#reporting);
-	}
-
-	/** The last word on each task; what comes meanwhile goes next. */
+	/** A task at a time, and of each the last word: what comes while one is under way goes next (swarmkit agent/reporter.go). */
 	#report(): void {
 		const session = this.#session;
-		if (session === undefined || session.id === "" || this.#reports.size === 0) return;
-		const statuses = [...this.#reports];
+		if (this.#over || this.#reportUnderWay || this.#reportingAgain.pending) return;
+		if (session === undefined || session.id === "") return;
+		const [next] = this.#reports;
+		if (next === undefined) return;
+		const [taskId, status] = next;
+		this.#reports.delete(taskId);
 		this.#reportUnderWay = true;
-		session.report(statuses, (heard) => {
+		session.report(taskId, status, (heard) => {
+			if (!heard && !this.#reports.has(taskId)) this.#reports.set(taskId, status);
 			if (this.#session !== session) return;
 			this.#reportUnderWay = false;
-			if (heard)
-				for (const [id, status] of statuses) if (this.#reports.get(id) === status) this.#reports.delete(id);
-			if (this.#reports.size > 0) this.#reportSoon(heard ? 0 : REPORT_AGAIN);
+			if (heard) this.#report();
+			else this.#clock.after(REPORT_AGAIN, this.#reportingAgain);
 		});
 	}
 
@@ -235,7 +242,8 @@ export class Agent {
 		this.#over = true;
 		this.#beginning.cancel();
 		this.#describing.cancel();
-		this.#reporting.cancel();
+		this.#reportingAgain.cancel();
+		for (const written of this.#assigning) written.cancel();
 	}
 
 	/** The machine stopped: nothing is sent, the tasks' programs are gone. */

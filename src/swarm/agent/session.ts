@@ -119,18 +119,12 @@ export class AgentSession {
 		this.#calls[1] = cancel;
 	}
 
-	/** Tells the manager where tasks are; `done` says whether it knows. */
-	report(statuses: readonly (readonly [string, TaskStatus])[], done: (heard: boolean) => void): void {
-		const updates = statuses.map(([taskId, status]) => ({ taskId, status }));
-		unary(
-			this.#channel,
-			updateTaskStatus,
-			{ sessionId: this.#id, updates },
-			(reply) => {
-				done(!(reply instanceof RpcError));
-			},
-			{ timeout: TIMEOUT },
-		);
+	/** Tells the manager where a task is, for as long as it takes; `done` says whether it knows (swarmkit `sendTaskStatus`). */
+	report(taskId: string, status: TaskStatus, done: (heard: boolean) => void): void {
+		const request = { sessionId: this.#id, updates: [{ taskId, status }] };
+		unary(this.#channel, updateTaskStatus, request, (reply) => {
+			done(!(reply instanceof RpcError));
+		});
 	}
 
 	#fail(error: RpcError): void {

@@ -14,7 +14,7 @@ export interface TaskRunnerOptions {
 	readonly executor: Executor;
 	/** The time of day. */
 	readonly now: () => string;
-	/** The task is where it was not before. */
+	/** The task is where it was not before, or is found to be at rest there. */
 	readonly report: (taskId: string, status: TaskStatus) => void;
 }
 
@@ -102,8 +102,11 @@ export class TaskRunner {
 			this.#shutDown();
 			return;
 		}
-		if (orderOf(this.#status.state) >= orderOf(this.#task.desiredState)) return;
 		const controller = this.#controller;
+		if (orderOf(this.#status.state) >= orderOf(this.#task.desiredState)) {
+			if (controller !== undefined && this.#status.state !== "running") this.#atRest();
+			return;
+		}
 		if (controller === undefined) {
 			this.#to("running", "started");
 			return;
@@ -151,7 +154,10 @@ export class TaskRunner {
 			this.#busy = false;
 			if (this.#closed) return;
 			if (err === undefined) this.#to(state, message);
-			else this.#to(failure, failure === "rejected" ? "preparing" : "starting", err);
+			else {
+				this.#to(failure, failure === "rejected" ? "preparing" : "starting", err);
+				this.#atRest();
+			}
 			this.#goOn();
 		});
 	}
@@ -164,9 +170,11 @@ export class TaskRunner {
 		}
 		this.#stopping = true;
 		this.#busy = true;
-		controller.shutdown(() => {
+		controller.shutdown((exitCode) => {
 			this.#busy = false;
-			if (!this.#closed && !this.#isOver) this.#to("shutdown", "shutdown");
+			if (this.#closed || this.#isOver) return;
+			this.#to("shutdown", "shutdown", "", exitCode);
+			this.#atRest();
 		});
 	}
 
@@ -177,6 +185,12 @@ export class TaskRunner {
 			const text = err === "" ? `task: non-zero exit (${String(exitCode)})` : err;
 			this.#to("failed", "started", text, exitCode);
 		}
+		this.#atRest();
+	}
+
+	/** Nothing more is to be done, which is found out by trying: where it is is reported once more (`Do` with `ErrTaskNoop`). */
+	#atRest(): void {
+		this.#options.report(this.#task.id, this.#status);
 	}
 
 	#to(state: TaskState, message: string, err = "", exitCode?: number): void {

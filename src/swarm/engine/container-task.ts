@@ -23,9 +23,9 @@ const START = milliseconds(250);
 const CONVERGE = seconds(2);
 
 const NONE: readonly never[] = [];
-/** What a program ends with when SIGTERM ends it. */
-const TERMINATED = 143;
-const UNHEALTHY = `task: non-zero exit (${String(TERMINATED)}): dockerexec: unhealthy container`;
+
+const unhealthy = (exitCode: number): string =>
+	`task: non-zero exit (${String(exitCode)}): dockerexec: unhealthy container`;
 
 /**
  * A service's task on its node: a container on the task's networks, and its share in the service (daemon/cluster/executor/
@@ -148,8 +148,8 @@ export class ContainerTask<N extends IpNamespace> implements TaskController {
 			else if (open) end("unhealthy container");
 			else {
 				// It winds down by itself, and its task has failed when it has stopped.
-				this.shutdown(() => {
-					this.#tellExit({ exitCode: TERMINATED, err: UNHEALTHY });
+				this.shutdown((exitCode = 0) => {
+					this.#tellExit({ exitCode, err: unhealthy(exitCode) });
 				});
 			}
 		});
@@ -172,7 +172,7 @@ export class ContainerTask<N extends IpNamespace> implements TaskController {
 		for (const listener of this.#exitListeners) listener(exit);
 	}
 
-	shutdown(done: () => void): void {
+	shutdown(done: (exitCode?: number) => void): void {
 		this.#stopping = true;
 		const container = this.#container;
 		if (container?.sandbox === undefined) {
@@ -182,7 +182,9 @@ export class ContainerTask<N extends IpNamespace> implements TaskController {
 		this.#docker.services.deactivateService(container.sandbox);
 		this.#after(CONVERGE, () => {
 			this.#docker.stop(container);
-			this.#after(NETWORK_RELEASE, done);
+			this.#after(NETWORK_RELEASE, () => {
+				done(container.exitCode);
+			});
 		});
 	}
 

@@ -45,8 +45,13 @@ const STATE_VALUES: Readonly<Record<TaskState, number>> = {
 const orderOf = (state: TaskState): number => TASK_STATES.indexOf(state);
 const [STARTING, RUNNING] = [orderOf("starting"), orderOf("running")];
 
+/** A long-running machine's process ids take three octets; which one it is nobody asks. */
+const PIDS = { first: 16_384, digits: 4 };
+
 interface ContainerStatus {
 	readonly id: string;
+	/** Of its first process while that runs, else 0. */
+	readonly pid: number;
 	readonly exitCode: number;
 }
 interface StatusMessage {
@@ -67,7 +72,7 @@ export const taskStatus: protobuf.Codec<TaskStatus> = mapped<TaskStatus, StatusM
 		state: valued(2, STATE_VALUES),
 		message: text(3),
 		err: text(4),
-		container: optional(5, message<ContainerStatus>({ id: text(1), exitCode: int32(3) })),
+		container: optional(5, message<ContainerStatus>({ id: text(1), pid: int32(2), exitCode: int32(3) })),
 		ports: optional(6, message<{ readonly ports: readonly ServicePort[] }>({ ports: messages(1, port) })),
 		appliedBy: text(7),
 		appliedAt: instant(8),
@@ -79,7 +84,9 @@ export const taskStatus: protobuf.Codec<TaskStatus> = mapped<TaskStatus, StatusM
 			state,
 			message: said,
 			err,
-			container: started ? { id: containerId, exitCode } : undefined,
+			container: started
+				? { id: containerId, pid: state === "running" ? pidOf(containerId) : 0, exitCode }
+				: undefined,
 			ports: started ? { ports: ports ?? [] } : undefined,
 			appliedBy: appliedBy ?? "",
 			appliedAt: appliedAt ?? "",
@@ -99,6 +106,10 @@ export const taskStatus: protobuf.Codec<TaskStatus> = mapped<TaskStatus, StatusM
 		...(appliedAt === "" ? {} : { appliedAt }),
 	}),
 );
+
+/** The same for the same container, whoever says it. */
+const pidOf = (containerId: string): number =>
+	PIDS.first + (Number.parseInt(containerId.slice(0, PIDS.digits), 16) || 0);
 
 interface TaskFields {
 	readonly id: string;

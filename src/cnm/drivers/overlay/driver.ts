@@ -1,4 +1,5 @@
 import { formatPrefix4, type Ip4, parseIp4, type Prefix4, toMac } from "../../../addr/index.ts";
+import { NetError } from "../../../errors.ts";
 import type { Veth } from "../../../link/index.ts";
 import { libnetwork } from "../../../wire/index.ts";
 import { DockerError, failed, forbidden, invalid } from "../../docker-error.ts";
@@ -77,6 +78,7 @@ export class OverlayDriver implements NetworkDriver {
 	readonly #ids: Ids;
 	readonly #encryption: Encryption;
 	readonly #networks = new Map<string, OverlayNetwork>();
+	#tried = false;
 	#node: ClusterNode = { dataPathAddress: "0.0.0.0", bindAddress: "0.0.0.0", dataPathPort: VXLAN_PORT };
 
 	constructor({ machine, ids }: OverlayDriverOptions) {
@@ -143,6 +145,17 @@ export class OverlayDriver implements NetworkDriver {
 		return this.#endpoint(this.#network(networkId), endpointId).mac;
 	}
 
+	/** Once a daemon's life: whether the kernel has VXLAN (`networkOnceInit`). The device goes at once, its number is spent. */
+	#tryVxlan(): void {
+		if (this.#tried) return;
+		this.#tried = true;
+		try {
+			this.#machine.netns.addVxlan("testvxlan", { vni: 1, port: this.#node.dataPathPort }).delete();
+		} catch (error) {
+			if (!(error instanceof NetError)) throw error;
+		}
+	}
+
 	// ── join and leave ────────────────────────────────────────────────────────────────────────────
 
 	join(networkId: string, endpointId: string): JoinInfo {
@@ -154,6 +167,7 @@ export class OverlayDriver implements NetworkDriver {
 		const subnet = subnetOf(config, endpoint.address);
 		if (subnet === undefined) throw failed(`could not find subnet for endpoint ${endpointId}`);
 		return undoing((undo) => {
+			this.#tryVxlan();
 			const came = network.sandbox === undefined;
 			network.sandbox ??= new NetworkSandbox(this.#machine, config, ++network.epoch);
 			network.joined++;
