@@ -89,6 +89,7 @@ export class Devices {
 		device.placeIn(this.#ns, name, device.index, device.input);
 		this.#named.delete(old);
 		this.#named.set(name, device);
+		this.generation++;
 		for (const listener of this.#ns.world.deviceListeners) listener(device);
 	}
 

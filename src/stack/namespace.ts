@@ -45,6 +45,7 @@ import { isConnected, isValid } from "./neighbour/state.ts";
 import { IpvsCommands } from "./ipvs/index.ts";
 import { BridgeNetfilter } from "./netfilter/bridge-netfilter.ts";
 import { Hooks } from "./netfilter/hooks.ts";
+import type { KnownWays } from "./netfilter/known-ways/known-ways.ts";
 import type { Netfilter } from "./netfilter/netfilter.ts";
 import { type NeighbourHost, NeighbourTable } from "./neighbour/table.ts";
 import { PacketSockets } from "./packet-socket.ts";
@@ -93,6 +94,8 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	readonly arp: Arp;
 	/** Where netfilter and others look at its IPv4 packets. */
 	readonly hooks: Hooks = new Hooks();
+	/** The ways of established flows through the hooks; null while no connections are tracked. */
+	ways: KnownWays | null = null;
 	/** Tables and connection tracking, once somebody asked for them. */
 	protected filtering: Netfilter | undefined;
 	/** `net.ipv4.conf.all`. */
@@ -195,9 +198,11 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 		return this.kernel.world;
 	}
 
-	/** Changes with routes, addresses and settings: what was decided before may be wrong. */
+	/** Changes with routes, addresses, settings, rules and hooks: what was decided before may be wrong. */
 	get generation(): number {
-		return this.#devices.generation + this.fib.generation + this.localFib.generation;
+		return (
+			this.#devices.generation + this.fib.generation + this.localFib.generation + this.hooks.generation
+		);
 	}
 
 	/** Says that a setting changed which decisions were made by. */

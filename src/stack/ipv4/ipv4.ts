@@ -73,7 +73,9 @@ export class Ipv4 {
 
 	/** Path MTUs learned from ICMP. */
 	get pathMtus(): PathMtus {
-		return (this.#pathMtus ??= new PathMtus(this.ns.kernel.world.scheduler));
+		return (this.#pathMtus ??= new PathMtus(this.ns.kernel.world.scheduler, () => {
+			this.ns.settingsChanged();
+		}));
 	}
 
 	/** Believes a redirect: what is for `destination` goes to `gateway` now, no longer to `from`. */
@@ -103,6 +105,8 @@ export class Ipv4 {
 			frame.bridging = 0;
 			return this.routeIn(frame, inDevice, group, !rerouted);
 		}
+		const { ways } = this.ns;
+		if (ways !== null && !group && ways.enter(frame, inDevice)) return;
 		const chain = this.ns.hooks.prerouting;
 		if (chain !== null && chain.run(frame, inDevice, null, null) !== ACCEPT) return;
 		this.routeIn(frame, inDevice, group);
@@ -301,6 +305,7 @@ export class Ipv4 {
 		const chain = this.ns.hooks.input;
 		if (chain !== null && chain.run(frame, inDevice, null, null) !== ACCEPT) return;
 		if (child !== undefined) return child.input.receivePacket(frame);
+		this.ns.ways?.notes?.delivered(frame);
 		this.ns.deliver(frame, inDevice, ipv4.protocol(frame.view, frame.start));
 	}
 
@@ -341,6 +346,11 @@ export class Ipv4 {
 		ipv4.decrementTtl(view, start);
 		frame.priority = priorityOf(ipv4.tos(view, start));
 		frame.changed();
+		const notes = this.ns.ways?.notes;
+		if (notes != null) {
+			if (redirect) notes.spoil();
+			else notes.forwarded();
+		}
 		if (redirect) this.icmp.redirect(frame, inDevice, route);
 		const chain = this.ns.hooks.forward;
 		if (chain !== null && chain.run(frame, inDevice, route.device, route) !== ACCEPT) return;
@@ -369,12 +379,21 @@ export class Ipv4 {
 	 * know ask `mtuOf` first. False when netfilter dropped it, which senders see as EPERM (`ip_local_out`).
 	 */
 	output(frame: Frame, route: Route): boolean {
+		const { ways } = this.ns;
+		return (ways === null ? undefined : ways.leave(frame, route)) ?? this.outputAfter(-Infinity, frame, route);
+	}
+
+	/** `output`, for a packet that functions up to a priority have seen. */
+	outputAfter(priority: number, frame: Frame, route: Route): boolean {
 		let way = route;
 		const chain = this.ns.hooks.output;
 		if (chain !== null) {
 			const before = ipv4.destination(frame.view, frame.start);
 			const { mark } = frame;
-			const verdict = chain.run(frame, null, route.device, route);
+			const verdict =
+				priority === -Infinity
+					? chain.run(frame, null, route.device, route)
+					: chain.runAfter(priority, frame, null, route.device, route);
 			if (verdict !== ACCEPT) return verdict === STOLEN;
 			const destination = ipv4.destination(frame.view, frame.start);
 			if (destination !== before || (frame.mark !== mark && this.ns.rules !== null)) {
@@ -453,6 +472,7 @@ export class Ipv4 {
 			route.neighbour = neighbour;
 		}
 		if (neighbour.connected) {
+			this.ns.ways?.notes?.sent(frame, route, neighbour, this.mtuOf(route, destination));
 			frame.push(ethernet.OCTETS);
 			ethernet.writeParts(
 				frame.view,

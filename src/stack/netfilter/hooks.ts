@@ -77,6 +77,12 @@ export class HookChain {
 	}
 }
 
+/**
+ * What a function goes by: the same for all packets of one direction of an established flow, unless it tells `KnownWays`
+ * otherwise, or anything.
+ */
+export type Decides = "by-flow" | "by-packet";
+
 /** Where each hook point's chain is kept. */
 const FIELD = {
 	PREROUTING: "prerouting",
@@ -90,6 +96,7 @@ interface HookEntry {
 	readonly point: HookPoint;
 	readonly priority: number;
 	readonly run: HookFunction;
+	readonly decides: Decides;
 }
 
 const NO_ENTRIES: readonly never[] = [];
@@ -109,14 +116,19 @@ export class Hooks {
 	forward: HookChain | null = null;
 	output: HookChain | null = null;
 	postrouting: HookChain | null = null;
+	/** Changes with the functions, and with the rules they go by. */
+	generation = 0;
+	/** All functions decide by flow. */
+	decideByFlow = true;
 	#entries: readonly HookEntry[] = NO_ENTRIES;
 
 	/**
 	 * Adds a function at a hook; of equal priorities the newest runs first. Returns what takes it away again
-	 * (`nf_register_net_hook`, `nf_unregister_net_hook`).
+	 * (`nf_register_net_hook`, `nf_unregister_net_hook`). While one decides by packet, all are
+	 * shown all packets.
 	 */
-	register(point: HookPoint, priority: number, run: HookFunction): () => void {
-		const entry = { point, priority, run };
+	register(point: HookPoint, priority: number, run: HookFunction, decides: Decides = "by-packet"): () => void {
+		const entry = { point, priority, run, decides };
 		const at = this.#entries.findIndex((each) => each.priority >= priority);
 		this.#entries = this.#entries.toSpliced(at < 0 ? this.#entries.length : at, 0, entry);
 		this.#rebuild(point);
@@ -126,7 +138,14 @@ export class Hooks {
 		};
 	}
 
+	/** Says that a function goes by other rules from now on. */
+	changed(): void {
+		this.generation++;
+	}
+
 	#rebuild(point: HookPoint): void {
+		this.generation++;
+		this.decideByFlow = this.#entries.every((each) => each.decides === "by-flow");
 		const here = this.#entries.filter((each) => each.point === point);
 		this[FIELD[point]] = here.length === 0 ? null : new HookChain(here);
 	}

@@ -40,6 +40,7 @@ export class Iptables {
 			case "C":
 			case "R":
 				this.#change(parsed);
+				this.#netfilter.ns.hooks.changed();
 				return "";
 			case "L":
 				return this.#list(parsed);
@@ -47,6 +48,7 @@ export class Iptables {
 				return this.#listRules(parsed);
 			default:
 				this.#chains(parsed);
+				this.#netfilter.ns.hooks.changed();
 				return "";
 		}
 	}

@@ -33,6 +33,7 @@ const [UNSPEC, UNICAST, LOCAL, BROADCAST, MULTICAST] = [
 /** `-m addrtype`: what an address is to this namespace. */
 export class AddrtypeMatch implements Match {
 	readonly name = "addrtype";
+	readonly ofFlow = true;
 	readonly options = { "src-type": 1, "dst-type": 1, "limit-iface-in": 0, "limit-iface-out": 0 };
 	#source = 0;
 	#sourceInverted = false;

@@ -5,6 +5,7 @@ import { badParameter } from "../refusal.ts";
 export class VerdictTarget implements Target {
 	readonly name: string;
 	readonly options = {};
+	readonly ofFlow = true;
 	readonly #outcome: Outcome;
 
 	constructor(name: "ACCEPT" | "DROP" | "RETURN" | "") {
