@@ -13,6 +13,7 @@ import { ethernet, type Frame, icmp, ipv4 } from "../../wire/index.ts";
 import type { InDevice } from "../in-device.ts";
 import { ACCEPT, STOLEN } from "../netfilter/hooks.ts";
 import type { Namespace } from "../namespace.ts";
+import type { Neighbour } from "../neighbour/neighbour.ts";
 import type { Route } from "../route.ts";
 import { type Ipv4Conf, IPV4_CONF } from "./conf.ts";
 import { fragment } from "./fragment.ts";
@@ -471,8 +472,13 @@ export class Ipv4 {
 			neighbour = this.ns.neighbours(inDevice).ensure(nextHop);
 			route.neighbour = neighbour;
 		}
+		this.ns.ways?.notes?.sent(frame, route, neighbour, this.mtuOf(route, destination));
+		this.toNeighbour(frame, device, neighbour);
+	}
+
+	/** A packet to a neighbour whose address is known, or has to be found first. Takes the frame. */
+	toNeighbour(frame: Frame, device: Device, neighbour: Neighbour): void {
 		if (neighbour.connected) {
-			this.ns.ways?.notes?.sent(frame, route, neighbour, this.mtuOf(route, destination));
 			frame.push(ethernet.OCTETS);
 			ethernet.writeParts(
 				frame.view,
@@ -486,7 +492,7 @@ export class Ipv4 {
 			return device.transmit(frame);
 		}
 		const inDevice = this.ns.inDevice(device);
-		if (inDevice === undefined) return this.ns.dropOut(frame, route, "device-gone");
+		if (inDevice === undefined) return device.dropOut(frame, "device-gone");
 		this.ns.neighbours(inDevice).output(frame, neighbour);
 	}
 

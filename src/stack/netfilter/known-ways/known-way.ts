@@ -121,7 +121,7 @@ export class KnownWay {
 	isOpen(octets: number, ttl: number): boolean {
 		const { neighbour, waypoint } = this;
 		if (octets > this.mtu || (this.forwarded && ttl <= 1)) return false;
-		if (neighbour !== null && (!neighbour.connected || neighbour.dead || this.device!.noArp)) return false;
+		if (neighbour !== null && (neighbour.dead || this.device!.noArp)) return false;
 		return waypoint === null || waypoint.holds();
 	}
 

@@ -1,4 +1,4 @@
-import { ethernet, type Frame, ipv4, tcp } from "../../../wire/index.ts";
+import { type Frame, ipv4, tcp } from "../../../wire/index.ts";
 import type { InDevice } from "../../in-device.ts";
 import type { Namespace } from "../../namespace.ts";
 import type { Route } from "../../route.ts";
@@ -32,7 +32,7 @@ const CHANGES_STATE: number = tcp.SYN | tcp.FIN | tcp.RST;
  *
  * A way is true only while `Namespace.generation` is what it was, which changes with devices, addresses, routes, settings,
  * path MTUs, rules and hooks; while the flow's status and the packet's place in it are what they were; while the neighbour is
- * connected and IPVS has made no connection since; and for packets that came by the same device with the same mark.
+ * in its table and IPVS has made no connection since; and for packets that came by the same device with the same mark.
  * Everything else takes the long way: other protocols than UDP and TCP, options, fragments, what is too long or at the end
  * of its TTL, segments that open or end a connection, what comes by bridge ports or with checksums that are not known to be
  * good, namespaces with policy routing or IPsec; and flows one of whose packets met a rule that is not a function of the
@@ -128,18 +128,7 @@ export class KnownWays {
 			return this.#ns.deliver(frame, inDevice!, ipv4.protocol(frame.view, frame.start));
 		}
 		frame.routed = true;
-		frame.push(ethernet.OCTETS);
-		const { macHigh, macLow } = neighbour;
-		ethernet.writeParts(
-			frame.view,
-			frame.start,
-			macHigh,
-			macLow,
-			device.macHigh,
-			device.macLow,
-			ethernet.TYPE_IPV4,
-		);
-		device.transmit(frame);
+		this.#ns.ipv4.toNeighbour(frame, device, neighbour);
 	}
 
 	#isWorthNoting(tuple: Tuple): boolean {
