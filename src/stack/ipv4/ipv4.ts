@@ -381,7 +381,9 @@ export class Ipv4 {
 	 */
 	output(frame: Frame, route: Route): boolean {
 		const { ways } = this.ns;
-		return (ways === null ? undefined : ways.leave(frame, route)) ?? this.outputAfter(-Infinity, frame, route);
+		return (
+			(ways === null ? undefined : ways.leave(frame, route)) ?? this.outputAfter(-Infinity, frame, route)
+		);
 	}
 
 	/** `output`, for a packet that functions up to a priority have seen. */

@@ -3,7 +3,14 @@ import type { InDevice } from "../in-device.ts";
 import type { Device } from "../../link/index.ts";
 import type { Namespace } from "../namespace.ts";
 import type { Route } from "../route.ts";
-import { ACCEPT, type HookFunction, type HookPoint, PRIORITY, STOLEN, type Verdict } from "../netfilter/index.ts";
+import {
+	ACCEPT,
+	type HookFunction,
+	type HookPoint,
+	PRIORITY,
+	STOLEN,
+	type Verdict,
+} from "../netfilter/index.ts";
 import type { Conntrack } from "../netfilter/conntrack/conntrack.ts";
 import type { Notes } from "../netfilter/known-ways/notes.ts";
 import type { Connection } from "./connection.ts";

@@ -3,15 +3,7 @@ import { seconds, Timer } from "../../../sim/index.ts";
 import { type Frame, icmp, ipv4 } from "../../../wire/index.ts";
 import type { InDevice } from "../../in-device.ts";
 import type { Namespace } from "../../namespace.ts";
-import {
-	ACCEPT,
-	DROP,
-	type HookFunction,
-	type HookPoint,
-	PRIORITY,
-	STOLEN,
-	type Verdict,
-} from "../hooks.ts";
+import { ACCEPT, DROP, type HookFunction, type HookPoint, PRIORITY, STOLEN, type Verdict } from "../hooks.ts";
 import { type Log } from "../log.ts";
 import type { ConntrackConf } from "./conf.ts";
 import {

@@ -85,7 +85,8 @@ export class Rule {
 		this.goto = goto;
 		this.packets = packets;
 		this.octets = octets;
-		this.ofFlow = matches.every((match) => match.ofFlow === true) && (target === null || target.ofFlow === true);
+		this.ofFlow =
+			matches.every((match) => match.ofFlow === true) && (target === null || target.ofFlow === true);
 		this.#source = head.source?.address ?? 0;
 		this.#sourceMask = head.source?.mask ?? 0;
 		this.#sourceInverted = head.source?.inverted ?? false;

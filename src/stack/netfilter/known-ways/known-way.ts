@@ -56,7 +56,6 @@ export interface WayIn {
 	readonly mark: number;
 	readonly generation: number;
 	readonly status: number;
-	readonly info: number;
 }
 
 /**
@@ -70,7 +69,6 @@ export class KnownWay {
 	readonly markIn: number;
 	readonly generation: number;
 	readonly status: number;
-	readonly info: number;
 	/** Null where packets are delivered here. */
 	readonly device: Device | null;
 	readonly neighbour: Neighbour | null;
@@ -88,7 +86,7 @@ export class KnownWay {
 	readonly #transportSum: number;
 
 	constructor(
-		{ inDevice, route, mark, generation, status, info }: WayIn,
+		{ inDevice, route, mark, generation, status }: WayIn,
 		rules: readonly CountedRule[],
 		{ source, destination, ports, header, transport, forwarded }: Rewriting,
 		waypoint: Waypoint | null,
@@ -101,7 +99,6 @@ export class KnownWay {
 		this.markIn = mark;
 		this.generation = generation;
 		this.status = status;
-		this.info = info;
 		this.device = out === null ? null : out.device;
 		this.neighbour = out === null ? null : out.neighbour;
 		this.mtu = out === null ? 0xffff : out.mtu;
@@ -167,9 +164,7 @@ function mend(view: DataView, field: number, sum: number): void {
 
 /** What one 32-bit word that changes adds to the complement of a checksum over it, not folded. */
 export const change32 = (from: number, to: number): number =>
-	from === to
-		? 0
-		: (~(from >>> 16) & 0xffff) + (~from & 0xffff) + (to >>> 16) + (to & 0xffff);
+	from === to ? 0 : (~(from >>> 16) & 0xffff) + (~from & 0xffff) + (to >>> 16) + (to & 0xffff);
 
 /** What the TTL's decrement adds to the complement of the header's checksum. */
 export const TTL_LESS_ONE = 0xfeff;

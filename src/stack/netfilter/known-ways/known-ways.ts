@@ -1,10 +1,9 @@
-import { type Frame, ipv4, tcp } from "../../../wire/index.ts";
+import { type Frame, ipv4, tcp, udp } from "../../../wire/index.ts";
 import type { InDevice } from "../../in-device.ts";
 import type { Namespace } from "../../namespace.ts";
 import type { Route } from "../../route.ts";
 import type { Conntrack } from "../conntrack/conntrack.ts";
 import { STATUS, type Tuple } from "../conntrack/flow.ts";
-import { NO_PORTS, readPorts } from "../conntrack/ports.ts";
 import { ACCEPT, PRIORITY } from "../hooks.ts";
 import type { KnownWay } from "./known-way.ts";
 import { Notes } from "./notes.ts";
@@ -15,8 +14,8 @@ const PLAIN_HEADER = 0x45;
 const FRAGMENT = 0x3fff;
 /** Packets that go the long way before one is noted: a flow of a few packets is not worth it. */
 const UNNOTED = 2;
-/** Segments that may change more than the windows. */
-const CHANGES_STATE: number = tcp.SYN | tcp.FIN | tcp.RST;
+/** Segments between the first and the last of a connection acknowledge, and nothing more that changes its state. */
+const isPlain = (flags: number): boolean => (flags & (tcp.SYN | tcp.FIN | tcp.RST | tcp.ACK)) === tcp.ACK;
 
 /**
  * The ways of established flows through one namespace. What the hooks and the routes make of a packet is the same for all
@@ -31,7 +30,7 @@ const CHANGES_STATE: number = tcp.SYN | tcp.FIN | tcp.RST;
  * state, counters and timers, all counters, taps and queues of the device.
  *
  * A way is true only while `Namespace.generation` is what it was, which changes with devices, addresses, routes, settings,
- * path MTUs, rules and hooks; while the flow's status and the packet's place in it are what they were; while the neighbour is
+ * path MTUs, rules and hooks; while the flow's status is what it was; while the neighbour is
  * in its table and IPVS has made no connection since; and for packets that came by the same device with the same mark.
  * Everything else takes the long way: other protocols than UDP and TCP, options, fragments, what is too long or at the end
  * of its TTL, segments that open or end a connection, what comes by bridge ports or with checksums that are not known to be
@@ -47,6 +46,8 @@ export class KnownWays {
 	readonly #conntrack: Conntrack;
 	/** Where the last packet's transport header starts. */
 	#transport = 0;
+	/** The tuple found last: packets of a flow often come one behind the other. */
+	#last: Tuple | null = null;
 
 	constructor(ns: Namespace, conntrack: Conntrack) {
 		this.#ns = ns;
@@ -63,7 +64,7 @@ export class KnownWays {
 		const { way } = tuple;
 		if (way?.inDevice !== inDevice || inDevice.device.layer3 !== null || !this.#isTrue(way, tuple, frame))
 			return this.#isWorthNoting(tuple) && this.#enterNoted(frame, inDevice, tuple);
-		if (this.#goes(frame, tuple, way)) this.#follow(frame, way);
+		if (this.#isOfFlow(frame, tuple)) this.#follow(frame, way);
 		else this.#enterTracked(frame, inDevice);
 		return true;
 	}
@@ -78,8 +79,7 @@ export class KnownWays {
 		const { way } = tuple;
 		if (way?.route !== route || way.inDevice !== null || !this.#isTrue(way, tuple, frame))
 			return this.#isWorthNoting(tuple) ? this.#leaveNoted(frame, route, tuple) : undefined;
-		if (!this.#goes(frame, tuple, way))
-			return this.#ns.ipv4.outputAfter(PRIORITY.conntrack, frame, route);
+		if (!this.#isOfFlow(frame, tuple)) return this.#ns.ipv4.outputAfter(PRIORITY.conntrack, frame, route);
 		this.#follow(frame, way);
 		return true;
 	}
@@ -88,16 +88,35 @@ export class KnownWays {
 	#find(frame: Frame): Tuple | null {
 		if (frame.flow !== null || frame.flowInfo !== 0 || !frame.trusted) return null;
 		if (frame.ipvs || frame.longestFragment !== 0) return null;
-		const { view, start } = frame;
+		const { view, start, end } = frame;
 		if (view.getUint8(start) !== PLAIN_HEADER || (view.getUint16(start + 6) & FRAGMENT) !== 0) return null;
 		const protocol = ipv4.protocol(view, start);
-		if (protocol !== ipv4.PROTOCOL_UDP && protocol !== ipv4.PROTOCOL_TCP) return null;
 		const at = start + ipv4.MIN_OCTETS;
-		const ports = readPorts(frame, at, protocol, false);
-		if (ports === NO_PORTS) return null;
-		if (protocol === ipv4.PROTOCOL_TCP && (tcp.flags(view, at) & CHANGES_STATE) !== 0) return null;
+		const left = end - at;
+		if (protocol === ipv4.PROTOCOL_UDP) {
+			if (left < udp.OCTETS) return null;
+			const octets = udp.length(view, at);
+			if (octets < udp.OCTETS || octets > left) return null;
+		} else if (protocol === ipv4.PROTOCOL_TCP) {
+			if (left < tcp.MIN_OCTETS) return null;
+			const header = tcp.headerOctets(view, at);
+			if (header < tcp.MIN_OCTETS || header > left || !isPlain(tcp.flags(view, at))) return null;
+		} else return null;
+		const ports = view.getInt32(at);
 		this.#transport = at;
-		return this.#conntrack.lookup(view.getInt32(start + 12), view.getInt32(start + 16), ports, protocol);
+		const source = view.getInt32(start + 12);
+		const destination = view.getInt32(start + 16);
+		const last = this.#last;
+		if (
+			last?.ports === ports &&
+			last.source === source &&
+			last.destination === destination &&
+			last.protocol === protocol &&
+			(last.flow.status & STATUS.dying) === 0 &&
+			last.flow.expires > this.#ns.world.scheduler.now
+		)
+			return last;
+		return (this.#last = this.#conntrack.lookup(source, destination, ports, protocol));
 	}
 
 	#isTrue(way: KnownWay, { flow }: Tuple, { mark, end, view, start }: Frame): boolean {
@@ -112,11 +131,10 @@ export class KnownWays {
 		);
 	}
 
-	/** Tracks the packet; whether it is to its flow what those were that went this way. */
-	#goes(frame: Frame, tuple: Tuple, way: KnownWay): boolean {
+	/** Tracks the packet; whether connection tracking takes it for one of the flow. */
+	#isOfFlow(frame: Frame, tuple: Tuple): boolean {
 		this.#conntrack.goOn(frame, tuple, this.#transport);
-		const { flow } = tuple;
-		return frame.flow === flow && flow.status === way.status && frame.flowInfo === way.info;
+		return frame.flow === tuple.flow;
 	}
 
 	/** Takes the frame. */
@@ -136,7 +154,9 @@ export class KnownWays {
 		if (tuple.unnoted++ < UNNOTED) return false;
 		tuple.unnoted = 0;
 		const confirmed = (tuple.flow.status & STATUS.confirmed) !== 0;
-		return confirmed && this.notes === null && ns.hooks.decideByFlow && ns.rules === null && ns.ipsec === null;
+		return (
+			confirmed && this.notes === null && ns.hooks.decideByFlow && ns.rules === null && ns.ipsec === null
+		);
 	}
 
 	/** The long way, noted. Takes the frame. */

@@ -112,7 +112,6 @@ export class Notes {
 				mark: this.#mark,
 				generation: this.#generation,
 				status: flow.status,
-				info: frame.flowInfo,
 			},
 			this.#rules,
 			{
