@@ -4,7 +4,7 @@ import { type Capture, Lab, NetError, type Netns } from "../../src/index.ts";
 import type { Flow } from "../../src/stack/netfilter/index.ts";
 
 /** Runs of the property: each is two networks. */
-const RUNS = { numRuns: Number(process.env["KW_RUNS"] ?? 40) };
+const RUNS = { numRuns: 15 };
 
 /**
  *     c0 10.0.0.10 ─┐                            ┌─ s0 10.1.0.20

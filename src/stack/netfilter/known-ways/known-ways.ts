@@ -30,14 +30,16 @@ const isPlain = (flags: number): boolean => (flags & (tcp.SYN | tcp.FIN | tcp.RS
  * state, counters and timers, all counters, taps and queues of the device.
  *
  * A way is true only while `Namespace.generation` is what it was, which changes with devices, addresses, routes, settings,
- * path MTUs, rules and hooks; while the flow's status is what it was; while the neighbour is
- * in its table and IPVS has made no connection since; and for packets that came by the same device with the same mark.
- * Everything else takes the long way: other protocols than UDP and TCP, options, fragments, what is too long or at the end
- * of its TTL, segments that open or end a connection, what comes by bridge ports or with checksums that are not known to be
- * good, namespaces with policy routing or IPsec; and flows one of whose packets met a rule that is not a function of the
- * flow (`Extension.ofFlow`). It cannot be seen from outside: `World.remembersWays` switches it off, and
- * `test/properties/known-ways.test.ts` compares. Linux has the like in its flowtables (nf_flow_table_core.c), which can be seen:
- * packets there pass no rules.
+ * path MTUs, rules, hooks and IPVS's services; while the flow's status is what it was; while the neighbour is in its table
+ * and IPVS has made no connection since; and for packets that come by the same device, or with the same route, and with
+ * the same mark. Everything else takes the long way: other protocols than UDP and TCP, options, fragments, what is too long
+ * or at the end of its TTL, segments that open or end a connection or lie outside its windows, what comes by bridge ports
+ * or with checksums that are not known to be good, namespaces with policy routing or IPsec, connections of IPVS that
+ * connection tracking does not see or that are not masqueraded; and flows that met a rule which does not go by the flow
+ * alone (`Extension.ofFlow`).
+ *
+ * It cannot be seen from outside: `World.remembersWays` switches it off, and `test/properties/known-ways.test.ts`
+ * compares. Linux has the like in its flowtables (nf_flow_table_core.c), which can be seen: packets there pass no rules.
  */
 export class KnownWays {
 	/** What is noted of the packet that goes the long way now. */
