@@ -56,6 +56,11 @@ export class World {
 	readonly tunnelListeners: ((frame: Frame, remote: Ip4, vni: Vni) => void)[] = [];
 	/** Called for each device that joins a namespace or gets another name there. */
 	readonly deviceListeners: ((device: Place) => void)[] = [];
+	/**
+	 * Whether namespaces that track connections from now on remember the ways of established flows (`KnownWays`). That cannot
+	 * be seen; tests compare with what happens without.
+	 */
+	remembersWays = true;
 	/** The network's parts that do not hear each other at present. */
 	readonly partitions: Partition[] = [];
 	/** Looks at the whole lab when a storm is reported: names the bridges and switches that carried it. */

@@ -4,6 +4,9 @@ import type { Instant, Nanoseconds } from "./time.ts";
 const LEVEL_SLOTS = 64;
 const LEVEL_SHIFT = 3;
 const LEVELS = 9;
+/** Ticks of a slot of each level, and the ticks from which on a wait is for the next one. */
+const GRANULES: readonly number[] = Array.from({ length: LEVELS }, (_, level) => 2 ** (level * LEVEL_SHIFT));
+const LIMITS: readonly number[] = GRANULES.map((granule) => (LEVEL_SLOTS - 1) * granule);
 
 /**
  * The lateness of a Linux timer. The kernel counts time in jiffies, and its timer wheel fires a timer at the
@@ -57,8 +60,8 @@ export class Jiffies {
 	fires(now: Instant, expires: number): Instant {
 		const clock = this.jiffiesAt(now);
 		let level = 0;
-		while (level < LEVELS - 1 && expires - clock >= (LEVEL_SLOTS - 1) * 2 ** (level * LEVEL_SHIFT)) level++;
-		const granule = 2 ** (level * LEVEL_SHIFT);
+		while (level < LEVELS - 1 && expires - clock >= LIMITS[level]!) level++;
+		const granule = GRANULES[level]!;
 		const slot = (Math.floor(Math.max(expires, clock) / granule) + 1) * granule;
 		return Math.max(now, slot * this.#tick - this.#phase);
 	}

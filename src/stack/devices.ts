@@ -15,8 +15,6 @@ export class Devices {
 	readonly #states = new Map<Device, InDevice>();
 	#nextIndex = 1;
 	#movedIn = false;
-	/** Changes with devices and settings. */
-	generation = 0;
 
 	constructor(ns: Namespace, addresses: Addresses) {
 		this.#ns = ns;
@@ -94,6 +92,7 @@ export class Devices {
 		device.placeIn(this.#ns, name, device.index, device.input);
 		this.#named.delete(old);
 		this.#named.set(name, device);
+		this.#ns.generation++;
 		for (const listener of this.#ns.world.deviceListeners) listener(device);
 	}
 
@@ -109,7 +108,7 @@ export class Devices {
 		this.#named.set(name, device);
 		this.#states.set(device, state);
 		this.#tell(state);
-		this.generation++;
+		this.#ns.generation++;
 		for (const listener of world.deviceListeners) listener(device);
 	}
 
@@ -141,7 +140,7 @@ export class Devices {
 		state?.igmp?.down();
 		this.#states.delete(device);
 		this.#named.delete(device.name);
-		this.generation++;
+		this.#ns.generation++;
 	}
 
 	#removeRoutes(device: Device): void {
@@ -154,7 +153,7 @@ export class Devices {
 
 	/** One is up or down now, or has a carrier or none. */
 	changed(device: Device): void {
-		this.generation++;
+		this.#ns.generation++;
 		const state = this.#states.get(device);
 		if (state === undefined) return;
 		if (!device.isUp) {
@@ -175,7 +174,7 @@ export class Devices {
 
 	/** A setting changed that decisions were made by. */
 	settingsChanged(): void {
-		this.generation++;
+		this.#ns.generation++;
 		for (const state of this.#states.values()) this.#tell(state);
 	}
 

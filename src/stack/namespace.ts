@@ -40,11 +40,13 @@ import type { Kernel } from "./kernel.ts";
 import { Arp } from "./neighbour/arp.ts";
 import { Addresses } from "./addresses.ts";
 import { Devices } from "./devices.ts";
+import type { Generation } from "./generation.ts";
 import { OutputRoutes } from "./output-routes.ts";
 import { isConnected, isValid } from "./neighbour/state.ts";
 import { IpvsCommands } from "./ipvs/index.ts";
 import { BridgeNetfilter } from "./netfilter/bridge-netfilter.ts";
 import { Hooks } from "./netfilter/hooks.ts";
+import type { KnownWays } from "./netfilter/known-ways/known-ways.ts";
 import type { Netfilter } from "./netfilter/netfilter.ts";
 import { type NeighbourHost, NeighbourTable } from "./neighbour/table.ts";
 import { PacketSockets } from "./packet-socket.ts";
@@ -77,24 +79,28 @@ export type ProtocolHandler = (frame: Frame, inDevice: InDevice) => void;
  *
  * Everything here has a twin in `ip`, `bridge` or `sysctl`, named where it differs.
  */
-export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
+export class Namespace implements DeviceOwner, Underlay, NeighbourHost, Generation {
 	readonly name: string;
 	readonly kernel: Kernel;
+	/** Changes with devices, routes, addresses, settings, rules and hooks: what was decided before may be wrong. */
+	generation = 0;
 	readonly loopback: Loopback;
 	/** False for one that `ip netns` does not list: made by a program, with no name in /var/run/netns. */
 	named = true;
 	/** It was deleted, or its machine lost power: its number is free in other namespaces. */
 	gone = false;
 	/** `ip route show table main`. */
-	readonly fib: Fib = new Fib();
+	readonly fib: Fib = new Fib(this);
 	/** `ip route show table local`. */
-	readonly localFib: Fib = new Fib();
+	readonly localFib: Fib = new Fib(this);
 	/** The way of packets to everyone on a link. */
 	readonly broadcastRoute: Route;
 	readonly ipv4: Ipv4;
 	readonly arp: Arp;
 	/** Where netfilter and others look at its IPv4 packets. */
-	readonly hooks: Hooks = new Hooks();
+	readonly hooks: Hooks = new Hooks(this);
+	/** The ways of established flows through the hooks; null while no connections are tracked. */
+	ways: KnownWays | null = null;
 	/** Tables and connection tracking, once somebody asked for them. */
 	protected filtering: Netfilter | undefined;
 	/** `net.ipv4.conf.all`. */
@@ -195,11 +201,6 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 	/** What all devices of the lab share. */
 	get world(): World {
 		return this.kernel.world;
-	}
-
-	/** Changes with routes, addresses and settings: what was decided before may be wrong. */
-	get generation(): number {
-		return this.#devices.generation + this.fib.generation + this.localFib.generation;
 	}
 
 	/** Says that a setting changed which decisions were made by. */
@@ -394,7 +395,7 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost {
 
 	/** The rules, made on demand: from then on packets ask them. */
 	policyRouting(): Rules {
-		return (this.rules ??= new Rules(this.localFib, this.fib, this.loopback));
+		return (this.rules ??= new Rules(this.localFib, this.fib, this.loopback, this));
 	}
 
 	/** All routing tables that there are. */

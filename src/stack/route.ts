@@ -1,5 +1,6 @@
 import { compareIp4, formatIp4, type Ip4 } from "../addr/index.ts";
 import { type Device, hasCarrier } from "../link/index.ts";
+import type { Generation } from "./generation.ts";
 import type { Neighbour } from "./neighbour/neighbour.ts";
 
 /** `rtm_type`: what happens to packets that match. */
@@ -100,11 +101,15 @@ const isOf = (route: Route, network: Ip4, length: number): boolean =>
  * in one list of just that length; a table with more has an index.
  */
 export class Fib {
-	/** Grows with each change; whoever caches a route compares it. */
-	generation = 0;
+	readonly #changes: Generation;
 	/** In the order in which they are asked, while there is no index. */
 	#few: readonly Route[] = NO_ROUTES;
 	#index: FibIndex | null = null;
+
+	/** Each change of the table is one of `changes`. */
+	constructor(changes: Generation) {
+		this.#changes = changes;
+	}
 
 	/**
 	 * The route of a destination whose device is up, if any; by `device`, or one that ends packets, if that is said
@@ -128,7 +133,7 @@ export class Fib {
 	}
 
 	add(route: Route): void {
-		this.generation++;
+		this.#changes.generation++;
 		if (this.#index === null && this.#few.length < FEW) {
 			const after = (each: Route): boolean =>
 				each.length < route.length || (each.length === route.length && each.metric > route.metric);
@@ -149,11 +154,11 @@ export class Fib {
 	remove(route: Route): boolean {
 		if (this.#index !== null) {
 			const removed = this.#index.remove(route);
-			if (removed) this.generation++;
+			if (removed) this.#changes.generation++;
 			return removed;
 		}
 		if (!this.#few.includes(route)) return false;
-		this.generation++;
+		this.#changes.generation++;
 		this.#few = this.#few.filter((each) => each !== route);
 		return true;
 	}

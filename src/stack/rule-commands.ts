@@ -71,7 +71,7 @@ export class RuleCommands {
 	#list(): readonly Rule[] {
 		const { rules, localFib, fib, loopback } = this.#ns;
 		// To look at the rules makes none.
-		return (rules ?? new Rules(localFib, fib, loopback)).list;
+		return (rules ?? new Rules(localFib, fib, loopback, this.#ns)).list;
 	}
 
 	/** One before the second rule (`fib_default_rule_pref`). */

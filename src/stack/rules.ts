@@ -1,5 +1,6 @@
 import { contains, formatPrefix4, type Ip4, type Prefix4 } from "../addr/index.ts";
 import type { Device } from "../link/index.ts";
+import type { Generation } from "./generation.ts";
 import { Fib, Route } from "./route.ts";
 
 /** Numbers of the tables with names (`/etc/iproute2/rt_tables`). */
@@ -47,20 +48,23 @@ export class Rules {
 	];
 	readonly tables: Map<number, Fib>;
 	readonly #loopback: Device;
+	readonly #changes: Generation;
 
-	constructor(local: Fib, main: Fib, loopback: Device) {
+	/** Changes of the tables are changes of `changes`. */
+	constructor(local: Fib, main: Fib, loopback: Device, changes: Generation) {
 		this.tables = new Map([
 			[TABLES["local"]!, local],
 			[TABLES["main"]!, main],
 		]);
 		this.#loopback = loopback;
+		this.#changes = changes;
 	}
 
 	/** A table, made when it is first named. */
 	table(number: number): Fib {
 		let table = this.tables.get(number);
 		if (table === undefined) {
-			table = new Fib();
+			table = new Fib(this.#changes);
 			this.tables.set(number, table);
 		}
 		return table;

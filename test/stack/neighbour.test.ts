@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { Mac } from "../../src/addr/index.ts";
+import { type Mac, toIp4 } from "../../src/addr/index.ts";
+import { Lab } from "../../src/index.ts";
 import { seconds } from "../../src/sim/index.ts";
 import {
 	type NeighbourEvent,
@@ -73,7 +74,6 @@ describe("a neighbour entry (net/core/neighbour.c)", () => {
 		[at("permanent"), heard("reachable", other), "permanent", []],
 		[at("noarp"), heard("stale", other), "noarp", []],
 		[at("failed"), heard("reachable"), "reachable", ["wake", "release"]],
-		[at("reachable"), { kind: "confirmed" }, "reachable", []],
 		[at("none"), { kind: "set", mac, state: "permanent" }, "permanent", ["rest", "release"]],
 		[at("incomplete"), { kind: "set", mac: undefined, state: "failed" }, "failed", ["rest", "give-up"]],
 	])("%j on %j is %s with %j", (from, event, to, effects) => {
@@ -92,5 +92,41 @@ describe("a neighbour entry (net/core/neighbour.c)", () => {
 	test("a new address that nobody confirmed is not believed to be fresh", () => {
 		const [facts] = step(at("reachable"), heard("stale", other), times, now);
 		expect(facts).toMatchObject({ mac: other, confirmed: now - 2 * times.baseReachable });
+	});
+});
+
+describe("a neighbour that TCP hears from", () => {
+	/** How often it is asked for while it answers every three seconds, two minutes long. */
+	async function asked(answersOf: "tcp" | "udp"): Promise<number> {
+		const lab = new Lab({ seed: 1 });
+		const [a, b] = [lab.netns("a"), lab.netns("b")];
+		const [x, y] = lab.veth({ ns: a, name: "eth0" }, { ns: b, name: "eth0" });
+		x.addAddress("10.0.0.1/24");
+		y.addAddress("10.0.0.2/24");
+		for (const device of [x, y]) device.up();
+		let requests = 0;
+		b.packetSocket().onFrame = (bytes) => {
+			const isRequest = bytes[12] === 0x08 && bytes[13] === 0x06 && bytes[21] === 1;
+			if (isRequest) requests++;
+		};
+		b.tcp.listen({ port: 80 });
+		const socket = a.tcp.connect({ address: toIp4("10.0.0.2", "address"), port: 80 });
+		const datagrams = a.udp({ port: 5000 });
+		const echo = b.udp({ port: 80 });
+		echo.handler = (_frame, _at, _octets, address, port) => {
+			echo.send(Uint8Array.of(1), { address, port });
+		};
+		await lab.advance("1s");
+		for (let i = 0; i < 40; i++) {
+			if (answersOf === "tcp") socket.write(Uint8Array.of(1));
+			else datagrams.send(Uint8Array.of(1), { address: "10.0.0.2", port: 80 });
+			await lab.advance("3s");
+		}
+		return requests;
+	}
+
+	test("is not asked for again while it acknowledges (MSG_CONFIRM); datagrams say nothing of the way back", async () => {
+		expect(await asked("tcp")).toBe(1);
+		expect(await asked("udp")).toBeGreaterThan(1);
 	});
 });

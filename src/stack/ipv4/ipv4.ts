@@ -13,6 +13,7 @@ import { ethernet, type Frame, icmp, ipv4 } from "../../wire/index.ts";
 import type { InDevice } from "../in-device.ts";
 import { ACCEPT, STOLEN } from "../netfilter/hooks.ts";
 import type { Namespace } from "../namespace.ts";
+import type { Neighbour } from "../neighbour/neighbour.ts";
 import type { Route } from "../route.ts";
 import { type Ipv4Conf, IPV4_CONF } from "./conf.ts";
 import { fragment } from "./fragment.ts";
@@ -73,7 +74,9 @@ export class Ipv4 {
 
 	/** Path MTUs learned from ICMP. */
 	get pathMtus(): PathMtus {
-		return (this.#pathMtus ??= new PathMtus(this.ns.kernel.world.scheduler));
+		return (this.#pathMtus ??= new PathMtus(this.ns.kernel.world.scheduler, () => {
+			this.ns.settingsChanged();
+		}));
 	}
 
 	/** Believes a redirect: what is for `destination` goes to `gateway` now, no longer to `from`. */
@@ -103,6 +106,8 @@ export class Ipv4 {
 			frame.bridging = 0;
 			return this.routeIn(frame, inDevice, group, !rerouted);
 		}
+		const { ways } = this.ns;
+		if (ways !== null && !group && ways.enter(frame, inDevice)) return;
 		const chain = this.ns.hooks.prerouting;
 		if (chain !== null && chain.run(frame, inDevice, null, null) !== ACCEPT) return;
 		this.routeIn(frame, inDevice, group);
@@ -301,6 +306,7 @@ export class Ipv4 {
 		const chain = this.ns.hooks.input;
 		if (chain !== null && chain.run(frame, inDevice, null, null) !== ACCEPT) return;
 		if (child !== undefined) return child.input.receivePacket(frame);
+		this.ns.ways?.notes?.delivered(frame);
 		this.ns.deliver(frame, inDevice, ipv4.protocol(frame.view, frame.start));
 	}
 
@@ -341,6 +347,11 @@ export class Ipv4 {
 		ipv4.decrementTtl(view, start);
 		frame.priority = priorityOf(ipv4.tos(view, start));
 		frame.changed();
+		const notes = this.ns.ways?.notes;
+		if (notes != null) {
+			if (redirect) notes.spoil();
+			else notes.forwarded();
+		}
 		if (redirect) this.icmp.redirect(frame, inDevice, route);
 		const chain = this.ns.hooks.forward;
 		if (chain !== null && chain.run(frame, inDevice, route.device, route) !== ACCEPT) return;
@@ -369,12 +380,23 @@ export class Ipv4 {
 	 * know ask `mtuOf` first. False when netfilter dropped it, which senders see as EPERM (`ip_local_out`).
 	 */
 	output(frame: Frame, route: Route): boolean {
+		const { ways } = this.ns;
+		return (
+			(ways === null ? undefined : ways.leave(frame, route)) ?? this.outputAfter(-Infinity, frame, route)
+		);
+	}
+
+	/** `output`, for a packet that functions up to a priority have seen. */
+	outputAfter(priority: number, frame: Frame, route: Route): boolean {
 		let way = route;
 		const chain = this.ns.hooks.output;
 		if (chain !== null) {
 			const before = ipv4.destination(frame.view, frame.start);
 			const { mark } = frame;
-			const verdict = chain.run(frame, null, route.device, route);
+			const verdict =
+				priority === -Infinity
+					? chain.run(frame, null, route.device, route)
+					: chain.runAfter(priority, frame, null, route.device, route);
 			if (verdict !== ACCEPT) return verdict === STOLEN;
 			const destination = ipv4.destination(frame.view, frame.start);
 			if (destination !== before || (frame.mark !== mark && this.ns.rules !== null)) {
@@ -452,6 +474,12 @@ export class Ipv4 {
 			neighbour = this.ns.neighbours(inDevice).ensure(nextHop);
 			route.neighbour = neighbour;
 		}
+		this.ns.ways?.notes?.sent(frame, route, neighbour, this.mtuOf(route, destination));
+		this.toNeighbour(frame, device, neighbour);
+	}
+
+	/** A packet to a neighbour whose address is known, or has to be found first. Takes the frame. */
+	toNeighbour(frame: Frame, device: Device, neighbour: Neighbour): void {
 		if (neighbour.connected) {
 			frame.push(ethernet.OCTETS);
 			ethernet.writeParts(
@@ -466,7 +494,7 @@ export class Ipv4 {
 			return device.transmit(frame);
 		}
 		const inDevice = this.ns.inDevice(device);
-		if (inDevice === undefined) return this.ns.dropOut(frame, route, "device-gone");
+		if (inDevice === undefined) return device.dropOut(frame, "device-gone");
 		this.ns.neighbours(inDevice).output(frame, neighbour);
 	}
 

@@ -9,10 +9,13 @@ const MIN_PMTU = 552;
 /** Path MTUs learned from ICMP "fragmentation needed", per destination, for ten minutes (RFC 1191; `fib_nh_exception`). */
 export class PathMtus {
 	readonly #clock: { readonly now: Instant };
+	readonly #changed: () => void;
 	readonly #known = new Map<Ip4, { readonly mtu: number; readonly until: Instant }>();
 
-	constructor(clock: { readonly now: Instant }) {
+	/** `changed` is called when a destination is found to have another path MTU than was believed. */
+	constructor(clock: { readonly now: Instant }, changed: () => void) {
 		this.#clock = clock;
+		this.#changed = changed;
 	}
 
 	/** Destinations with an entry, expired ones that nobody asked for since included. */
@@ -37,7 +40,10 @@ export class PathMtus {
 
 	/** Notes what a router said. Smaller than `min_pmtu` is taken as that. */
 	learn(destination: Ip4, mtu: number): void {
-		this.#known.set(destination, { mtu: Math.max(mtu, MIN_PMTU), until: this.#clock.now + EXPIRES });
+		const believed = Math.max(mtu, MIN_PMTU);
+		const changes = this.get(destination) !== believed;
+		this.#known.set(destination, { mtu: believed, until: this.#clock.now + EXPIRES });
+		if (changes) this.#changed();
 	}
 
 	/** `ip route flush cache`. */

@@ -72,6 +72,7 @@ export class IpvsCommands {
 		const service = new Service(wanted.name, new Stats(estimator), scheduler);
 		configure(service, wanted);
 		services.add(service);
+		this.#ns.hooks.changed();
 		if (services.size === 1) this.core.listen(true);
 	}
 
@@ -80,6 +81,7 @@ export class IpvsCommands {
 		const wanted = readService(options);
 		const service = this.#service(wanted.name, "No such service");
 		const scheduler = this.#scheduler(wanted.scheduler);
+		this.#ns.hooks.changed();
 		if (service.scheduler.name !== wanted.scheduler) service.scheduler = scheduler(service);
 		configure(service, wanted);
 	}
@@ -97,6 +99,7 @@ export class IpvsCommands {
 	#remove(service: Service): void {
 		const { services } = this.core;
 		services.remove(service);
+		this.#ns.hooks.changed();
 		if (services.size === 0) this.core.listen(false);
 		service.stats.stop();
 		for (const destination of service.destinations.splice(0)) this.#discard(destination);
@@ -128,6 +131,7 @@ export class IpvsCommands {
 			destination.service = service;
 		}
 		destination.available = true;
+		this.#ns.hooks.changed();
 		destination.stats.start();
 		adjust(destination, wanted);
 		service.destinations.unshift(destination);
@@ -150,6 +154,7 @@ export class IpvsCommands {
 		const destination = find(service, wanted);
 		if (destination === undefined) throw failure("ENOENT", "No such destination", options);
 		adjust(destination, wanted);
+		this.#ns.hooks.changed();
 		service.scheduler.changed();
 	}
 
@@ -237,6 +242,7 @@ export class IpvsCommands {
 	/** `__ip_vs_unlink_dest`, `__ip_vs_del_dest`. */
 	#discard(destination: Destination): void {
 		destination.available = false;
+		this.#ns.hooks.changed();
 		destination.stats.stop();
 		destination.idleSince = 0;
 		if (this.#trash.length === 0) this.#trashTimer.after(this.core.connections.ticks(TRASH_PERIOD / 2));

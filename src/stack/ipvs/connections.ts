@@ -24,6 +24,8 @@ export class Connections {
 	readonly #jiffies: Jiffies;
 	readonly #scheduler: Scheduler;
 	readonly #ended: (connection: Connection) => void;
+	/** Connections and templates made so far. */
+	made = 0;
 	#size = 0;
 
 	/** `ended` hears of each that ends. */
@@ -132,6 +134,7 @@ export class Connections {
 			timeout: this.ticks(3),
 		});
 		bind(connection);
+		this.made++;
 		this.#size++;
 		if (!connection.onePacket) this.#hash(connection);
 		return connection;

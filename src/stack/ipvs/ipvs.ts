@@ -3,10 +3,19 @@ import type { InDevice } from "../in-device.ts";
 import type { Device } from "../../link/index.ts";
 import type { Namespace } from "../namespace.ts";
 import type { Route } from "../route.ts";
-import { ACCEPT, type HookPoint, PRIORITY, STOLEN, type Verdict } from "../netfilter/index.ts";
+import {
+	ACCEPT,
+	type HookFunction,
+	type HookPoint,
+	PRIORITY,
+	STOLEN,
+	type Verdict,
+} from "../netfilter/index.ts";
 import type { Conntrack } from "../netfilter/conntrack/conntrack.ts";
+import type { Notes } from "../netfilter/known-ways/notes.ts";
 import type { Connection } from "./connection.ts";
 import { Connections } from "./connections.ts";
+import { KnownConnection } from "./known-connection.ts";
 import {
 	errorToClient,
 	isBalanced,
@@ -83,19 +92,40 @@ export class Ipvs {
 		this.#unregister = [];
 		if (!on) return;
 		const { hooks } = this.#ns;
+		const watch = (point: HookPoint, priority: number, run: HookFunction): (() => void) =>
+			hooks.register(point, priority, run, "by-flow");
 		const { natSource, natDestination } = PRIORITY;
 		this.#unregister = [
-			hooks.register("INPUT", natSource - 2, (frame, from) => this.#reply(frame, from, "INPUT")),
-			hooks.register("INPUT", natSource - 1, (frame, from) => this.#request(frame, from)),
-			hooks.register("OUTPUT", natDestination + 1, (frame) => this.#reply(frame, null, "OUTPUT")),
-			hooks.register("OUTPUT", natDestination + 2, (frame) => this.#request(frame, null)),
-			hooks.register("FORWARD", natSource - 1, (frame, from) => this.#forwardedError(frame, from)),
-			hooks.register("FORWARD", natSource, (frame, from, out, route) =>
+			watch("INPUT", natSource - 2, (frame, from) => this.#reply(frame, from, "INPUT")),
+			watch("INPUT", natSource - 1, (frame, from) => this.#request(frame, from)),
+			watch("OUTPUT", natDestination + 1, (frame) => this.#reply(frame, null, "OUTPUT")),
+			watch("OUTPUT", natDestination + 2, (frame) => this.#request(frame, null)),
+			watch("FORWARD", natSource - 1, (frame, from) => this.#forwardedError(frame, from)),
+			watch("FORWARD", natSource, (frame, from, out, route) =>
 				from !== null && route !== null && this.#isPart(frame)
 					? this.#gather(frame, from, out, route)
 					: this.#reply(frame, from, "FORWARD"),
 			),
 		];
+	}
+
+	/** How packets of a flow pass here, for those that will not be shown to the hooks. */
+	#note(notes: Notes, connection: Connection | undefined, way: "input" | "output"): void {
+		const known = connection === undefined || (connection.tracked && connection.forward === "masquerading");
+		if (known) notes.passes(new KnownConnection(this, connection ?? null, way), connection === undefined);
+		else notes.spoil();
+	}
+
+	/** One more packet of a connection passed by its flow's known way. The frame stays the caller's. */
+	passed(frame: Frame, connection: Connection, way: "input" | "output"): void {
+		const { view, start } = frame;
+		const flags = connection.protocol === TCP ? tcp.flags(view, start + ipv4.MIN_OCTETS) : 0;
+		if (way === "input") this.#countIn(connection, frame);
+		else this.#countOut(connection, frame);
+		this.#setState(connection, way, flags);
+		frame.ipvs = true;
+		if (way === "input") connection.inPackets++;
+		this.connections.put(connection);
 	}
 
 	// ── from clients ──────────────────────────────────────────────────────────────────────────────
@@ -133,11 +163,17 @@ export class Ipvs {
 		if (connection?.destination.available === false) {
 			return this.#transmitter.drop(frame, inDevice, "ipvs-destination-gone");
 		}
+		const notes = this.#ns.ways?.notes;
 		if (connection === undefined) {
 			const begun = this.#begin(frame, transport, flags, inDevice);
-			if (typeof begun === "number") return begun;
+			if (typeof begun === "number") {
+				if (notes?.isOf(frame) === true) this.#note(notes, undefined, "input");
+				return begun;
+			}
 			connection = begun;
+			notes?.spoil();
 		}
+		if (notes?.isOf(frame) === true) this.#note(notes, connection, "input");
 		this.#countIn(connection, frame);
 		this.#setState(connection, "input", flags);
 		const verdict = this.#transmitter.send(frame, connection, inDevice);
@@ -214,6 +250,8 @@ export class Ipvs {
 			view.getUint16(transport + 2),
 		);
 		const flags = protocol === TCP ? tcp.flags(view, transport) : 0;
+		const notes = this.#ns.ways?.notes;
+		if (notes?.isOf(frame) === true) this.#note(notes, connection, "output");
 		if (connection !== undefined) {
 			if (connection.forward === "masquerading") {
 				resource(frame, transport, protocol, connection.virtual, connection.virtualPort);

@@ -38,18 +38,26 @@ export class Estimator {
 	readonly #clock: { readonly now: Instant };
 	readonly #first: Instant;
 	readonly #period: number;
+	#tick = 0;
+	/** When the next tick comes. */
+	#next: Instant;
 
 	constructor(jiffies: Jiffies, clock: { readonly now: Instant }) {
 		this.#jiffies = jiffies;
 		this.#clock = clock;
 		this.#first = jiffies.fires(clock.now, jiffies.jiffiesAt(clock.now) + ASKED);
 		this.#period = this.#jiffies.nanoseconds(PERIOD);
+		this.#next = this.#first;
 	}
 
 	/** Ticks so far. */
 	get tick(): number {
-		const since = this.#clock.now - this.#first;
-		return since < 0 ? 0 : Math.floor(since / this.#period) + 1;
+		const { now } = this.#clock;
+		if (now >= this.#next) {
+			this.#tick = Math.floor((now - this.#first) / this.#period) + 1;
+			this.#next = this.#first + this.#tick * this.#period;
+		}
+		return this.#tick;
 	}
 }
 

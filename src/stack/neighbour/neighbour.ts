@@ -16,6 +16,8 @@ export class Neighbour {
 	underWay = false;
 	/** When a packet last asked for it outside the connected states; newer than `facts.used`. */
 	used = 0;
+	/** When an upper layer last heard from it; newer than `facts.confirmed`. */
+	confirmed = 0;
 	/** The address in the two parts in which it is written. */
 	macHigh = 0;
 	macLow = 0;
@@ -55,6 +57,7 @@ export class Neighbour {
 		this.connected = isConnected(facts.state);
 		this.underWay = facts.state === "delay" || facts.state === "probe";
 		this.used = facts.used;
+		this.confirmed = facts.confirmed;
 		if (facts.mac !== undefined) this.setMac(facts.mac);
 	}
 

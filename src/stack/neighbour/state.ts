@@ -46,8 +46,6 @@ export type NeighbourEvent =
 			readonly as: "reachable" | "stale";
 			readonly override: boolean;
 	  }
-	/** An upper layer makes progress with it (`MSG_CONFIRM`, TCP). */
-	| { readonly kind: "confirmed" }
 	/** Set by hand: `ip neigh replace … nud …`. */
 	| { readonly kind: "set"; readonly mac: Mac | undefined; readonly state: NudState };
 
@@ -93,8 +91,6 @@ export function step(old: NeighbourFacts, event: NeighbourEvent, times: Neighbou
 			return timer(old, times, now);
 		case "heard":
 			return heard(old, event.mac, event.as, event.override, times, now);
-		case "confirmed":
-			return [{ ...old, confirmed: now }, []];
 		case "set":
 			return set(old, event.mac, event.state, times, now);
 		default:

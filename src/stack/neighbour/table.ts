@@ -172,7 +172,11 @@ export class NeighbourTable {
 	/** An upper layer hears from the neighbour (`dst_confirm`). */
 	confirm(ip: Ip4): void {
 		const neighbour = this.get(ip);
-		if (neighbour !== undefined) this.#apply(neighbour, { kind: "confirmed" });
+		if (neighbour === undefined) return;
+		// With every segment that acknowledges something: the facts take it over with the next event.
+		const { now } = this.#kernel.world.scheduler;
+		this.#redraw(now);
+		neighbour.confirmed = now;
 	}
 
 	/** `ip neigh replace`. */
@@ -208,8 +212,11 @@ export class NeighbourTable {
 	#apply(neighbour: Neighbour, event: NeighbourEvent): void {
 		const now = this.#kernel.world.scheduler.now;
 		const before = neighbour.facts.state;
+		const { used, confirmed } = neighbour;
 		const known =
-			neighbour.used > neighbour.facts.used ? { ...neighbour.facts, used: neighbour.used } : neighbour.facts;
+			used > neighbour.facts.used || confirmed > neighbour.facts.confirmed
+				? { ...neighbour.facts, used, confirmed }
+				: neighbour.facts;
 		const [facts, effects] = step(known, event, this.#times(now), now);
 		neighbour.follow(facts);
 		for (const effect of effects) {
@@ -249,17 +256,20 @@ export class NeighbourTable {
 		for (const frame of waiting) this.#host.unreachable(frame, this.inDevice);
 	}
 
+	#redraw(now: number): void {
+		const base = milliseconds(this.inDevice.neigh.base_reachable_time_ms);
+		if (now - this.#drawn < REDRAW && base === this.#base) return;
+		this.#drawn = now;
+		this.#base = base;
+		this.#reachable = base / 2 + this.#kernel.rng.below(Math.max(1, Math.floor(base / 1000))) * 1000;
+	}
+
 	#times(now: number): NeighbourTimes {
+		this.#redraw(now);
 		const conf = this.inDevice.neigh;
-		const base = milliseconds(conf.base_reachable_time_ms);
-		if (now - this.#drawn >= REDRAW || base !== this.#base) {
-			this.#drawn = now;
-			this.#base = base;
-			this.#reachable = base / 2 + this.#kernel.rng.below(Math.max(1, Math.floor(base / 1000))) * 1000;
-		}
 		return {
 			reachable: this.#reachable,
-			baseReachable: base,
+			baseReachable: this.#base,
 			retrans: milliseconds(conf.retrans_time_ms),
 			delayFirstProbe: seconds(conf.delay_first_probe_time),
 			ucastSolicit: conf.ucast_solicit,

@@ -1,5 +1,6 @@
 import type { Device } from "../../link/index.ts";
 import type { Frame } from "../../wire/index.ts";
+import type { Generation } from "../generation.ts";
 import type { InDevice } from "../in-device.ts";
 import type { Route } from "../route.ts";
 
@@ -77,6 +78,12 @@ export class HookChain {
 	}
 }
 
+/**
+ * What a function goes by: the same for all packets of one direction of an established flow, unless it tells `KnownWays`
+ * otherwise, or anything.
+ */
+export type Decides = "by-flow" | "by-packet";
+
 /** Where each hook point's chain is kept. */
 const FIELD = {
 	PREROUTING: "prerouting",
@@ -90,6 +97,7 @@ interface HookEntry {
 	readonly point: HookPoint;
 	readonly priority: number;
 	readonly run: HookFunction;
+	readonly decides: Decides;
 }
 
 const NO_ENTRIES: readonly never[] = [];
@@ -109,14 +117,28 @@ export class Hooks {
 	forward: HookChain | null = null;
 	output: HookChain | null = null;
 	postrouting: HookChain | null = null;
+	readonly #changes: Generation;
+	/** All functions decide by flow. */
+	decideByFlow = true;
 	#entries: readonly HookEntry[] = NO_ENTRIES;
+
+	/** Each change of the functions, and of the rules they go by, is one of `changes`. */
+	constructor(changes: Generation) {
+		this.#changes = changes;
+	}
 
 	/**
 	 * Adds a function at a hook; of equal priorities the newest runs first. Returns what takes it away again
-	 * (`nf_register_net_hook`, `nf_unregister_net_hook`).
+	 * (`nf_register_net_hook`, `nf_unregister_net_hook`). While one decides by packet, all are
+	 * shown all packets.
 	 */
-	register(point: HookPoint, priority: number, run: HookFunction): () => void {
-		const entry = { point, priority, run };
+	register(
+		point: HookPoint,
+		priority: number,
+		run: HookFunction,
+		decides: Decides = "by-packet",
+	): () => void {
+		const entry = { point, priority, run, decides };
 		const at = this.#entries.findIndex((each) => each.priority >= priority);
 		this.#entries = this.#entries.toSpliced(at < 0 ? this.#entries.length : at, 0, entry);
 		this.#rebuild(point);
@@ -126,7 +148,14 @@ export class Hooks {
 		};
 	}
 
+	/** Says that a function goes by other rules from now on. */
+	changed(): void {
+		this.#changes.generation++;
+	}
+
 	#rebuild(point: HookPoint): void {
+		this.#changes.generation++;
+		this.decideByFlow = this.#entries.every((each) => each.decides === "by-flow");
 		const here = this.#entries.filter((each) => each.point === point);
 		this[FIELD[point]] = here.length === 0 ? null : new HookChain(here);
 	}

@@ -81,7 +81,7 @@ export class Netfilter implements RuleHost {
 	}
 
 	#register(table: Table, point: HookPoint, priority: number): void {
-		this.ns.hooks.register(point, priority, table.hook(point));
+		this.ns.hooks.register(point, priority, table.hook(point), "by-flow");
 	}
 
 	/** All rules and all flows go; tables that were there stay, empty. */

@@ -30,9 +30,9 @@ export function chooseInitialWindow(tcb: Tcb, mss: number, scaling: boolean): vo
 	tcb.rcvScale = 0;
 	if (scaling) {
 		const most = Math.min(clamp, Math.max(space, tcb.conf.tcp_rmem[2]));
-		tcb.rcvScale = Math.max(0, Math.min(14, Math.floor(Math.log2(most)) - 15));
+		tcb.rcvScale = Math.max(0, Math.min(14, 16 - Math.clz32(most)));
 	}
-	tcb.windowClamp = Math.min(65_535 * 2 ** tcb.rcvScale, clamp);
+	tcb.windowClamp = Math.min(65_535 << tcb.rcvScale, clamp);
 	tcb.rcvSsthresh = tcb.rcvWnd;
 }
 
@@ -54,7 +54,7 @@ export function initialiseSpace(tcb: Tcb): void {
 /** `tcp_sndbuf_expand`: room for twice the congestion window. */
 export function expandSendBuffer(tcb: Tcb): void {
 	const perSegment =
-		2 ** Math.ceil(Math.log2(Math.max(tcb.mssClamp, tcb.mss) + limits.SEGMENT_OVERHEAD)) + 256;
+		(1 << (32 - Math.clz32(Math.max(tcb.mssClamp, tcb.mss) + limits.SEGMENT_OVERHEAD - 1))) + 256;
 	const segments = Math.max(limits.INITIAL_WINDOW, tcb.cwnd, tcb.reordering + 1);
 	const wanted = 2 * segments * perSegment;
 	if (tcb.sendBuffer < wanted) tcb.sendBuffer = Math.min(wanted, tcb.conf.tcp_wmem[2]);

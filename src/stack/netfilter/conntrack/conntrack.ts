@@ -3,7 +3,7 @@ import { seconds, Timer } from "../../../sim/index.ts";
 import { type Frame, icmp, ipv4 } from "../../../wire/index.ts";
 import type { InDevice } from "../../in-device.ts";
 import type { Namespace } from "../../namespace.ts";
-import { ACCEPT, DROP, PRIORITY, STOLEN, type Verdict } from "../hooks.ts";
+import { ACCEPT, DROP, type HookFunction, type HookPoint, PRIORITY, STOLEN, type Verdict } from "../hooks.ts";
 import { type Log } from "../log.ts";
 import type { ConntrackConf } from "./conf.ts";
 import {
@@ -18,6 +18,7 @@ import {
 	type Tuple,
 } from "./flow.ts";
 import { FlowTable } from "./flow-table.ts";
+import { KnownWays } from "../known-ways/known-ways.ts";
 import { NO_PORTS, readPorts, readQuotedPorts } from "./ports.ts";
 import { TcpTrack } from "./tcp.ts";
 
@@ -62,16 +63,17 @@ export class Conntrack {
 		this.#sweeper = new Timer(() => {
 			this.#sweep();
 		});
+		if (ns.world.remembersWays) ns.ways = new KnownWays(ns, this);
 		const { hooks } = ns;
-		hooks.register("PREROUTING", PRIORITY.defragment, (frame, inDevice) =>
+		const watch = (point: HookPoint, priority: number, run: HookFunction): unknown =>
+			hooks.register(point, priority, run, "by-flow");
+		watch("PREROUTING", PRIORITY.defragment, (frame, inDevice) =>
 			inDevice !== null && ipv4.isFragment(frame.view, frame.start) ? this.#gather(frame, inDevice) : ACCEPT,
 		);
-		hooks.register("PREROUTING", PRIORITY.conntrack, (frame) => this.#track(frame, true));
-		hooks.register("OUTPUT", PRIORITY.conntrack, (frame) => this.#track(frame, false));
-		hooks.register("INPUT", PRIORITY.conntrackConfirm, (frame, inDevice) => this.#confirm(frame, inDevice));
-		hooks.register("POSTROUTING", PRIORITY.conntrackConfirm, (frame, inDevice) =>
-			this.#confirm(frame, inDevice),
-		);
+		watch("PREROUTING", PRIORITY.conntrack, (frame) => this.#track(frame, true));
+		watch("OUTPUT", PRIORITY.conntrack, (frame) => this.#track(frame, false));
+		watch("INPUT", PRIORITY.conntrackConfirm, (frame, inDevice) => this.#confirm(frame, inDevice));
+		watch("POSTROUTING", PRIORITY.conntrackConfirm, (frame, inDevice) => this.#confirm(frame, inDevice));
 	}
 
 	/** Flows that are not over, oldest first. */
@@ -134,7 +136,16 @@ export class Conntrack {
 		const destination = view.getInt32(start + 16);
 		const tuple = this.lookup(source, destination, ports, protocol);
 		if (tuple === null) return this.#begin(frame, source, destination, ports, protocol);
-		const { flow, direction } = tuple;
+		return this.#goOn(frame, tuple);
+	}
+
+	/** A packet of a flow that is in the table, whose transport header starts at `transport`. The frame stays the caller's. */
+	goOn(frame: Frame, tuple: Tuple, transport: number): void {
+		this.#transport = transport;
+		this.#goOn(frame, tuple);
+	}
+
+	#goOn(frame: Frame, { flow, direction }: Tuple): Verdict {
 		const info =
 			direction === REPLY
 				? INFO.establishedReply

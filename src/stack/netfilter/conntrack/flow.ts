@@ -1,4 +1,5 @@
 import type { Frame } from "../../../wire/index.ts";
+import type { KnownWay } from "../known-ways/known-way.ts";
 import type { TcpTrack } from "./tcp.ts";
 
 /** Bits of `Flow.status` (`enum ip_conntrack_status`). */
@@ -87,6 +88,9 @@ export class Tuple {
 	next: Tuple | null = null;
 	readonly flow: Flow;
 	readonly direction: Direction;
+	/** The way of its packets through the hooks, once known, and how many went the long way since it was looked for. */
+	way: KnownWay | null = null;
+	unnoted = 0;
 	/** Where it is in the table. */
 	hash = 0;
 

@@ -149,7 +149,7 @@ export function fits(
 		} else {
 			// In the middle of a connection: what is here is all there is to go by.
 			sender.end = end;
-			sender.mostWindow = Math.max(1, window * 2 ** sender.scale);
+			sender.mostWindow = Math.max(1, window << sender.scale);
 			sender.mostEnd = uint32(end + sender.mostWindow);
 			if (receiver.mostWindow === 0) {
 				receiver.end = sacked;
@@ -180,7 +180,7 @@ export function fits(
 	if (!good) return sender.liberal || conf.nf_conntrack_tcp_be_liberal !== 0;
 
 	const offered = window;
-	if (!syn) window *= 2 ** sender.scale;
+	if (!syn) window <<= sender.scale;
 	sender.mostWindow = Math.max(sender.mostWindow, window + uint32(sacked - acknowledged));
 	if (after(end, sender.end)) {
 		sender.end = end;

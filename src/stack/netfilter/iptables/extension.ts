@@ -53,6 +53,11 @@ export interface Extension {
 	set(option: string, inverted: boolean, words: readonly string[]): void;
 	/** All options are known. `protocol` is the rule's, 0 for any. Throws `NetError` where one is missing. */
 	finish(protocol: number): void;
+	/**
+	 * It has the same to say to all packets of one direction of an established flow of UDP or TCP that come by one device
+	 * with one mark, as long as `Namespace.generation` stays, segments that change a connection's state aside.
+	 */
+	readonly ofFlow?: boolean;
 	/** Binds it to the namespace whose packets it will see. */
 	bind?(host: RuleHost): void;
 	/** As `iptables-save` prints it, a space in front of each word. */

@@ -41,6 +41,7 @@ export class Iptables {
 			case "C":
 			case "R":
 				this.#change(parsed);
+				this.#netfilter.ns.hooks.changed();
 				return "";
 			case "L":
 				return this.#list(parsed);
@@ -48,6 +49,7 @@ export class Iptables {
 				return this.#listRules(parsed);
 			default:
 				this.#chains(parsed);
+				this.#netfilter.ns.hooks.changed();
 				return "";
 		}
 	}

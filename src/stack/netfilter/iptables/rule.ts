@@ -55,6 +55,8 @@ export class Rule {
 	readonly goto: boolean;
 	packets: number;
 	octets: number;
+	/** All its matches and its target are `Extension.ofFlow`. */
+	readonly ofFlow: boolean;
 
 	// Out of the head and into fields of their own: they are read for every packet.
 	readonly #source: number;
@@ -83,6 +85,8 @@ export class Rule {
 		this.goto = goto;
 		this.packets = packets;
 		this.octets = octets;
+		this.ofFlow =
+			matches.every((match) => match.ofFlow === true) && (target === null || target.ofFlow === true);
 		this.#source = head.source?.address ?? 0;
 		this.#sourceMask = head.source?.mask ?? 0;
 		this.#sourceInverted = head.source?.inverted ?? false;

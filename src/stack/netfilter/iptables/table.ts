@@ -3,6 +3,7 @@ import type { Frame } from "../../../wire/index.ts";
 import type { InDevice } from "../../in-device.ts";
 import type { Route } from "../../route.ts";
 import { ACCEPT, DROP, type HookPoint, STOLEN, type Verdict } from "../hooks.ts";
+import type { Notes } from "../known-ways/notes.ts";
 import { Chain } from "./chain.ts";
 import {
 	DROPPED,
@@ -54,6 +55,7 @@ export class Table {
 	replace(chains: Map<string, Chain>): void {
 		for (const { rules } of chains.values()) for (const rule of rules) this.bind(rule);
 		this.#chains = chains;
+		this.#host.ns.hooks.changed();
 	}
 
 	/** Built-in chains by hook, then users' by name, as every listing has them. */
@@ -99,7 +101,8 @@ export class Table {
 		at.inDevice = inDevice;
 		at.out = out;
 		at.route = route;
-		let outcome = this.#walk(chain, frame, at);
+		const notes = this.#notes(frame);
+		let outcome = this.#walk(chain, frame, at, notes);
 		if (outcome === RETURNED) {
 			this.#decider = null;
 			this.#deciderChain = chain;
@@ -114,16 +117,27 @@ export class Table {
 		return outcome === TAKEN ? STOLEN : ACCEPT;
 	}
 
-	#walk(chain: Chain, frame: Frame, at: Situation): Outcome {
+	/** What is noted of a packet: see `KnownWays`. */
+	#notes(frame: Frame): Notes | null {
+		const notes = this.#host.ns.ways?.notes;
+		if (notes?.isOf(frame) !== true) return null;
+		// What is in front of connection tracking cannot be left out once that has seen the packet.
+		if (this.name === "raw") notes.spoil();
+		return notes;
+	}
+
+	#walk(chain: Chain, frame: Frame, at: Situation, notes: Notes | null): Outcome {
 		const { rules } = chain;
 		for (let i = 0; i < rules.length; i++) {
 			const rule = rules[i]!;
+			if (notes !== null && !rule.ofFlow) notes.spoil();
 			if (!rule.test(frame, at)) continue;
 			rule.packets++;
 			rule.octets += frame.end - frame.start;
+			if (notes !== null) notes.counted(rule);
 			const { jump, target } = rule;
 			if (jump !== null) {
-				const outcome = this.#walk(jump, frame, at);
+				const outcome = this.#walk(jump, frame, at, notes);
 				if (outcome !== RETURNED || rule.goto) return outcome;
 				continue;
 			}

@@ -59,8 +59,11 @@ export class Nat {
 			const manip = MANIP[point];
 			const priority = manip === "source" ? PRIORITY.natSource : PRIORITY.natDestination;
 			const ask = rules[point];
-			this.#ns.hooks.register(point, priority, (frame, inDevice, out, route) =>
-				this.#hook(frame, inDevice, out, route, manip, ask),
+			this.#ns.hooks.register(
+				point,
+				priority,
+				(frame, inDevice, out, route) => this.#hook(frame, inDevice, out, route, manip, ask),
+				"by-flow",
 			);
 		}
 	}

@@ -41,6 +41,7 @@ const OPTIONS: Readonly<Record<string, number>> = {
 export class AddrtypeMatch implements Match {
 	readonly name = "addrtype";
 	readonly options: Readonly<Record<string, number>> = OPTIONS;
+	readonly ofFlow = true;
 	#source = 0;
 	#sourceInverted = false;
 	#destination = 0;

@@ -51,6 +51,8 @@ const ANY_TYPE = 255;
 /** `-m icmp --icmp-type`. */
 export class IcmpMatch implements Match {
 	readonly name = "icmp";
+	/** No packet of UDP or TCP is meant. */
+	readonly ofFlow = true;
 	readonly options = { "icmp-type": 1 };
 	#type = ANY_TYPE;
 	#code = -1;

@@ -36,6 +36,10 @@ export class UdpMatch implements Match {
 	#destination: Range | null = null;
 	#destinationInverted = false;
 
+	get ofFlow(): boolean {
+		return true;
+	}
+
 	set(option: string, inverted: boolean, [text = ""]: readonly string[]): void {
 		if (option.startsWith("s")) {
 			this.#source = parsePortRange(text);
@@ -119,6 +123,11 @@ export class TcpMatch extends UdpMatch {
 	#wanted = 0;
 	#inverted = false;
 
+	/** Between the first and the last segments all acknowledge. */
+	override get ofFlow(): boolean {
+		return (this.#mask & (tcp.PSH | tcp.URG)) === 0;
+	}
+
 	override set(option: string, inverted: boolean, given: readonly string[]): void {
 		if (option !== "syn" && option !== "tcp-flags") {
 			super.set(option, inverted, given);
@@ -158,6 +167,7 @@ export class TcpMatch extends UdpMatch {
 /** `-m multiport`: up to fifteen ports or ranges. */
 export class MultiportMatch implements Match {
 	readonly name = "multiport";
+	readonly ofFlow = true;
 	readonly options = {
 		sports: 1,
 		"source-ports": 1,

@@ -6,6 +6,7 @@ import { formatPortRange, parseNumber, quoted, turned } from "../values.ts";
 /** `-m comment`: means every packet. */
 export class CommentMatch implements Match {
 	readonly name = "comment";
+	readonly ofFlow = true;
 	readonly options = { comment: 1 };
 	#text: string | null = null;
 

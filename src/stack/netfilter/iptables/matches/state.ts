@@ -38,6 +38,7 @@ const CONNTRACK_OPTIONS = { ctstate: 1, ctdir: 1 };
 /** `-m conntrack --ctstate`, `--ctdir`, and its older sister `-m state --state`. */
 export class StateMatch implements Match {
 	readonly name: string;
+	readonly ofFlow = true;
 	readonly options: Readonly<Record<string, number>>;
 	#wanted = 0;
 	#inverted = false;
@@ -112,12 +113,15 @@ export class StateMatch implements Match {
 export class MarkMatch implements Match {
 	readonly name: "mark" | "connmark";
 	readonly options = { mark: 1 };
+	/** A flow's mark may be set by the packets of the other direction. */
+	readonly ofFlow: boolean;
 	#value = -1;
 	#mask = 0;
 	#inverted = false;
 
 	constructor(name: "mark" | "connmark") {
 		this.name = name;
+		this.ofFlow = name === "mark";
 	}
 
 	set(_option: string, inverted: boolean, [text = ""]: readonly string[]): void {

@@ -39,6 +39,7 @@ function shown(value: number, mask: number): string {
 /** `-j MARK`: the packet's mark. */
 export class MarkTarget implements Target {
 	readonly name = "MARK";
+	readonly ofFlow = true;
 	readonly options = { "set-mark": 1, "set-xmark": 1, "and-mark": 1, "or-mark": 1, "xor-mark": 1 };
 	#value = 0;
 	#mask = 0;

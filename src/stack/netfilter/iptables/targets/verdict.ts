@@ -7,6 +7,7 @@ const NO_OPTIONS = {};
 export class VerdictTarget implements Target {
 	readonly name: string;
 	readonly options: Readonly<Record<string, number>> = NO_OPTIONS;
+	readonly ofFlow = true;
 	readonly #outcome: Outcome;
 
 	constructor(name: "ACCEPT" | "DROP" | "RETURN" | "") {
