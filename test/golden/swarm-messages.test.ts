@@ -91,8 +91,12 @@ describe("a task that is started elsewhere is told and reported in records as lo
 		const [theirs, mine] = [lengths(recorded(), "client", 131), lengths(ours(), "client", 131)];
 		expect(theirs).toEqual([136, 184, 135, 182, 206, 205]);
 		expect(mine).toHaveLength(theirs.length);
-		for (const [place, octets] of theirs.slice(0, 5).entries())
-			expect(Math.abs(octets - (mine[place] ?? 0)), String(mine)).toBeLessThanOrEqual(2);
+		// The fields that all calls share are told anew (40 octets) when timeouts of heartbeats have pushed them out of the table.
+		const more = theirs.slice(0, 5).map((octets, place) => (mine[place] ?? 0) - octets);
+		const anew = more.filter((each) => each > 30);
+		expect(anew.length, String(mine)).toBeLessThanOrEqual(1);
+		for (const each of more)
+			expect(Math.abs(each > 30 ? each - 40 : each), String(mine)).toBeLessThanOrEqual(2);
 		// There the shared fields had just been told anew when the container ran: four indices take an octet less each.
 		expect(Math.abs(205 + 4 - (mine.at(-1) ?? 0)), String(mine)).toBeLessThanOrEqual(2);
 	});

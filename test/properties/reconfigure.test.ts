@@ -153,8 +153,10 @@ function expectSound(w: World): void {
 		for (const entry of bridge.fdb.entries()) {
 			if (entry.port !== null) expect(bridge.ports).toContain(entry.port);
 		}
-		// A frame to a port's own address goes up, in every VLAN the port is in.
-		for (const { device } of bridge.ports) expect(bridge.fdb.find(device.mac)?.isLocal).toBe(true);
+		// A frame to a port's own address goes up, in every VLAN the port is in. A macvlan that takes over the address of a bridge
+		// without ports has none (`fdb_add_local` takes no zeros).
+		for (const { device } of bridge.ports)
+			if (device.mac !== 0) expect(bridge.fdb.find(device.mac)?.isLocal).toBe(true);
 	}
 	for (const device of everyDevice(w)) {
 		expect(device.gone).toBe(false);
@@ -162,6 +164,19 @@ function expectSound(w: World): void {
 			expect(device.mtu).toBeLessThanOrEqual(device.lower.mtu);
 	}
 }
+
+/** Failed once: a passthru macvlan on a bridge, itself a port of another one, when the bridge loses its last port. */
+const WITHOUT_AN_ADDRESS: [Act, "0us"][] = [
+	[{ what: "macvlan", which: 326, how: 0 }, "0us"],
+	[{ what: "macvlan", which: 837, how: 733 }, "0us"],
+	[{ what: "detach", which: 479, how: 0 }, "0us"],
+	[{ what: "macvlan", which: 473, how: 0 }, "0us"],
+	[{ what: "vlan", which: 0, how: 0 }, "0us"],
+	[{ what: "attach", which: 441, how: 369 }, "0us"],
+	[{ what: "attach", which: 6, how: 0 }, "0us"],
+	[{ what: "delete", which: 7, how: 0 }, "0us"],
+	[{ what: "attach", which: 0, how: 0 }, "0us"],
+];
 
 describe("a network that is changed while frames are on their way", () => {
 	test("loses none without a reason, and every change is done wholly or refused in words", async () => {
@@ -198,7 +213,7 @@ describe("a network that is changed while frames are on their way", () => {
 					expect(w.lab.world.frames.taken).toBe(0);
 				},
 			),
-			{ numRuns: 200 },
+			{ numRuns: 200, examples: [[WITHOUT_AN_ADDRESS]] },
 		);
 	}, 120_000);
 });
