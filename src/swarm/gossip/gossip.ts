@@ -158,10 +158,8 @@ export class Gossip implements NetworkTables {
 	static settle(nodes: readonly Gossip[], { silent }: { readonly silent: boolean }): void {
 		const common = new CommonNodes(nodes.map((each) => Member.common(each.#memberlist.membership.self)));
 		for (const each of nodes) {
-			if (silent) {
-				each.#db.state.silent = common;
-				continue;
-			}
+			each.#db.state.silent = silent ? common : undefined;
+			if (silent) continue;
 			each.#memberlist.membership.introduce(common);
 			each.#memberlist.wakeGossip();
 		}

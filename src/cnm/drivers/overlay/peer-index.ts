@@ -2,10 +2,10 @@ import { formatPrefix4, type Ip4, type Mac, network, type Prefix4 } from "../../
 import type { SettledTable, TableEntry } from "../../network-tables.ts";
 import { type Peer, readPeer } from "./peer.ts";
 
-/** The peers of one subnet. Not to be changed. */
+/** The peers of one subnet. */
 export interface SubnetPeers {
-	readonly byAddress: Map<Ip4, Peer>;
-	readonly byMac: Map<Mac, Peer>;
+	readonly byAddress: ReadonlyMap<Ip4, Peer>;
+	readonly byMac: ReadonlyMap<Mac, Peer>;
 }
 
 /**
@@ -25,7 +25,7 @@ export class PeerIndex {
 	readonly #byVtep = new Map<Ip4, Peer[]>();
 
 	private constructor(entries: Iterable<TableEntry> = []) {
-		const subnets = new Map<string, SubnetPeers>();
+		const subnets = new Map<string, { byAddress: Map<Ip4, Peer>; byMac: Map<Mac, Peer> }>();
 		const macs = new Set<Mac>();
 		const others: Peer[] = [];
 		const unread: string[] = [];

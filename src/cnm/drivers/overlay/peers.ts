@@ -21,13 +21,9 @@ export class PeerDb {
 		this.#index = index;
 		this.#self = self;
 		this.#over.clear();
-		for (const [ip, claims] of this.#claims) {
+		for (const ip of this.#claims.keys()) {
 			const known = this.settledAt(ip);
-			if (known !== undefined)
-				this.#keep(
-					ip,
-					claims.filter((each) => !samePeer(each, known)),
-				);
+			if (known !== undefined) this.#without(ip, known);
 		}
 	}
 
@@ -44,13 +40,13 @@ export class PeerDb {
 	delete(peer: Peer): void {
 		const ip = peer.address.address;
 		const known = this.settledAt(ip);
-		const left = (this.#claims.get(ip) ?? []).filter((each) => !samePeer(each, peer));
 		if (known !== undefined && samePeer(known, peer)) this.#over.add(ip);
-		else this.#keep(ip, left);
+		else this.#without(ip, peer);
 	}
 
-	#keep(ip: Ip4, claims: readonly Peer[]): void {
-		if (claims.length > 0) this.#claims.set(ip, claims);
+	#without(ip: Ip4, peer: Peer): void {
+		const left = (this.#claims.get(ip) ?? []).filter((each) => !samePeer(each, peer));
+		if (left.length > 0) this.#claims.set(ip, left);
 		else this.#claims.delete(ip);
 	}
 
