@@ -1,5 +1,5 @@
-// npm run bench -- [--json] [PATTERN]: compiled first, since module runners slow hot loops down many times; each case
-// in a process of its own, since what one case teaches the compiler about shared code would slow down the next.
+// npm run bench -- [--json] [PATTERN]: built first as the library is, since module runners slow hot loops down many times;
+// each case in a process of its own, since what one case teaches the compiler about shared code would slow down the next.
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
