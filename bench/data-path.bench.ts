@@ -4,11 +4,20 @@ import type { BenchCase } from "./runner.ts";
 
 const BURST = 64;
 const BURSTS = 100;
+/** Rows after which a streamed capture writes and forgets. */
+const STREAM_ROWS = 4096;
 const SHORT = new Uint8Array(56);
 const LONG = new Uint8Array(1400);
 
 /** Sends bursts from a connected socket and lets them arrive; `count` says how many did. */
-function stream(lab: Lab, from: Netns, to: Netns, own: string, address: string, payload = SHORT): () => void {
+function stream(
+	lab: Lab,
+	from: Netns,
+	to: Netns,
+	own: string,
+	address: string,
+	{ payload = SHORT, after }: { readonly payload?: Uint8Array; readonly after?: () => void } = {},
+): () => void {
 	let arrived = 0;
 	to.udp({ port: 4000 }).handler = () => {
 		arrived++;
@@ -27,7 +36,10 @@ function stream(lab: Lab, from: Netns, to: Netns, own: string, address: string, 
 	for (let i = 0; i < 4; i++) burst();
 	return () => {
 		const before = arrived;
-		for (let i = 0; i < BURSTS; i++) burst();
+		for (let i = 0; i < BURSTS; i++) {
+			burst();
+			after?.();
+		}
 		if (arrived - before !== BURST * BURSTS)
 			throw new Error(`${String(arrived - before)} of ${String(BURST * BURSTS)} arrived`);
 	};
@@ -74,12 +86,11 @@ function overlayStream(hosts: number, capture: boolean, payload = SHORT): () => 
 	if (from === undefined || to === undefined) throw new Error("an overlay has hosts");
 	const running: Capture | undefined = capture ? lab.capture() : undefined;
 	const n = hosts + 1;
-	const slice = stream(lab, from, to, "10.0.0.2", `10.0.${String(n >> 8)}.${String(n & 255)}`, payload);
-	return () => {
-		slice();
-		// What was captured is let go between slices, as a streamed capture does.
-		running?.log.forget();
+	// What was captured is let go from time to time, as a streamed capture does.
+	const after = (): void => {
+		if (running !== undefined && running.log.size - running.log.first >= STREAM_ROWS) running.log.forget();
 	};
+	return stream(lab, from, to, "10.0.0.2", `10.0.${String(n >> 8)}.${String(n & 255)}`, { payload, after });
 }
 
 function bridged(): () => void {

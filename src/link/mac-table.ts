@@ -103,7 +103,7 @@ export const keyHigh = (macHigh: number, vlan: number): number => (vlan << 16) |
 
 /** Mixes the two halves of a key; tables take its lowest bits. */
 export function spread(low: number, high: number): number {
-	let mixed = Math.imul(low, 0x9e37_79b1) ^ Math.imul(high, 0x85eb_ca77);
+	let mixed = Math.imul(low | 0, 0x9e37_79b1) ^ Math.imul(high | 0, 0x85eb_ca77);
 	mixed ^= mixed >>> 15;
 	return Math.imul(mixed, 0x2c1b_3c6d) >>> 8;
 }

@@ -5,6 +5,18 @@ import type { PcapngRecord } from "./pcap-record.ts";
 
 const CHUNK = 1024 * 1024;
 const FIRST_ROWS = 1024;
+/** Numbers of a row, side by side. */
+const FIELDS = 4;
+const TIME = 0;
+const PACKET = 1;
+/** Where its octets lie: chunk number × chunk size + offset. */
+const AT = 2;
+/** How many octets, which way and where: (place × 4 + direction) × 2^17 + octets. */
+const WHAT = 3;
+const OCTETS_SPAN = 0x2_0000;
+const OCTETS_BITS = OCTETS_SPAN - 1;
+/** Of a row that entered a tunnel: the remote, and the VNI + 1; 0 for none. */
+const TUNNEL_FIELDS = 2;
 /** Shorter copies go word by word, without a view. */
 const LOOP_COPY_LIMIT = 192;
 
@@ -37,21 +49,15 @@ export class CaptureLog implements Tap {
 	readonly #clock: { readonly now: number };
 	/** Octets, in chunks that never move. */
 	#chunks: { readonly bytes: Uint8Array; readonly view: DataView; used: number }[] = [];
-	#time = new Float64Array(FIRST_ROWS);
-	#packet = new Float64Array(FIRST_ROWS);
-	#chunk = new Uint32Array(FIRST_ROWS);
-	#offset = new Uint32Array(FIRST_ROWS);
-	#octets = new Uint32Array(FIRST_ROWS);
-	#place = new Uint16Array(FIRST_ROWS);
-	#direction = new Uint8Array(FIRST_ROWS);
+	#rows = new Float64Array(FIRST_ROWS * FIELDS);
+	#tunnels = new Int32Array(FIRST_ROWS * TUNNEL_FIELDS);
 	readonly #ends = new Map<number, Drop>();
-	/** Where a sighted frame was tunnelled to, and its VNI + 1; 0 for none. */
-	#remote = new Int32Array(FIRST_ROWS);
-	#vni = new Uint32Array(FIRST_ROWS);
 	/** Rows forgotten at the front by `forget`. */
 	#first = 0;
 	/** Rows written so far, forgotten ones included. */
 	size = 0;
+	/** Somebody may still look at views of the chunks. */
+	#lent = false;
 	/** What frames carry whose octets lie in these chunks; another one once chunks are forgotten. */
 	#token: object = {};
 	#lastDevice: Device | null = null;
@@ -72,7 +78,7 @@ export class CaptureLog implements Tap {
 	/** Adds a row for a sighting, and copies the octets unless they are here already. */
 	see(frame: Frame, device: Device, direction: Direction): void {
 		const row = this.size - this.#first;
-		if (row === this.#time.length) this.#grow();
+		if (row * FIELDS === this.#rows.length) this.#grow();
 		const start = frame.start;
 		const end = frame.end;
 		if (frame.log !== this.#token || start < frame.loggedStart || end > frame.loggedEnd) {
@@ -85,15 +91,13 @@ export class CaptureLog implements Tap {
 			this.#lastPlace = this.#placeOf.get(device) ?? 0;
 			this.#lastDevice = device;
 		}
-		this.#time[row] = this.#clock.now;
-		this.#packet[row] = frame.id;
-		const at = frame.loggedAt + start - frame.loggedStart;
-		this.#chunk[row] = Math.floor(frame.loggedAt / CHUNK);
-		this.#offset[row] = at % CHUNK;
-		this.#octets[row] = end - start;
-		this.#place[row] = this.#lastPlace;
-		this.#direction[row] = direction;
-		this.#vni[row] = 0;
+		const rows = this.#rows;
+		const into = row * FIELDS;
+		rows[into + TIME] = this.#clock.now;
+		rows[into + PACKET] = frame.id;
+		rows[into + AT] = frame.loggedAt + start - frame.loggedStart;
+		rows[into + WHAT] = (this.#lastPlace * 4 + direction) * OCTETS_SPAN + end - start;
+		this.#tunnels[row * TUNNEL_FIELDS + 1] = 0;
 		frame.loggedRow = this.size++;
 	}
 
@@ -123,56 +127,67 @@ export class CaptureLog implements Tap {
 	/** Notes at the latest sighting of a frame, if it was sighted here, how it ended. */
 	ended(frame: Frame, drop: Drop): void {
 		const row = frame.loggedRow;
-		if (row < this.#first || row >= this.size || this.#packet[row - this.#first] !== frame.id) return;
+		if (row < this.#first || row >= this.size || this.#packetOf(row - this.#first) !== frame.id) return;
 		this.#ends.set(row, drop);
 	}
 
 	/** Notes at the latest sighting of a frame, if it was sighted here, the tunnel it enters. */
 	tunnelled(frame: Frame, remote: Ip4, vni: Vni): void {
 		const row = frame.loggedRow - this.#first;
-		if (row < 0 || frame.loggedRow >= this.size || this.#packet[row] !== frame.id) return;
-		this.#remote[row] = remote;
-		this.#vni[row] = vni + 1;
+		if (row < 0 || frame.loggedRow >= this.size || this.#packetOf(row) !== frame.id) return;
+		this.#tunnels[row * TUNNEL_FIELDS] = remote;
+		this.#tunnels[row * TUNNEL_FIELDS + 1] = vni + 1;
+	}
+
+	#packetOf(row: number): number {
+		return this.#rows[row * FIELDS + PACKET]!;
 	}
 
 	#comment(number: number): string | undefined {
 		const row = number - this.#first;
 		const drop = this.#ends.size === 0 ? undefined : this.#ends.get(number);
 		const ended = commentOf(drop);
-		const vni = this.#vni[row]!;
+		const vni = this.#tunnels[row * TUNNEL_FIELDS + 1]!;
 		if (vni === 0) return ended;
-		const tunnel = `encapsulated: VNI ${String(vni - 1)} to ${formatIp4(this.#remote[row]! as Ip4)}`;
+		const tunnel = `encapsulated: VNI ${String(vni - 1)} to ${formatIp4(this.#tunnels[row * TUNNEL_FIELDS]! as Ip4)}`;
 		return ended === undefined ? tunnel : `${tunnel}; ${ended}`;
 	}
 
 	/** The sighting in a row from 0 to `size - 1` that was not forgotten. */
 	row(number: number): Sighting | undefined {
 		const row = number - this.#first;
-		const chunk = this.#chunks[this.#chunk[row]!];
-		if (row < 0 || number >= this.size || chunk === undefined) return undefined;
-		const offset = this.#offset[row]!;
+		if (row < 0 || number >= this.size) return undefined;
+		const rows = this.#rows;
+		const from = row * FIELDS;
+		const chunk = this.#chunks[Math.floor(rows[from + AT]! / CHUNK)];
+		if (chunk === undefined) return undefined;
+		const offset = rows[from + AT]! % CHUNK;
+		const way = Math.floor(rows[from + WHAT]! / OCTETS_SPAN);
+		this.#lent = true;
 		return {
-			time: this.#time[row]!,
-			place: this.#place[row]!,
-			direction: this.#direction[row] as Direction,
-			packet: this.#packet[row]!,
-			data: chunk.bytes.subarray(offset, offset + this.#octets[row]!),
+			time: rows[from + TIME]!,
+			place: way >> 2,
+			direction: (way & 3) as Direction,
+			packet: rows[from + PACKET]!,
+			data: chunk.bytes.subarray(offset, offset + (rows[from + WHAT]! & OCTETS_BITS)),
 			comment: this.#comment(number),
 		};
 	}
 
 	/** Puts a row that was not forgotten into a record for a capture file, without an object for each. */
 	fill(number: number, record: SightingRecord): void {
-		const row = number - this.#first;
-		const chunk = this.#chunks[this.#chunk[row]!];
+		const rows = this.#rows;
+		const from = (number - this.#first) * FIELDS;
+		const chunk = this.#chunks[Math.floor(rows[from + AT]! / CHUNK)];
 		if (chunk === undefined) return;
-		const start = this.#offset[row]!;
-		const octets = this.#octets[row]!;
+		const start = rows[from + AT]! % CHUNK;
+		const octets = rows[from + WHAT]! & OCTETS_BITS;
+		const way = Math.floor(rows[from + WHAT]! / OCTETS_SPAN);
 		const comment = this.#comment(number);
-		record.time = this.#time[row]!;
-		record.interface = this.#place[row]!;
-		record.direction = this.#direction[row] === IN ? "in" : "out";
-		record.packetId = this.#packet[row]!;
+		record.time = rows[from + TIME]!;
+		record.interface = way >> 2;
+		record.direction = (way & 3) === IN ? "in" : "out";
+		record.packetId = rows[from + PACKET]!;
 		record.view = chunk.view;
 		record.start = start;
 		record.end = start + octets;
@@ -193,32 +208,22 @@ export class CaptureLog implements Tap {
 		}
 	}
 
-	/** Forgets everything so far and gives its memory back: for captures that are streamed. */
+	/** Forgets everything so far and gives its memory back, but for a chunk to begin with: for captures that are streamed. */
 	forget(): void {
 		this.#first = this.size;
-		this.#chunks = [];
+		this.#chunks = this.#lent ? [] : this.#chunks.slice(0, 1);
+		for (const chunk of this.#chunks) chunk.used = 0;
+		this.#lent = false;
 		this.#token = {};
 		this.#ends.clear();
 	}
 
 	#grow(): void {
-		const rows = this.#time.length * 2;
-		const widen = <T extends Float64Array | Int32Array | Uint32Array | Uint16Array | Uint8Array>(
-			from: T,
-			to: T,
-		): T => {
-			to.set(from);
-			return to;
-		};
-		this.#time = widen(this.#time, new Float64Array(rows));
-		this.#packet = widen(this.#packet, new Float64Array(rows));
-		this.#chunk = widen(this.#chunk, new Uint32Array(rows));
-		this.#offset = widen(this.#offset, new Uint32Array(rows));
-		this.#octets = widen(this.#octets, new Uint32Array(rows));
-		this.#place = widen(this.#place, new Uint16Array(rows));
-		this.#remote = widen(this.#remote, new Int32Array(rows));
-		this.#vni = widen(this.#vni, new Uint32Array(rows));
-		this.#direction = widen(this.#direction, new Uint8Array(rows));
+		const [rows, tunnels] = [this.#rows, this.#tunnels];
+		this.#rows = new Float64Array(rows.length * 2);
+		this.#rows.set(rows);
+		this.#tunnels = new Int32Array(tunnels.length * 2);
+		this.#tunnels.set(tunnels);
 	}
 }
 

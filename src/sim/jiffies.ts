@@ -18,6 +18,9 @@ const LIMITS: readonly number[] = GRANULES.map((granule) => (LEVEL_SLOTS - 1) * 
 export class Jiffies {
 	readonly #tick: Nanoseconds;
 	readonly #phase: Nanoseconds;
+	/** The instant last asked for, and its tick: much happens at one. */
+	#askedAt: Instant = -1;
+	#asked = 0;
 
 	/** `phase` is where between two ticks the lab's epoch lies. */
 	constructor({ hz, phase }: { readonly hz: number; readonly phase: Nanoseconds }) {
@@ -27,7 +30,11 @@ export class Jiffies {
 
 	/** Ticks up to an instant. */
 	jiffiesAt(now: Instant): number {
-		return Math.floor((now + this.#phase) / this.#tick);
+		if (now !== this.#askedAt) {
+			this.#askedAt = now;
+			this.#asked = Math.floor((now + this.#phase) / this.#tick);
+		}
+		return this.#asked;
 	}
 
 	/** A time in ticks, rounded up (`nsecs_to_jiffies`). */

@@ -17,6 +17,9 @@ import {
 
 /** Slots of the IP identification generator (`ip_idents`, at its smallest). */
 const IDENT_SLOTS = 2048;
+/** Flows whose slot is remembered, a power of two, each by source, destination, protocol and slot. */
+const IDENT_FLOWS = 8;
+const IDENT_FLOW_WORDS = 4;
 /** `net.ipv4.icmp_msgs_per_sec` and `icmp_msgs_burst`. */
 const ICMP_PER_SECOND = 1000;
 const ICMP_BURST = 50;
@@ -67,6 +70,8 @@ export class Kernel {
 	readonly #identKey1: number;
 	#idents: Uint16Array | undefined;
 	#identTimes: Float64Array | undefined;
+	/** Flows that asked last, each with its slot: see `#identSlot`. */
+	#identFlows: Int32Array | undefined;
 	#icmpCredit = ICMP_BURST;
 	#icmpStamp: Instant = 0;
 	/** The last identifier given to a ping socket (`ping_port_rover`). */
@@ -120,8 +125,7 @@ export class Kernel {
 	nextIdent(source: Ip4, destination: Ip4, protocol: number): number {
 		const idents = (this.#idents ??= this.#drawIdents());
 		const times = (this.#identTimes ??= new Float64Array(IDENT_SLOTS));
-		const hash = keyedHash(this.#identKey0, this.#identKey1, source, destination, protocol);
-		const slot = hash & (IDENT_SLOTS - 1);
+		const slot = this.#identSlot(source, destination, protocol);
 		const now = this.jiffies.jiffiesAt(this.world.scheduler.now);
 		const passed = now - times[slot]!;
 		let leap = 1;
@@ -132,6 +136,22 @@ export class Kernel {
 		const ident = (idents[slot]! + leap) & 0xffff;
 		idents[slot] = ident;
 		return ident;
+	}
+
+	/** The slot of a flow, hashed once while it and few others ask. */
+	#identSlot(source: Ip4, destination: Ip4, protocol: number): number {
+		const flows = (this.#identFlows ??= new Int32Array(IDENT_FLOWS * IDENT_FLOW_WORDS));
+		const at = ((destination ^ (destination >>> 24)) & (IDENT_FLOWS - 1)) * IDENT_FLOW_WORDS;
+		// Nobody sends from 0.0.0.0 to itself: what is empty is nobody's.
+		if (flows[at] === source && flows[at + 1] === destination && flows[at + 2] === protocol)
+			return flows[at + 3]!;
+		const hash = keyedHash(this.#identKey0, this.#identKey1, source, destination, protocol);
+		const slot = hash & (IDENT_SLOTS - 1);
+		flows[at] = source;
+		flows[at + 1] = destination;
+		flows[at + 2] = protocol;
+		flows[at + 3] = slot;
+		return slot;
 	}
 
 	#drawIdents(): Uint16Array {

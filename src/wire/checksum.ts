@@ -23,11 +23,10 @@ export function sum(v: DataView, at: number, octets: number, seed = 0): number {
 	return high + low;
 }
 
-/** A sum folded to 16 bits, ones' complement carry added back. */
+/** A sum below 2^32, as of any packet, folded to 16 bits: ones' complement carry added back. */
 export function fold(total: number): number {
-	let folded = total;
-	while (folded > 0xffff) folded = (folded & 0xffff) + Math.floor(folded / 0x1_0000);
-	return folded;
+	const once = (total & 0xffff) + (total >>> 16);
+	return (once & 0xffff) + (once >>> 16);
 }
 
 /** The checksum of octets: the complement of their folded sum. Over octets that contain a right one it is 0. */
