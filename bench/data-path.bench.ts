@@ -45,17 +45,24 @@ function stream(
 	};
 }
 
-/** Hosts with one container each on one overlay; the way from the first to the last crosses ten interfaces. */
-export function overlay(hosts: number): { readonly lab: Lab; readonly containers: readonly Netns[] } {
+/**
+ * Hosts with one container each on one overlay, on a switch or, two of them, on a cable; the way from the first to the last
+ * crosses ten interfaces.
+ */
+export function overlay(
+	hosts: number,
+	on: "switch" | "cable" = "switch",
+): { readonly lab: Lab; readonly containers: readonly Netns[] } {
 	const lab = new Lab({ seed: 1, maxPending: 4_000_000 });
-	const lan = lab.switch("lan");
+	const lan = on === "switch" ? lab.switch("lan") : undefined;
 	const vtep = (n: number): string => `172.31.${String(n >> 8)}.${String(n & 255)}`;
 	const ip = (n: number): string => `10.0.${String(n >> 8)}.${String(n & 255)}`;
 	const mac = (n: number): string =>
 		`02:42:0a:00:${(n >> 8).toString(16).padStart(2, "0")}:${(n & 255).toString(16).padStart(2, "0")}`;
 	const containers = Array.from({ length: hosts }, (_, i) => {
 		const n = i + 2;
-		const host = lab.host(`h${String(n)}`, { nics: { eth0: { address: `${vtep(n)}/16`, attach: lan } } });
+		const host = lab.host(`h${String(n)}`);
+		const nic = host.addNic("eth0", { address: `${vtep(n)}/16`, ...(lan && { attach: lan }) });
 		const sandbox = host.addNetns("sandbox");
 		const bridge = sandbox.addBridge("br0");
 		const vxlan = host.netns.addVxlan("vx", { vni: 4097, proxy: true, mtu: 1450 });
@@ -66,10 +73,11 @@ export function overlay(hosts: number): { readonly lab: Lab; readonly containers
 		bridge.attach(port);
 		eth0.addAddress(`${ip(n)}/16`);
 		for (const device of [bridge, vxlan, port, eth0]) device.up();
-		return { ns, sandbox, vxlan, n };
+		return { ns, sandbox, vxlan, n, nic };
 	});
 	const [first, last] = [containers[0], containers.at(-1)];
 	if (first === undefined || last === undefined) throw new Error("an overlay has hosts");
+	if (lan === undefined) lab.cable(first.nic, last.nic);
 	for (const [here, there] of [
 		[first, last],
 		[last, first],
@@ -80,8 +88,15 @@ export function overlay(hosts: number): { readonly lab: Lab; readonly containers
 	return { lab, containers: containers.map((each) => each.ns) };
 }
 
-function overlayStream(hosts: number, capture: boolean, payload = SHORT): () => void {
-	const { lab, containers } = overlay(hosts);
+interface OverlayStream {
+	readonly hosts?: number;
+	readonly capture?: boolean;
+	readonly payload?: Uint8Array;
+	readonly on?: "switch" | "cable";
+}
+
+function overlayStream({ hosts = 2, capture = false, payload = SHORT, on }: OverlayStream): () => void {
+	const { lab, containers } = overlay(hosts, on);
 	const [from, to] = [containers[0], containers.at(-1)];
 	if (from === undefined || to === undefined) throw new Error("an overlay has hosts");
 	const running: Capture | undefined = capture ? lab.capture() : undefined;
@@ -117,14 +132,27 @@ const cases: readonly BenchCase[] = [
 	{
 		name: "UDP container to container over VXLAN, ten interfaces",
 		packets: PACKETS,
-		prepare: () => overlayStream(2, false),
+		prepare: () => overlayStream({ on: "cable" }),
 	},
-	{ name: "the same, every interface captured", packets: PACKETS, prepare: () => overlayStream(2, true) },
-	{ name: "the same in a lab of 1,000 hosts", packets: PACKETS, prepare: () => overlayStream(1000, false) },
+	{
+		name: "the same, every interface captured",
+		packets: PACKETS,
+		prepare: () => overlayStream({ on: "cable", capture: true }),
+	},
+	{
+		name: "the same through a switch",
+		packets: PACKETS,
+		prepare: () => overlayStream({}),
+	},
+	{
+		name: "the same in a lab of 1,000 hosts",
+		packets: PACKETS,
+		prepare: () => overlayStream({ hosts: 1000 }),
+	},
 	{
 		name: "the same with 1,400 octets of payload",
 		packets: PACKETS,
-		prepare: () => overlayStream(2, false, LONG),
+		prepare: () => overlayStream({ payload: LONG }),
 	},
 	{ name: "UDP container to container over one bridge", packets: PACKETS, prepare: bridged },
 ];

@@ -15,6 +15,8 @@ export type FdbKind = "local" | "permanent" | "static" | "extern_learn" | "dynam
 export interface FdbPort {
 	/** The port's number in its table; set by the table. */
 	tableNumber: number;
+	/** Where the source of the frame before was found: the first place to look, whatever is there now. */
+	sourceSlot: number;
 }
 
 /** One line of `bridge fdb show`, as it was when it was asked for. */
@@ -144,22 +146,31 @@ export class Fdb<Port extends FdbPort> {
 
 	// ── for the path of a frame ──────────────────────────────────────────────────────────────────
 
-	/** Where the address in the frame at `low`, `high` (see `keyHigh`) is kept; -1 when it is not known, or aged. */
-	slot(low: number, high: number): number {
+	/**
+	 * Where the address in the frame at `low`, `high` (see `keyHigh`) is kept; -1 when it is not known, or aged. `guess` is a
+	 * slot that this table gave before: most frames have the addresses of the one before them.
+	 */
+	slot(low: number, high: number, guess = 0): number {
 		const words = this.#words;
+		const guessed = words[guess * WORDS + HIGH]!;
+		if (words[guess * WORDS + LOW] === low && (guessed & KEY_BITS) === high && guessed !== 0)
+			return this.#unlessAged(guess, guessed);
 		const mask = this.#mask;
 		let slot = spread(low, high) & mask;
 		for (;;) {
 			const at = slot * WORDS;
 			const word = words[at + HIGH]!;
 			if (word === 0) return -1;
-			if (words[at + LOW] === low && (word & KEY_BITS) === high) {
-				if (((word >>> STATE_SHIFT) & KIND_BITS) !== DYNAMIC + 1 || !this.#aged(at)) return slot;
-				this.#removeAt(slot);
-				return -1;
-			}
+			if (words[at + LOW] === low && (word & KEY_BITS) === high) return this.#unlessAged(slot, word);
 			slot = (slot + 1) & mask;
 		}
+	}
+
+	/** The slot, or -1 when the entry there aged, which ends it. */
+	#unlessAged(slot: number, word: number): number {
+		if (((word >>> STATE_SHIFT) & KIND_BITS) !== DYNAMIC + 1 || !this.#aged(slot * WORDS)) return slot;
+		this.#removeAt(slot);
+		return -1;
 	}
 
 	#aged(at: number): boolean {
@@ -191,11 +202,12 @@ export class Fdb<Port extends FdbPort> {
 	 */
 	learn(low: number, high: number, port: Port): boolean {
 		if (this.#ageingTicks === 0) return true;
-		const slot = this.slot(low, high);
+		const slot = this.slot(low, high, port.sourceSlot);
 		if (slot < 0) {
 			this.#insert(low, high, DYNAMIC, port.tableNumber);
 			return true;
 		}
+		port.sourceSlot = slot;
 		const words = this.#words;
 		const at = slot * WORDS;
 		const state = words[at + HIGH]! >>> STATE_SHIFT;

@@ -39,7 +39,7 @@ export function sendTunnel(ns: Namespace, frame: Frame, header: TunnelHeader): v
 		const sum =
 			inner < 0
 				? checksum.sum(view, frame.start, octets, pseudo)
-				: headers + checksum.sum(view, message, INNER, inner);
+				: headers + inner + sumOfHeaders(view, message);
 		udp.setChecksum(view, frame.start, udp.sent(checksum.fold(sum)));
 	}
 	frame.push(ipv4.MIN_OCTETS);
@@ -56,6 +56,18 @@ export function sendTunnel(ns: Namespace, frame: Frame, header: TunnelHeader): v
 		destination,
 	);
 	ns.ipv4.output(frame, route);
+}
+
+/** The sum of a tunnel message's own header and the inner Ethernet header. */
+function sumOfHeaders(view: DataView, message: number): number {
+	const a = view.getInt32(message);
+	const b = view.getInt32(message + 4);
+	const c = view.getInt32(message + 8);
+	const d = view.getInt32(message + 12);
+	const e = view.getInt32(message + 16);
+	const high = (a >>> 16) + (b >>> 16) + (c >>> 16) + (d >>> 16) + (e >>> 16);
+	const low = (a & 0xffff) + (b & 0xffff) + (c & 0xffff) + (d & 0xffff) + (e & 0xffff);
+	return high + low + view.getUint16(message + 20);
 }
 
 /**

@@ -1,13 +1,13 @@
 import { assert } from "../assert.ts";
-import { Frame, HEADROOM } from "./frame.ts";
+import { Frame, HEADROOM, TAILROOM } from "./frame.ts";
 
-/** Octets of a frame of the common size: headroom, a 1,518-octet frame, and some. */
+/** Octets of a frame of the common size: a 1,518-octet frame and some, and the room around it. */
 const COMMON = 2048;
-/** Octets of a frame of the large size: headroom and the longest IPv4 packet with its Ethernet header. */
-const LARGE = HEADROOM + 14 + 8 + 65_536;
+/** Octets of a frame of the large size: the longest IPv4 packet with its Ethernet header and two tags. */
+const LARGE = HEADROOM + 14 + 8 + 65_536 + TAILROOM;
 
 /**
- * Frames for reuse, so that a packet costs no allocation. Two sizes: common ones (MTU up to about 1,800)
+ * Frames for reuse, so that a packet costs no allocation. Two sizes: common ones (MTU up to about 1,500)
  * and large ones (loopback's 65,536, jumbo MTUs, reassembled datagrams).
  *
  * Frames taken and not released are counted in `taken`: in a lab at rest it is the number of frames that
@@ -25,8 +25,20 @@ export class FramePool {
 	 * The caller owns it. It belongs to no journey yet: see `begin`.
 	 */
 	take(octets: number): Frame {
-		const large = octets > COMMON - HEADROOM;
-		assert(octets <= LARGE - HEADROOM, "no frame is longer than an IPv4 packet with its Ethernet header");
+		const large = octets > COMMON - HEADROOM - TAILROOM;
+		assert(
+			octets <= LARGE - HEADROOM - TAILROOM,
+			"no frame is longer than an IPv4 packet with its Ethernet header",
+		);
+		return this.#take(large);
+	}
+
+	/** `take`, for a copy of a frame at the same offsets, with the room that it has in front and behind. */
+	takeLike(frame: Frame): Frame {
+		return this.#take(frame.bytes.length !== COMMON && frame.end > COMMON - TAILROOM);
+	}
+
+	#take(large: boolean): Frame {
 		const frame = (large ? this.#large.pop() : this.#common.pop()) ?? new Frame(this, large ? LARGE : COMMON);
 		this.taken++;
 		frame.pooled = false;

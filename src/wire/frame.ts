@@ -3,6 +3,8 @@ import type { FramePool } from "./frame-pool.ts";
 
 /** Octets kept free in front of a new frame: a VXLAN tunnel needs 50, two nested ones and their tags fit. */
 export const HEADROOM = 160;
+/** Octets kept free behind what a frame is taken for: to move it back there when more tunnels are put in front of it. */
+export const TAILROOM = 352;
 
 /** Below this many octets a loop over 32-bit words beats `set(subarray)`, which allocates a view. */
 const LOOP_COPY_LIMIT = 256;
@@ -94,11 +96,23 @@ export class Frame {
 		return this.bytes.length - this.start;
 	}
 
-	/** Makes `octets` of room in front; the caller fills them, so a copy in a capture log ends being this frame. */
+	/**
+	 * Makes `octets` of room in front; the caller fills them, so a copy in a capture log ends being this frame. Where there
+	 * is no room the frame moves within its store: `start` is asked for after this, not before.
+	 */
 	push(octets: number): void {
+		if (this.start < octets) this.#moveBack(octets);
 		this.start -= octets;
 		this.log = null;
-		assert(this.start >= 0, "a frame keeps enough headroom for the headers put in front of it");
+	}
+
+	/** Makes headroom anew behind many headers (`skb_cow_head`). */
+	#moveBack(octets: number): void {
+		const by = Math.min(HEADROOM, this.bytes.length - this.end);
+		assert(this.start + by >= octets, "a frame has room for the headers put in front of it");
+		this.bytes.copyWithin(this.start + by, this.start, this.end);
+		this.start += by;
+		this.end += by;
 	}
 
 	/** Takes `octets` off the front. */
@@ -127,14 +141,10 @@ export class Frame {
 	/** A second frame with the same octets and journey. The caller owns it. */
 	clone(): Frame {
 		const length = this.end - this.start;
-		const copy = this.pool.take(length + (this.start < HEADROOM ? HEADROOM - this.start : 0));
-		// Same offsets where they fit, so that a copy in a capture log serves both.
+		// At the same offsets, so that a copy in a capture log serves both.
+		const copy = this.pool.takeLike(this);
 		copy.start = this.start;
 		copy.end = this.end;
-		if (copy.end > copy.bytes.length) {
-			copy.start = HEADROOM;
-			copy.end = HEADROOM + length;
-		}
 		copyOctets(this, this.start, copy, copy.start, length);
 		copy.id = this.id;
 		copy.origin = this.origin;
@@ -153,7 +163,7 @@ export class Frame {
 		copy.trusted = this.trusted;
 		copy.routed = this.routed;
 		copy.tunnelDepth = this.tunnelDepth;
-		copy.log = copy.start === this.start ? this.log : null;
+		copy.log = this.log;
 		copy.loggedAt = this.loggedAt;
 		copy.loggedStart = this.loggedStart;
 		copy.loggedEnd = this.loggedEnd;

@@ -264,6 +264,61 @@ describe("several networks on one port", () => {
 	});
 });
 
+describe("tunnels in tunnels", () => {
+	/** Two hosts with `depth` tunnels, each over the one before; the farthest address of the second. */
+	function nested(depth: number, mtu: number) {
+		const { lab, u1, u2 } = underlay();
+		for (const ns of [u1, u2]) ns.device("eth0").setMtu(mtu);
+		for (let d = 1; d <= depth; d++) {
+			const below = d === 1 ? "192.0.2" : `10.${String(d - 1)}.0`;
+			for (const [i, ns] of [u1, u2].entries()) {
+				const remote = `${below}.${String(2 - i)}`;
+				const vx = ns.addVxlan(`vx${String(d)}`, { vni: d, port: 4789 + d, remote });
+				vx.setMtu(mtu - 50 * d);
+				vx.addAddress(`10.${String(d)}.0.${String(i + 1)}/24`);
+				vx.up();
+			}
+		}
+		return { lab, u1, u2, last: `10.${String(depth)}.0.2` };
+	}
+
+	test.each([
+		[8, 1500],
+		[8, 9000],
+	])("%i of them carry the longest packet that fits a wire of %i octets", async (depth, mtu) => {
+		const { lab, u1, last } = nested(depth, mtu);
+		const capture = lab.capture();
+		const payload = mtu - 50 * depth - 28;
+		expect((await u1.ping(last, { count: 2, size: payload, mtuDiscovery: "do" })).received).toBe(2);
+		const longest = Math.max(...capture.sightings("u1:eth0").map(({ data }) => data.length));
+		expect(longest).toBe(mtu + 14);
+		await expectCleanInWireshark(capture.toPcapng());
+	});
+
+	test("a ninth is taken for a loop, as XMIT_RECURSION_LIMIT has it", async () => {
+		const { lab, u1, last } = nested(9, 1500);
+		const reasons: string[] = [];
+		lab.onDrop(({ reason }) => reasons.push(reason));
+		expect((await u1.ping(last, { count: 1 })).received).toBe(0);
+		expect(reasons).toContain("tunnel-recursion");
+	});
+
+	test("a copy of a frame that moved within its store is the frame", () => {
+		const frame = new Lab({ seed: 1 }).world.frames.from(new Uint8Array(1514).map((_, i) => i));
+		for (let depth = 0; depth < 9; depth++) {
+			frame.push(50);
+			frame.view.setUint8(frame.start, depth);
+		}
+		const copy = frame.clone();
+		expect(copy.toBytes()).toEqual(frame.toBytes());
+		for (let depth = 8; depth >= 0; depth--) {
+			expect(frame.view.getUint8(frame.start)).toBe(depth);
+			frame.pull(50);
+		}
+		expect(frame.toBytes()).toEqual(new Uint8Array(1514).map((_, i) => i));
+	});
+});
+
 describe("what comes in", () => {
 	/** Says a VXLAN message with these first words from u2. */
 	async function said(first: number, second: number, options: Partial<VxlanOptions> = {}) {

@@ -93,6 +93,20 @@ describe("a capture", () => {
 		expect(parts.length).toBeGreaterThan(2);
 	});
 
+	test("as a stream leaves the octets alone that somebody looks at", async () => {
+		const { lab, red } = pair();
+		const streamed = lab.capture("red:*").streamTo({ write: () => undefined });
+		await red.ping("10.0.0.2", { count: 1 });
+		const looked = streamed.sightings().map(({ data }) => data);
+		const were = looked.map((data) => [...data]);
+		for (let i = 0; i < 3; i++) {
+			streamed.flush();
+			await red.ping("10.0.0.2", { count: 1, size: 100 + i });
+		}
+		expect(looked.map((data) => [...data])).toEqual(were);
+		expect(looked).toHaveLength(4);
+	});
+
 	test("as classic pcap has one interface, in nano- or microseconds", async () => {
 		const { lab, red } = pair();
 		const capture = lab.capture();

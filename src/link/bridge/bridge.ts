@@ -385,8 +385,11 @@ export class Bridge extends Device implements StpBridge<BridgePort>, McastBridge
 			return this.#flood(frame, from, true, tag, answered);
 		}
 		const { fdb } = this;
-		const slot = fdb.slot(ethernet.dstLow(view, start), keyHigh(high, vid));
-		if (slot >= 0 && fdb.isLocalAt(slot)) return this.#passUp(frame, tag);
+		const slot = fdb.slot(ethernet.dstLow(view, start), keyHigh(high, vid), from.destinationSlot);
+		if (slot >= 0) {
+			from.destinationSlot = slot;
+			if (fdb.isLocalAt(slot)) return this.#passUp(frame, tag);
+		}
 		let copy: Frame | null = null;
 		if (this.promiscuous) {
 			// Netfilter gave it another's address at the port, but it came for this host: it goes both ways.

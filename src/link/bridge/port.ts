@@ -43,6 +43,9 @@ export class BridgePort implements Upper {
 	readonly bridge: Bridge;
 	readonly device: Device;
 	tableNumber = 0;
+	sourceSlot = 0;
+	/** Where the destination of the frame before was found that came in here: see `Fdb.slot`. */
+	destinationSlot = 0;
 	/** The device's address as the bridge knows it. */
 	mac: Mac;
 	state: PortState = "disabled";

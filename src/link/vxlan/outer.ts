@@ -77,8 +77,11 @@ export class OuterHeader {
 
 	/** Inner flows spread over outer ports: `udp_flow_src_port`. */
 	#sourcePort(hash: number): number {
-		const mixed = (hash ^ (hash << 16)) >>> 0;
-		return Math.floor((mixed * this.#sourcePortCount) / 0x1_0000_0000) + this.#firstSourcePort;
+		const mixed = hash ^ (hash << 16);
+		// (mixed * count) >>> 32, by halves: 32 bits are all that is quick.
+		const count = this.#sourcePortCount;
+		const low = Math.imul(mixed & 0xffff, count) >>> 16;
+		return ((Math.imul(mixed >>> 16, count) + low) >>> 16) + this.#firstSourcePort;
 	}
 }
 
