@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Bridge, type Device, Lab, NetError, type Netns } from "../../src/index.ts";
-import { Bridge as BridgeDevice } from "../../src/link/index.ts";
+import { Bridge as BridgeDevice, VxlanDevice } from "../../src/link/index.ts";
 
 /** Hosts h0 … on veths p0 … of `sw`, which has two bridges; some host is a machine with VLANs of its own. */
 function world() {
@@ -70,6 +70,47 @@ const ACTS = {
 		const lower = pick(everyDevice(w), which);
 		ns(w, lower).addIpvlan(lower, name(), { mode: pick(["l2", "l3", "l3s"] as const, how) });
 	},
+	vxlan: (w: World, which: number, how: number) => {
+		const lower = pick(everyDevice(w), which);
+		const remote = `10.0.0.${String(1 + (how % 4))}`;
+		const vx = ns(w, lower).addVxlan(name(), {
+			vni: 1 + (how % 2),
+			...(how % 3 === 0 ? { remote: "239.1.1.1", dev: lower } : { remote }),
+			...(how % 5 === 0 ? { proxy: true, l2miss: true, l3miss: true } : {}),
+			...(how % 7 === 0 ? { ttl: "inherit", df: "set" } : {}),
+		});
+		vx.addAddress(`10.7.0.${String(1 + (which % 9))}/24`);
+		vx.up();
+	},
+	remote: (w: World, which: number, how: number) => {
+		const tunnels = everyDevice(w).filter((device) => device instanceof VxlanDevice);
+		if (tunnels.length === 0) return;
+		const [vx, to] = [pick(tunnels, which), { dst: `10.0.0.${String(1 + (how % 4))}` }];
+		if (how % 4 === 0) vx.delFdb("default");
+		else vx.appendFdb(how % 4 === 1 ? "default" : `02:00:00:00:00:0${String(how % 6)}`, to);
+	},
+	netem: (w: World, which: number, how: number) => {
+		const device = pick(everyDevice(w), which);
+		if (how % 3 === 0) ns(w, device).tc.del(device);
+		else ns(w, device).tc.replace(device, { kind: "netem", delay: "1ms", loss: "10%", duplicate: "5%" });
+	},
+	forward: (w: World, which: number, how: number) => {
+		pick([w.sw, ...w.hosts], which).sysctl.set("net.ipv4.ip_forward", how % 2);
+	},
+	route: (w: World, which: number, how: number) => {
+		const via = `10.0.0.${String(1 + (how % 4))}`;
+		pick([w.sw, ...w.hosts], which).routes.replace(how % 2 === 0 ? "default" : "10.7.0.0/24", { via });
+	},
+	rule: (w: World, which: number, how: number) => {
+		const rules = [
+			"-t nat -A POSTROUTING -j MASQUERADE",
+			"-t nat -A PREROUTING -p udp --dport 53 -j REDIRECT --to-ports 54",
+			"-A FORWARD -m conntrack --ctstate INVALID -j DROP",
+			"-F",
+			"-t nat -F",
+		];
+		pick([w.sw, ...w.hosts], which).iptables(pick(rules, how));
+	},
 	address: (w: World, which: number, how: number) => {
 		pick(everyDevice(w), which).addAddress(`10.0.${String(how % 200)}.9/24`);
 	},
@@ -116,7 +157,7 @@ const ACTS = {
 	ping: (w: World, which: number, how: number) => {
 		const size = pick([0, 56, 1400, 1472, 4000], how);
 		void pick(w.hosts, which)
-			.ping(`10.0.0.${String(1 + (how % 4))}`, { count: 1, timeout: "10ms", size })
+			.ping(`10.${how % 3 === 0 ? "7" : "0"}.0.${String(1 + (how % 4))}`, { count: 1, timeout: "10ms", size })
 			.catch(() => undefined);
 	},
 } as const;
