@@ -58,11 +58,12 @@ export class Arp {
 		if (request) {
 			if (this.#ns.isOwnAddress(targetIp)) {
 				if (this.#ignores(inDevice, senderIp, targetIp)) return device.dropIn(frame, "arp-ignored");
-				if (this.#ns.ipv4.isMartian(senderIp, inDevice)) return device.dropIn(frame, "ip-martian-source");
+				if (this.#ns.ipv4.inputRoutes.isMartian(senderIp, inDevice))
+					return device.dropIn(frame, "ip-martian-source");
 				neighbours.heard(senderIp, senderMac, "stale", true, true);
 				return this.#answer(frame, packet, inDevice);
 			}
-			if (this.#proxies(inDevice, targetIp) && !this.#ns.ipv4.isMartian(senderIp, inDevice)) {
+			if (this.#proxies(inDevice, targetIp) && !this.#ns.ipv4.inputRoutes.isMartian(senderIp, inDevice)) {
 				neighbours.heard(senderIp, senderMac, "stale", true, true);
 				if (delayed || unicast || inDevice.neigh.proxy_delay === 0)
 					return this.#answer(frame, packet, inDevice);
@@ -95,7 +96,7 @@ export class Arp {
 
 	/** Whether the device answers for an address it would route onwards (`arp_fwd_proxy`, `arp_fwd_pvlan`). */
 	#proxies(inDevice: InDevice, target: Ip4): boolean {
-		if (!this.#ns.ipv4.forwards(inDevice)) return false;
+		if (!this.#ns.ipv4.inputRoutes.forwards(inDevice)) return false;
 		const route = this.#ns.fib.lookup(target);
 		if (route?.type !== "unicast" || route.device === null) return false;
 		if (route.device === inDevice.device) return inDevice.conf.proxy_arp_pvlan !== 0;
