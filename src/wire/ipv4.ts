@@ -231,7 +231,10 @@ export function write(v: DataView, at: number, ip: Ipv4): void {
 	writeChecksum(v, at);
 }
 
-/** `write` without options for the path of a frame: nothing checked, checksum from the numbers at hand. */
+/**
+ * `write` without options for the path of a frame: nothing checked, checksum from the numbers at hand. Of a length of more
+ * than 16 bits the lower ones are written, as `htons` has it.
+ */
 export function writePlain(
 	v: DataView,
 	at: number,
@@ -245,10 +248,11 @@ export function writePlain(
 	to: Ip4,
 ): void {
 	const first = 0x4500 | typeOfService;
+	const octets = length & 0xffff;
 	const life = (timeToLive << 8) | protocolNumber;
 	const total =
 		first +
-		length +
+		octets +
 		identification +
 		fragment +
 		life +
@@ -256,7 +260,7 @@ export function writePlain(
 		(from & 0xffff) +
 		(to >>> 16) +
 		(to & 0xffff);
-	v.setUint32(at, (first << 16) | length);
+	v.setUint32(at, (first << 16) | octets);
 	v.setUint32(at + IDENT, (identification << 16) | fragment);
 	v.setUint32(at + TTL, (life << 16) | (~fold(total) & 0xffff));
 	v.setUint32(at + SOURCE, from);

@@ -295,6 +295,24 @@ describe("tunnels in tunnels", () => {
 		await expectCleanInWireshark(capture.toPcapng());
 	});
 
+	test("an outer packet of more than 65,535 octets has a length that is cut to its field, and is nobody's", async () => {
+		const { lab, u1, u2 } = underlay();
+		for (const [i, ns] of [u1, u2].entries())
+			addVx(ns, i + 1, { remote: `192.0.2.${String(2 - i)}`, mtu: 65_535 });
+		const capture = lab.capture("u1:eth0");
+		const reasons: string[] = [];
+		lab.onDrop(({ reason }) => reasons.push(reason));
+		expect((await u1.ping("10.9.0.2", { count: 1, size: 65_507, timeout: "1s" })).received).toBe(0);
+		expect(reasons).toEqual(["frag-too-big"]);
+		const headers = capture.sightings().map(({ data }) => new DataView(data.buffer, data.byteOffset + 14));
+		const fragments = headers.filter((header) => ipv4.version(header, 0) === 4 && ipv4.isFragment(header, 0));
+		expect(fragments).toHaveLength(45);
+		for (const header of fragments) {
+			expect(ipv4.tos(header, 0)).toBe(0);
+			expect(ipv4.isChecksumGood(header, 0)).toBe(true);
+		}
+	});
+
 	test("a ninth is taken for a loop, as XMIT_RECURSION_LIMIT has it", async () => {
 		const { lab, u1, last } = nested(9, 1500);
 		const reasons: string[] = [];
