@@ -76,7 +76,7 @@ export { type ConntrackFilter, ConntrackTool } from "./tools/conntrack.ts";
 export { Sysctl, type SysctlLists, type SysctlModules, type SysctlName } from "./sysctl.ts";
 export { type QdiscHandle, TcCommands } from "./tc.ts";
 export { LinkCommands } from "./links.ts";
-export type { SocketProgram } from "./socket-program.ts";
+export type { SocketFamily, SocketProgram } from "./socket-program.ts";
 export {
 	type ConnectOptions as TcpConnectOptions,
 	type CoreConf,
