@@ -454,21 +454,32 @@ export class Ipv4 {
 		const device = route.device;
 		if (device === null) return this.ns.dropOut(frame, route, "ip-unreachable-route", route.text);
 		const destination = ipv4.destination(frame.view, frame.start);
-		// All that loopback leads to is one neighbour (`__ipv4_neigh_lookup_noref`).
-		const nextHop = device === this.ns.loopback ? ANY_IP4 : route.via !== 0 ? route.via : destination;
+		const nextHop = route.via !== 0 ? route.via : destination;
 		let neighbour = route.neighbour;
 		if (neighbour?.ip !== nextHop || neighbour.dead) {
-			const inDevice = this.ns.inDevice(device);
-			if (inDevice === undefined) return this.ns.dropOut(frame, route, "device-gone");
-			neighbour = this.ns.neighbours(inDevice).ensure(nextHop);
-			// Remembered but for groups that the host may be in itself: with those there is more to do.
-			if (!route.loop || !isMulticastIp4(nextHop)) route.neighbour = neighbour;
-			else this.#hearItself(frame, inDevice, nextHop);
+			const found = this.#findNeighbour(frame, route, device, nextHop);
+			if (found === undefined) return this.ns.dropOut(frame, route, "device-gone");
+			neighbour = found;
 		}
 		const notes = this.ns.ways?.notes;
 		if (notes != null && neighbour.facts.state !== "noarp")
 			notes.sent(frame, route, neighbour, this.mtuOf(route, destination));
 		this.toNeighbour(frame, device, neighbour);
+	}
+
+	/** One that is not the last spoken to by the route (`ip_neigh_for_gw`). The frame stays the caller's. */
+	#findNeighbour(frame: Frame, route: Route, device: Device, nextHop: Ip4): Neighbour | undefined {
+		const known = route.neighbour;
+		const loopback = device === this.ns.loopback;
+		// All that loopback leads to is one neighbour (`__ipv4_neigh_lookup_noref`).
+		if (loopback && known?.dead === false) return known;
+		const inDevice = this.ns.inDevice(device);
+		if (inDevice === undefined) return undefined;
+		const neighbour = this.ns.neighbours(inDevice).ensure(loopback ? ANY_IP4 : nextHop);
+		// Remembered but for groups that the host may be in itself: with those there is more to do.
+		if (!route.loop || !isMulticastIp4(nextHop)) route.neighbour = neighbour;
+		else this.#hearItself(frame, inDevice, nextHop);
+		return neighbour;
 	}
 
 	/** The host hears what it says to a group it is in itself (`ip_mc_output`). The frame stays the caller's. */
