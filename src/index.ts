@@ -148,6 +148,7 @@ export type {
 	IpvsSettings,
 	IpvsTimeouts,
 	MtuDiscovery,
+	NeighbourFilter,
 	NeighbourLine,
 	NeighbourOptions,
 	QdiscHandle,

@@ -51,6 +51,8 @@ export interface DeviceOwner {
 	readonly name: string;
 	/** Up, down, carrier, MAC or MTU of the device changed. */
 	deviceChanged(device: Device): void;
+	/** The device has another link address, or resolves others' from now on or no longer: neighbours are forgotten. */
+	linkAddressChanged(device: Device): void;
 	/** `ip link del`: the device leaves the namespace. */
 	deviceGone(device: Device): void;
 	/** `ip address add … dev …`. */
@@ -68,6 +70,10 @@ export interface DeviceOwner {
 	neighbourMac(device: Device, address: Ip4, fit: "connected" | "valid"): number;
 	/** The address to speak with on the device's link: its first one, else any of the namespace, else 0.0.0.0 (`inet_select_addr`). */
 	sourceOf(device: Device): Ip4;
+	/** One more listener to a multicast group on the device, which is reported (`ip_mc_inc_group`). */
+	joinGroup(group: Ip4, device: Device): void;
+	/** One listener less. */
+	leaveGroup(group: Ip4, device: Device): void;
 	/** True when the device has the address. */
 	hasAddress(device: Device, address: Ip4): boolean;
 	/**
@@ -430,6 +436,7 @@ export abstract class Device {
 		if (mac === this.#mac) return;
 		this.#mac = mac;
 		this.#splitMac();
+		this.#owner.linkAddressChanged(this);
 		this.changed();
 	}
 

@@ -7,6 +7,9 @@ export const ALL_NODES_MAC: Mac = 0x3333_0000_0001 as Mac;
 /** That of all IPv4 hosts (224.0.0.1), in which each device is that is up. */
 const ALL_HOSTS_MAC = multicastMacOf(igmp.ALL_HOSTS);
 
+/** Those of IPv4's and IPv6's snoopers, in which a bridge is (224.0.0.106, ff02::6a). */
+const ALL_SNOOPERS_MACS = [0x0100_5e00_006a as Mac, 0x3333_0000_006a as Mac];
+
 /** An address, and how many listen to it. */
 interface Group {
 	readonly mac: Mac;
@@ -14,13 +17,19 @@ interface Group {
 }
 
 const NONE: readonly Group[] = [];
-const FIRST: readonly Group[] = [{ mac: ALL_NODES_MAC, users: 1 }];
-const BOTH: readonly Group[] = [...FIRST, { mac: ALL_HOSTS_MAC, users: 1 }];
-/** What devices usually join, one after the other: all that are so far share the list that says so. */
-const USUAL = new Map([
-	[NONE, FIRST],
-	[FIRST, BOTH],
-]);
+/** What devices usually join, one after the other, and what bridges do: all that are so far share the list that says so. */
+const USUAL = new Map<readonly Group[], readonly (readonly Group[])[]>();
+function usually(mac: Mac, after: readonly Group[]): readonly Group[] {
+	const list = [...after, { mac, users: 1 }];
+	USUAL.set(after, [...(USUAL.get(after) ?? []), list]);
+	return list;
+}
+const FIRST = usually(ALL_NODES_MAC, NONE);
+usually(ALL_HOSTS_MAC, FIRST);
+usually(
+	ALL_HOSTS_MAC,
+	ALL_SNOOPERS_MACS.reduce((list, mac) => usually(mac, list), FIRST),
+);
 
 /**
  * The group addresses a device listens to (`ip maddress show`, `dev->mc`), in the order they were joined. Joined
@@ -37,8 +46,8 @@ export class MulticastList {
 	add(mac: Mac): void {
 		const known = this.#groups.find((each) => each.mac === mac);
 		if (known !== undefined) return this.#replace(known, [{ mac, users: known.users + 1 }]);
-		const usual = USUAL.get(this.#groups);
-		this.#groups = usual?.at(-1)?.mac === mac ? usual : [...this.#groups, { mac, users: 1 }];
+		const usual = USUAL.get(this.#groups)?.find((list) => list.at(-1)?.mac === mac);
+		this.#groups = usual ?? [...this.#groups, { mac, users: 1 }];
 		this.#lower?.add(mac);
 	}
 

@@ -220,7 +220,7 @@ export function serve(
 	port: number,
 	server: { emit(event: "connection", connection: Duplex): boolean },
 ): TcpListener {
-	const listener = ns.tcp.listen({ port });
+	const listener = ns.tcp.listen({ port, family: "inet6" });
 	listener.onConnection = (socket) => {
 		server.emit("connection", new TcpDuplex(socket, ns.kernel.driver, { manner: "idle" }));
 	};

@@ -93,6 +93,8 @@ export class Addresses {
 				if (route.device === device && route.source === prefix.address) fib.remove(route);
 			}
 		}
+		// Without an address nobody is spoken to (`fib_disable_ip`).
+		if (inDevice.addresses.length === 0) inDevice.neighbours?.clear();
 	}
 }
 

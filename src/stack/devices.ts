@@ -164,7 +164,7 @@ export class Devices {
 			return;
 		}
 		// Nobody answers there: what was learned goes (`neigh_carrier_down`).
-		if (!hasCarrier(device)) state.neighbours?.flush();
+		if (!hasCarrier(device)) state.neighbours?.carrierDown();
 		this.#addresses.connect(state);
 		this.#ns.igmp(state).up();
 		if (state.conf.arp_notify !== 0) {

@@ -39,7 +39,12 @@ export { errorOf, type SocketError } from "./socket-error.ts";
 export { type Datagram, type DatagramHandler, type UdpOptions, UdpSocket } from "./udp-socket.ts";
 export { Udp } from "./udp.ts";
 export { IpNamespace, type VethEnd } from "./ip-namespace.ts";
-export { NeighbourCommands, type NeighbourLine, type NeighbourOptions } from "./neighbour/commands.ts";
+export {
+	NeighbourCommands,
+	type NeighbourFilter,
+	type NeighbourLine,
+	type NeighbourOptions,
+} from "./neighbour/commands.ts";
 export type { RouteQuery } from "./route-get.ts";
 export { RuleCommands, type RuleOptions } from "./rule-commands.ts";
 export { type Rule, type RuleAction, type RuleKey, Rules } from "./rules.ts";
@@ -71,7 +76,7 @@ export { type ConntrackFilter, ConntrackTool } from "./tools/conntrack.ts";
 export { Sysctl, type SysctlLists, type SysctlModules, type SysctlName } from "./sysctl.ts";
 export { type QdiscHandle, TcCommands } from "./tc.ts";
 export { LinkCommands } from "./links.ts";
-export type { SocketProgram } from "./socket-program.ts";
+export type { SocketFamily, SocketProgram } from "./socket-program.ts";
 export {
 	type ConnectOptions as TcpConnectOptions,
 	type CoreConf,

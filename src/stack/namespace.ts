@@ -290,6 +290,10 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost, Generati
 		this.#devices.changed(device);
 	}
 
+	linkAddressChanged(device: Device): void {
+		this.#devices.state(device)?.neighbours?.clear();
+	}
+
 	/** IPv4 state of a device of this namespace. */
 	inDevice(device: Device): InDevice | undefined {
 		return this.#devices.state(device);
@@ -453,6 +457,10 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost, Generati
 		return this.#proxyNeighbours?.has(`${inDevice.device.name} ${formatIp4(address)}`) === true;
 	}
 
+	mapped(inDevice: InDevice, ip: Ip4): Mac | undefined {
+		return this.arp.mapped(inDevice, ip);
+	}
+
 	solicit(inDevice: InDevice, target: Ip4, to: Mac | undefined, forPacket: Frame | undefined): void {
 		this.arp.solicit(inDevice, target, to, forPacket);
 	}
@@ -539,12 +547,9 @@ export class Namespace implements DeviceOwner, Underlay, NeighbourHost, Generati
 		(route.device ?? this.loopback).dropOut(frame, reason, detail);
 	}
 
-	/** A copy of what this host says to a group it is in comes back to it. Takes the frame. */
-	loopBack(frame: Frame, device: Device): void {
-		const inDevice = this.#devices.state(device);
-		if (inDevice === undefined) return frame.release();
+	/** A copy of what this host says to a group it is in comes back to it; it starts at its IPv4 header. Takes the frame. */
+	loopBack(frame: Frame, inDevice: InDevice): void {
 		// Its way was decided when it was sent: nobody asks whether an own address may come in.
-		frame.pull(ethernet.OCTETS);
 		this.ipv4.deliver(frame, inDevice);
 	}
 

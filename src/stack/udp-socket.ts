@@ -9,7 +9,7 @@ import { Memberships } from "./memberships.ts";
 import type { Namespace } from "./namespace.ts";
 import type { Route } from "./route.ts";
 import { errorOf } from "./socket-error.ts";
-import type { SocketProgram } from "./socket-program.ts";
+import type { SocketFamily, SocketProgram } from "./socket-program.ts";
 import type { Udp } from "./udp.ts";
 
 const PROTOCOL = 17;
@@ -53,6 +53,11 @@ export interface UdpOptions {
 	readonly multicastLoop?: boolean;
 	/** The mark of the packets sent (`SO_MARK`), which a VXLAN device with `gbp` sends along. */
 	readonly mark?: number;
+	/**
+	 * The address family, `inet` unless said. One of `inet6` is open to both, as what Go and Node open unless they are given
+	 * an address: `ss` shows it as `*`. Here IPv4 is all that reaches it.
+	 */
+	readonly family?: SocketFamily;
 	/** The program that has it, for `ss -p`. */
 	readonly program?: SocketProgram;
 }
@@ -76,6 +81,7 @@ export class UdpSocket implements IpSocket {
 
 	/** Shares its port (`SO_REUSEADDR`). */
 	readonly reuseAddress: boolean;
+	readonly family: SocketFamily;
 	/** Who has it. */
 	readonly program: SocketProgram | undefined;
 
@@ -113,6 +119,7 @@ export class UdpSocket implements IpSocket {
 		this.mark = options.mark ?? 0;
 		this.#broadcast = options.broadcast ?? false;
 		this.reuseAddress = options.reuseAddress ?? false;
+		this.family = options.family ?? "inet";
 		this.program = options.program;
 		this.#multicastDevice = options.multicastDevice;
 		this.#multicastLoop = options.multicastLoop ?? true;

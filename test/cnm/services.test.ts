@@ -48,7 +48,7 @@ const made = (text: string): string[] =>
 	lines(text).filter((line) => line.startsWith("-A") && !/127\.0\.0\.11|DOCKER_/.test(line));
 
 describe("what nodes tell each other of endpoints", () => {
-	test("a task's record: its name, service, VIP, address and aliases; ports on ingress alone", () => {
+	test("a task's record: its name, service, VIP, address and aliases; ports on ingress alone", async () => {
 		const { node1, task, table } = onApp();
 		const container = task(node1, 1, "10.0.1.5");
 		expect(table()).toEqual([
@@ -64,7 +64,7 @@ describe("what nodes tell each other of endpoints", () => {
 				serviceDisabled: false,
 			},
 		]);
-		const { tables } = recordedIngress();
+		const { tables } = await recordedIngress();
 		const records = tables
 			.entries("node3", libnetwork.TABLE.endpoint, INGRESS.id)
 			.map(({ value }) => libnetwork.endpointRecord.read(value));
@@ -178,7 +178,7 @@ describe("names of services", () => {
 	});
 
 	test("ingress has none", async () => {
-		const { web2, node3 } = recordedIngress();
+		const { web2, node3 } = await recordedIngress();
 		for (const name of ["web", "tasks.web", "ingress-endpoint", TASKS.web1.name])
 			await expect(web2.resolve(name)).rejects.toThrow();
 		expect(node3.network("ingress").names?.nameOf(parseIp4("10.0.0.6")!)).toBeUndefined();
@@ -451,7 +451,7 @@ describe("the ingress mesh on a host", () => {
 	});
 
 	test("a task cannot be reached at its ingress address but by the published port, though it answers ping", async () => {
-		const { node1, web1, web2 } = recordedIngress();
+		const { node1, web1, web2 } = await recordedIngress();
 		web(web1.netns, "here");
 		web(web1.netns, "other", 81);
 		// Nothing says so: the SYNs are dropped.

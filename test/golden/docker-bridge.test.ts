@@ -3,7 +3,7 @@ import { type Container, Lab, type Netns } from "../../src/index.ts";
 import type { Layer } from "../../src/wire/index.ts";
 import type { Capture } from "../../src/observe/index.ts";
 import { Comparison, has, keep, recording, type TimedFrame, value } from "../support/golden.ts";
-import { atInstants, emulated, exchanged } from "../support/scenario.ts";
+import { atInstants, emulated, exchanged, isSnoopersReport } from "../support/scenario.ts";
 import type { Exception } from "../support/recording.ts";
 import { answers, asks, client, questionsOf, server, talksOf } from "../support/talks.ts";
 import { expectCleanInWireshark } from "../support/wireshark.ts";
@@ -172,6 +172,11 @@ describe("containers on bridges speak as Docker's do", () => {
 			expect([c1, c2].every(({ running }) => running)).toBe(true);
 			const bridge = id === undefined ? "docker0" : `br-${id.slice(0, 12)}`;
 			expect(host.netns.device(bridge).isUp).toBe(true);
+			// The bridge itself does when it comes up; the recorded ones were up.
+			expect(capture.sightings(`${node}:${bridge}`).map(({ data }) => isSnoopersReport(data))).toEqual([
+				true,
+				true,
+			]);
 			const places = [...on.map((file) => [file, bridge]), ...cards.map((file) => [file, "eth0"])] as const;
 			for (const [file = "", device = ""] of places) {
 				expect(keep(recording(`${folder}/${file}`), (layers) => !has(layers, "ipv6"))).toEqual([]);

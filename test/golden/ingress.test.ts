@@ -9,8 +9,8 @@ import { expectCleanInWireshark } from "../support/wireshark.ts";
 
 const SANDBOX = "1-4l2l929d98";
 
-const replay = () => {
-	const { lab, lan, nodes, web1, web2 } = recordedIngress({ cable: "1ms" });
+const replay = async () => {
+	const { lab, lan, nodes, web1, web2 } = await recordedIngress({ cable: "1ms" });
 	const outside = lab.host("outside", {
 		nics: { eth0: { address: "172.31.1.1/24", mac: "02:00:00:00:01:01", attach: lan } },
 	});
@@ -33,12 +33,13 @@ const INTERFACES = [
 
 describe("a port published by the routing mesh is reached as on a recorded swarm", () => {
 	test("every frame at the client, and on every interface of the node without a task", async () => {
-		const { capture } = await run;
-		const recordings = new HttpRecordings({ start: START, clientPorts: CLIENT_PORTS, serverPorts: ["8080"] });
+		const { capture, begin } = await run;
+		const start = START - begin;
+		const recordings = new HttpRecordings({ start, clientPorts: CLIENT_PORTS, serverPorts: ["8080"] });
 		// The client's recording ends before ARP asks again.
 		const found = recordings.inOrder("outside:eth0", {
 			recorded: recording("09-ingress/get-outside-eth0"),
-			ours: emulated(capture, "outside:eth0", 0, 8),
+			ours: emulated(capture, "outside:eth0", begin, begin + 8),
 			clock: CLIENT_CLOCK,
 			offloaded: true,
 		});

@@ -291,6 +291,7 @@ describe("flows of k6 of which the notes tell", () => {
 		r1Eth1.setMtu(1450);
 		r2Eth0.setMtu(1450);
 		await a.ping("10.6.3.10", { count: 1 });
+		await lab.advance("2s");
 		r2.iptables("-A FORWARD -f -j DROP");
 		const began = lab.now;
 		const capture = lab.capture();

@@ -15,8 +15,8 @@ const CLIENT_CLOCK = -0.14065;
 /** What a segment takes from a task to the outside client, in seconds. */
 const AHEAD = 0.00102;
 
-function build() {
-	const swarm = recordedIngress({ cable: "500us" });
+async function build() {
+	const swarm = await recordedIngress({ cable: "500us" });
 	const { nodes, node1, node2, web1, web2 } = swarm;
 	// Nothing is published by the mesh any more: its chains stay.
 	node2.stop(web1);
@@ -29,7 +29,7 @@ function build() {
 }
 
 async function replay() {
-	const { lab, lan, nodes, tasks } = build();
+	const { lab, lan, nodes, tasks } = await build();
 	const outside = lab.host("outside", {
 		nics: { eth0: { address: "172.31.1.1/24", mac: "02:00:00:00:01:01", attach: lan } },
 	}).netns;
@@ -42,6 +42,7 @@ async function replay() {
 		await outside.ping(`172.31.1.${String(5 + i)}`, { count: 1 });
 	}
 	const capture = lab.capture();
+	const start = START - lab.now / 1e9;
 	const web = new HttpReplay(lab);
 	for (const { netns } of tasks) web.listen(netns, 80);
 	for (const each of exchanges(recording("10-publish-mode-host/host-outside-eth0"), 8081, CLIENT_CLOCK))
@@ -52,13 +53,13 @@ async function replay() {
 	const [node1] = hosts;
 	if (own === undefined || node1 === undefined) throw new Error("node1 asked itself");
 	web.add(node1, { ...own, server: "172.31.1.5", port: 8081 }, 0);
-	await atInstants(lab, START, web.commands, START + 2.2);
-	return capture;
+	await atInstants(lab, start, web.commands, START + 2.2);
+	return { capture, start };
 }
 
 describe("a port published in mode host", () => {
-	test("the host and the task say what the recorded ones said", () => {
-		const { node1, task } = build();
+	test("the host and the task say what the recorded ones said", async () => {
+		const { node1, task } = await build();
 		const recorded = dumps("10-publish-mode-host/state-node1.txt");
 		const theirs = savedRules(recorded.get("host node1")?.get("iptables-save -c") ?? "");
 		// An encrypted network was on that host as well.
@@ -75,9 +76,9 @@ describe("a port published in mode host", () => {
 	});
 
 	test("every frame: DNAT alone, the client's address stays", async () => {
-		const capture = await replay();
+		const { capture, start } = await replay();
 		const recordings = new HttpRecordings({
-			start: START,
+			start,
 			clientPorts: new Set(["40776", "35452", "47630"]),
 			serverPorts: ["8081", "80"],
 		});

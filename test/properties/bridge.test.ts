@@ -75,8 +75,13 @@ function expected(
 function build(ports: readonly Port[], filtering: boolean) {
 	const lab = new Lab({ seed: 1 });
 	const sw = lab.netns("sw");
-	// The bridge itself is in no VLAN, so nothing comes up to it.
-	const br0 = sw.addBridge("br0", { defaultPvid: 0, vlanFiltering: filtering, mac: "02:00:00:00:ff:ff" });
+	// The bridge itself is in no VLAN, so nothing comes up to it, and it says nothing of itself.
+	const br0 = sw.addBridge("br0", {
+		defaultPvid: 0,
+		vlanFiltering: filtering,
+		mac: "02:00:00:00:ff:ff",
+		mcastSnooping: false,
+	});
 	br0.up();
 	const sockets = ports.map((about, i) => {
 		const ns = lab.netns(`h${String(i)}`);

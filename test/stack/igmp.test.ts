@@ -309,6 +309,26 @@ describe("a UDP socket and groups", () => {
 		await expect(Promise.resolve(socket.receive())).rejects.toThrow("Bad file descriptor");
 	});
 
+	test("hears itself each time, also where its flow is tracked, and by loopback", async () => {
+		const { lab, h, eth0 } = await linked();
+		h.iptables("-A OUTPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT");
+		const socket = h.udp({ port: 5000 });
+		socket.join(GROUP, eth0);
+		const sender = h.udp({ multicastDevice: eth0, port: 6000 });
+		for (let i = 0; i < 4; i++) {
+			sender.send(Uint8Array.of(i), { address: GROUP, port: 5000 });
+			expect((await socket.receive()).data).toEqual(Uint8Array.of(i));
+			// An answer, so that the flow is established.
+			socket.send(Uint8Array.of(9), { address: "192.0.2.1", port: 6000 });
+			await lab.advance("10ms");
+		}
+		expect(h.neigh.show({ nud: "noarp" }).map(({ address, dev }) => `${address} ${dev}`)).toEqual([
+			"0.0.0.0 lo",
+			"224.0.0.22 eth0",
+			`${GROUP} eth0`,
+		]);
+	});
+
 	test.each([
 		["no group", "setsockopt: Invalid argument", "192.0.2.9"],
 		["twice the same", "setsockopt: Address already in use", "239.9.9.9"],

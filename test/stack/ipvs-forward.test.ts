@@ -6,12 +6,12 @@ import { ethernet, icmp, ipv4, tcp, udp } from "../../src/wire/index.ts";
 import { ask, balanced, echo, quiet, segment, serverAddress, VIP } from "../support/load-balancer.ts";
 import { expectCleanInWireshark } from "../support/wireshark.ts";
 
-/** IPv4 packets seen at a place, as views behind the Ethernet header. */
+/** IPv4 packets to one host seen at a place, as views behind the Ethernet header: bridges tell groups which ones they are in. */
 function packets(capture: Capture, place: string): DataView[] {
 	return capture
 		.sightings(place)
 		.map(({ data }) => new DataView(data.buffer, data.byteOffset, data.byteLength))
-		.filter((view) => ethernet.type(view, 0) === ethernet.TYPE_IPV4)
+		.filter((view) => ethernet.type(view, 0) === ethernet.TYPE_IPV4 && (view.getUint8(0) & 1) === 0)
 		.map(
 			(view) =>
 				new DataView(view.buffer, view.byteOffset + ethernet.OCTETS, view.byteLength - ethernet.OCTETS),

@@ -82,6 +82,35 @@ describe("ss", () => {
 		expect(b.ss("-H")).toContain("10.0.0.2:80");
 	});
 
+	test("a socket of both families is * to *, behind those of IPv4; its connections have mapped addresses", async () => {
+		const { lab, a, b } = pair();
+		b.tcp.listen({ port: 80, family: "inet6", backlog: 9 });
+		b.tcp.listen({ port: 81, backlog: 9 });
+		b.udp({ port: 7946, family: "inet6" });
+		a.tcp.connect({ address: "10.0.0.2", port: 80, localPort: 40_000 });
+		await lab.advance("100ms");
+		expect(b.ss("-lntu")).toBe(
+			[
+				"Netid State  Recv-Q Send-Q Local Address:Port Peer Address:PortProcess",
+				"udp   UNCONN 0      0                  *:7946            *:*          ",
+				"tcp   LISTEN 0      9            0.0.0.0:81        0.0.0.0:*          ",
+				"tcp   LISTEN 1      9                  *:80              *:*          ",
+				"",
+			].join("\n"),
+		);
+		expect(b.ss("-tnH")).toMatch(/^ESTAB 0 +0 +\[::ffff:10\.0\.0\.2\]:80 +\[::ffff:10\.0\.0\.1\]:40000 *\n$/);
+		expect(a.ss("-tnH")).toMatch(/10\.0\.0\.1:40000 +10\.0\.0\.2:80 /);
+		const lines = (options: string): string[] =>
+			b
+				.ss(options)
+				.split("\n")
+				.slice(0, -1)
+				.map((line) => line.trim().split(/ +/).slice(3, 5).join(" "));
+		expect(lines("-lntH4")).toEqual(["0.0.0.0:81 0.0.0.0:*"]);
+		expect(lines("-lntH6")).toEqual(["*:80 *:*"]);
+		expect(lines("-lntH46")).toHaveLength(2);
+	});
+
 	test("a VXLAN device's port is nobody's; unknown options are refused", () => {
 		const { a } = pair();
 		a.addVxlan("vx", { vni: 1, local: "10.0.0.1" }).up();

@@ -29,13 +29,17 @@ export const TASKS = {
 	web2: task("web.2.bg95lv3e48k81xiex1x98bqet", "10.0.0.7"),
 };
 
-/** The recorded swarm, its tasks healthy: web.1 on node2, web.2 on node1, none on node3. */
-export function recordedIngress(options: Parameters<typeof mesh>[0] = {}) {
+/**
+ * The recorded swarm, its tasks healthy: web.1 on node2, web.2 on node1, none on node3. Its bridges have been up for two
+ * seconds, and have said which groups they are in, when the service is published.
+ */
+export async function recordedIngress(options: Parameters<typeof mesh>[0] = {}) {
 	const swarm = mesh(options);
 	const { lab, lan, tables } = swarm;
 	const nodes = three(swarm);
 	const [node1, node2, node3] = nodes;
 	for (const [i, node] of nodes.entries()) node.addNetwork(INGRESS, `10.0.0.${String(2 + i)}`);
+	await lab.advance("2s");
 	// A container of another network's has 172.18.0.3.
 	node1.docker.run({ name: "c1", network: "docker_gwbridge" });
 	const web1 = node2.run(TASKS.web1);

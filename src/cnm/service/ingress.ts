@@ -86,8 +86,8 @@ export class IngressMesh {
 		const { publishedPort: number, protocol } = port;
 		if (protocol === "sctp") return;
 		try {
-			const held =
-				protocol === "tcp" ? this.#ns.tcp.listen({ port: number }) : this.#ns.udp({ port: number });
+			const on = { port: number, family: "inet6" } as const;
+			const held = protocol === "tcp" ? this.#ns.tcp.listen(on) : this.#ns.udp(on);
 			this.#reserved.set(nameOf(port), held);
 		} catch (error) {
 			if (!(error instanceof NetError)) throw error;

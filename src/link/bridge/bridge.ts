@@ -27,8 +27,9 @@ const ETH_DATA_LEN = 1500;
 const NO_PORTS: ReadonlySet<string> = new Set(["loopback", "ipvlan"]);
 /** From up to the first look for aged addresses (`br_stp_enable_bridge`). */
 const GC_FIRST = milliseconds(100);
-/** Where snoopers of multicast listen, by IPv4 and IPv6 (RFC 4286). */
-const ALL_SNOOPERS = [0x0100_5e00_006a as Mac, 0x3333_0000_006a as Mac];
+/** Where snoopers of multicast listen (RFC 4286): 224.0.0.106, and the MAC of ff02::6a. */
+const ALL_SNOOPERS = (0xe000_006a | 0) as Ip4;
+const ALL_SNOOPERS_6 = 0x3333_0000_006a as Mac;
 const MOST_PORTS = 1023; // BR_MAX_PORTS - 1
 
 /**
@@ -213,9 +214,15 @@ export class Bridge extends Device implements StpBridge<BridgePort>, McastBridge
 		if (this.isUp) this.#hearSnoopers(on);
 	}
 
+	/** As any listener, it reports that it is in the group (`br_multicast_join_snoopers`). */
 	#hearSnoopers(on: boolean): void {
-		for (const mac of ALL_SNOOPERS) if (on) this.multicast.add(mac);
-		if (!on) for (const mac of ALL_SNOOPERS) this.multicast.delete(mac);
+		if (on) {
+			this.owner.joinGroup(ALL_SNOOPERS, this);
+			this.multicast.add(ALL_SNOOPERS_6);
+		} else {
+			this.owner.leaveGroup(ALL_SNOOPERS, this);
+			this.multicast.delete(ALL_SNOOPERS_6);
+		}
 	}
 
 	/** `group_fwd_mask`. Throws `NetError` EINVAL for the three groups that a bridge never forwards. */
@@ -602,8 +609,9 @@ export class Bridge extends Device implements StpBridge<BridgePort>, McastBridge
 
 	override down(): void {
 		if (!this.isUp) return;
-		if (this.snooping.config.snooping) this.#hearSnoopers(false);
 		super.down();
+		// Down already: nobody is told.
+		if (this.snooping.config.snooping) this.#hearSnoopers(false);
 		for (const port of this.#ports) if (port.state !== "disabled") this.stp.disablePort(port.stp);
 		this.stp.stop();
 		this.snooping.stop();

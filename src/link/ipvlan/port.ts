@@ -41,7 +41,12 @@ export class IpvlanPort implements Upper, Layer3Upper, Sink<Frame> {
 	setMode(mode: IpvlanMode): void {
 		this.mode = mode;
 		this.device.layer3 = mode === "l3s" ? this : null;
-		for (const child of this.children) child.noArp = mode !== "l2";
+		const noArp = mode !== "l2";
+		for (const child of this.children) {
+			if (child.noArp === noArp) continue;
+			child.noArp = noArp;
+			child.owner.linkAddressChanged(child);
+		}
 	}
 
 	/** Throws `NetError` EADDRINUSE for an address that one of the children has, up or down. */

@@ -45,8 +45,10 @@ interface Membership {
 	unsolicited: number;
 	/** This host was the last to report the group, so it has to say when it leaves. */
 	reporter: boolean;
-	/** Answers a query, or repeats a report of version 1 or 2. */
-	readonly timer: Timer;
+	/** The device listens to the group's MAC for it. */
+	loaded: boolean;
+	/** Answers a query, or repeats a report of version 1 or 2; made when first needed. */
+	timer: Timer | undefined;
 }
 
 /** Shared by all devices on which nobody joined anything. */
@@ -72,6 +74,8 @@ export class Igmp {
 	/** Groups left, with the records still to be sent; last left first. */
 	#left: readonly { readonly group: Ip4; changes: number }[] = NOTHING;
 	#running = false;
+	/** Groups joined before the device came up, and with it 224.0.0.1. */
+	#older = 0;
 	/** Reports of changes still to be sent (`mr_ifc_count`). */
 	#reports = 0;
 	#changeTimer: Timer | undefined;
@@ -97,10 +101,15 @@ export class Igmp {
 
 	/** The groups, last joined first, and how often each was joined (`/proc/net/igmp`). */
 	groups(): { readonly group: Ip4; readonly users: number }[] {
-		const others = [...this.#members.values()].filter(({ group }) => group !== ALL_HOSTS).reverse();
-		const joined = others.map(({ group, users }) => ({ group, users }));
+		const joined = this.#others().map(({ group, users }) => ({ group, users }));
 		const users = (this.#members.get(ALL_HOSTS)?.users ?? 0) + (this.#running ? 1 : 0);
-		return users > 0 ? [...joined, { group: ALL_HOSTS, users }] : joined;
+		if (users > 0) joined.splice(this.#older, 0, { group: ALL_HOSTS, users });
+		return joined.reverse();
+	}
+
+	/** All but 224.0.0.1, first joined first. */
+	#others(): Membership[] {
+		return [...this.#members.values()].filter(({ group }) => group !== ALL_HOSTS);
 	}
 
 	/** One more listener to a group (`ip_mc_inc_group`). */
@@ -116,13 +125,13 @@ export class Igmp {
 			changes: 0,
 			unsolicited: this.#qrv,
 			reporter: false,
-			timer: new Timer(() => {
-				this.#memberTimer(member);
-			}),
+			loaded: false,
+			timer: undefined,
 		};
 		if (this.#members === NONE) this.#members = new Map();
 		this.#members.set(group, member);
 		this.#ns.settingsChanged();
+		this.#load(member);
 		if (this.#running) this.#added(member);
 	}
 
@@ -131,8 +140,10 @@ export class Igmp {
 		const member = this.#members.get(group);
 		if (member === undefined) return;
 		if (--member.users > 0) return;
+		if (group !== ALL_HOSTS && this.#others().indexOf(member) < this.#older) this.#older--;
 		this.#members.delete(group);
 		this.#ns.settingsChanged();
+		this.#unload(member);
 		if (this.#running) this.#dropped(member);
 	}
 
@@ -143,19 +154,24 @@ export class Igmp {
 		this.#robustness = 0;
 		this.#queryInterval = 0;
 		this.#responseInterval = 0;
+		this.#older = this.#others().length;
 		this.#filter(ALL_HOSTS, true);
-		for (const member of [...this.#members.values()].reverse()) this.#added(member);
+		for (const member of [...this.#members.values()].reverse()) {
+			this.#load(member);
+			this.#added(member);
+		}
 	}
 
 	/** The device is down: nothing is sent any more, the groups are kept for when it comes back (`ip_mc_down`). */
 	down(): void {
 		if (!this.#running) return;
 		for (const member of this.#members.values()) {
-			this.#filter(member.group, false);
-			member.timer.cancel();
+			this.#unload(member);
+			member.timer?.cancel();
 		}
 		this.#filter(ALL_HOSTS, false);
 		this.#running = false;
+		this.#older = 0;
 		this.#ns.settingsChanged();
 		this.#quiet();
 		this.#version1Until = -1;
@@ -195,21 +211,29 @@ export class Igmp {
 		else device.multicast.delete(multicastMacOf(group));
 	}
 
+	#load(member: Membership): void {
+		if (!member.loaded) this.#filter(member.group, true);
+		member.loaded = true;
+	}
+
+	#unload(member: Membership): void {
+		if (member.loaded) this.#filter(member.group, false);
+		member.loaded = false;
+	}
+
 	/** `igmp_group_added`. */
 	#added(member: Membership): void {
-		this.#filter(member.group, true);
 		this.#left = this.#left.filter(({ group }) => group !== member.group);
 		if (this.#silent(member.group)) return;
 		member.unsolicited = this.#ns.igmpConf.igmp_qrv;
-		if (this.version < 3) return this.#arm(member.timer, 0);
+		if (this.version < 3) return this.#arm(this.#timerOf(member), 0);
 		member.changes = this.#qrv;
 		this.#change();
 	}
 
 	/** `igmp_group_dropped`. */
 	#dropped(member: Membership): void {
-		this.#filter(member.group, false);
-		member.timer.cancel();
+		member.timer?.cancel();
 		if (this.#silent(member.group)) return;
 		const { version } = this;
 		if (version === 3) {
@@ -229,6 +253,12 @@ export class Igmp {
 		});
 		const timer = this.#changeTimer;
 		this.#arm(timer, 0);
+	}
+
+	#timerOf(member: Membership): Timer {
+		return (member.timer ??= new Timer(() => {
+			this.#memberTimer(member);
+		}));
 	}
 
 	/** Two ticks from now and at random up to `most` nanoseconds later. */
@@ -268,7 +298,7 @@ export class Igmp {
 		if (member.unsolicited > 0 && --member.unsolicited > 0) {
 			const { igmpv2_unsolicited_report_interval: old, igmpv3_unsolicited_report_interval: current } =
 				this.#inDevice.conf;
-			this.#arm(member.timer, (this.version < 3 ? old : current) * 1e6);
+			this.#arm(this.#timerOf(member), (this.version < 3 ? old : current) * 1e6);
 		}
 		member.reporter = true;
 		const { version } = this;
@@ -308,7 +338,7 @@ export class Igmp {
 	#heard(group: Ip4): void {
 		const member = this.#members.get(group);
 		if (member === undefined || this.#silent(group)) return;
-		member.timer.cancel();
+		member.timer?.cancel();
 		member.reporter = false;
 		member.unsolicited = 0;
 	}
@@ -372,9 +402,10 @@ export class Igmp {
 	/** `igmp_mod_timer`: an answer that is due in time stays as it is. */
 	#answer(member: Membership, most: Nanoseconds): void {
 		member.unsolicited = 0;
-		const left = member.timer.due - this.#ns.world.scheduler.now;
-		if (member.timer.pending && left < most) return;
-		this.#arm(member.timer, most);
+		const timer = this.#timerOf(member);
+		const left = timer.due - this.#ns.world.scheduler.now;
+		if (timer.pending && left < most) return;
+		this.#arm(timer, most);
 	}
 
 	// ── out ───────────────────────────────────────────────────────────────────────────────────────
@@ -402,7 +433,11 @@ export class Igmp {
 		const octets = igmp.packetOctets(message);
 		const frame = ns.world.frames.begin(octets);
 		frame.end = frame.start + octets;
-		const source = ns.selectSource(this.#inDevice, ANY_IP4, "link");
+		// Version 3 speaks with an address of the device, or with none (RFC 3376 §4.2.13, `igmpv3_get_srcaddr`).
+		const source =
+			message.type === igmp.REPORT_3
+				? this.#inDevice.selectSource(ANY_IP4, "link")
+				: ns.selectSource(this.#inDevice, ANY_IP4, "link");
 		igmp.writePacket(frame.view, frame.start, source, to, message);
 		frame.trusted = true;
 		// The host itself need not hear that it is in a group.

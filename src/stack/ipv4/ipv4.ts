@@ -1,4 +1,4 @@
-import { BROADCAST_IP4, type Ip4, isMulticastIp4, multicastMacOf, ZERO_MAC } from "../../addr/index.ts";
+import { ANY_IP4, type Ip4, isMulticastIp4 } from "../../addr/index.ts";
 import type { DropReason } from "../../drop.ts";
 import { BRIDGING, type Device } from "../../link/index.ts";
 import { ethernet, type Frame, icmp, ipv4 } from "../../wire/index.ts";
@@ -351,21 +351,38 @@ export class Ipv4 {
 	#toNeighbour(frame: Frame, route: Route): void {
 		const device = route.device;
 		if (device === null) return this.ns.dropOut(frame, route, "ip-unreachable-route", route.text);
-		if (device.noArp) return this.#withoutArp(frame, device);
 		const destination = ipv4.destination(frame.view, frame.start);
 		const nextHop = route.via !== 0 ? route.via : destination;
 		let neighbour = route.neighbour;
 		if (neighbour?.ip !== nextHop || neighbour.dead) {
-			if (route.type === "broadcast" || isMulticastIp4(nextHop) || nextHop === BROADCAST_IP4) {
-				return this.#toGroup(frame, device, nextHop, route);
-			}
-			const inDevice = this.ns.inDevice(device);
-			if (inDevice === undefined) return this.ns.dropOut(frame, route, "device-gone");
-			neighbour = this.ns.neighbours(inDevice).ensure(nextHop);
-			route.neighbour = neighbour;
+			const found = this.#findNeighbour(frame, route, device, nextHop);
+			if (found === undefined) return this.ns.dropOut(frame, route, "device-gone");
+			neighbour = found;
 		}
-		this.ns.ways?.notes?.sent(frame, route, neighbour, this.mtuOf(route, destination));
+		const notes = this.ns.ways?.notes;
+		if (notes != null && neighbour.facts.state !== "noarp")
+			notes.sent(frame, route, neighbour, this.mtuOf(route, destination));
 		this.toNeighbour(frame, device, neighbour);
+	}
+
+	/** One that is not the last spoken to by the route (`ip_neigh_for_gw`). The frame stays the caller's. */
+	#findNeighbour(frame: Frame, route: Route, device: Device, nextHop: Ip4): Neighbour | undefined {
+		const known = route.neighbour;
+		const loopback = device === this.ns.loopback;
+		// All that loopback leads to is one neighbour (`__ipv4_neigh_lookup_noref`).
+		if (loopback && known?.dead === false) return known;
+		const inDevice = this.ns.inDevice(device);
+		if (inDevice === undefined) return undefined;
+		const neighbour = this.ns.neighbours(inDevice).ensure(loopback ? ANY_IP4 : nextHop);
+		// Remembered but for groups that the host may be in itself: with those there is more to do.
+		if (!route.loop || !isMulticastIp4(nextHop)) route.neighbour = neighbour;
+		else this.#hearItself(frame, inDevice, nextHop);
+		return neighbour;
+	}
+
+	/** The host hears what it says to a group it is in itself (`ip_mc_output`). The frame stays the caller's. */
+	#hearItself(frame: Frame, inDevice: InDevice, group: Ip4): void {
+		if (inDevice.igmp?.has(group) === true) this.ns.loopBack(frame.clone(), inDevice);
 	}
 
 	/** A packet to a neighbour whose address is known, or has to be found first. Takes the frame. */
@@ -386,27 +403,5 @@ export class Ipv4 {
 		const inDevice = this.ns.inDevice(device);
 		if (inDevice === undefined) return device.dropOut(frame, "device-gone");
 		this.ns.neighbours(inDevice).output(frame, neighbour);
-	}
-
-	#withoutArp(frame: Frame, device: Device): void {
-		frame.push(ethernet.OCTETS);
-		const loopback = device === this.ns.loopback;
-		const mac = loopback ? ZERO_MAC : device.mac;
-		// Groups have their own MAC here, too; everyone else, also everyone at once, is sent to the own one.
-		const destination = ipv4.destination(frame.view, frame.start + ethernet.OCTETS);
-		const dst = !loopback && isMulticastIp4(destination) ? multicastMacOf(destination) : mac;
-		ethernet.write(frame.view, frame.start, { dst, src: mac, type: ethernet.TYPE_IPV4 });
-		device.transmit(frame);
-	}
-
-	#toGroup(frame: Frame, device: Device, destination: Ip4, { loop }: Route): void {
-		frame.push(ethernet.OCTETS);
-		const mac = isMulticastIp4(destination) ? multicastMacOf(destination) : ethernet.BROADCAST;
-		ethernet.write(frame.view, frame.start, { dst: mac, src: device.mac, type: ethernet.TYPE_IPV4 });
-		// The host hears what it says to a group it is in itself.
-		if (loop && isMulticastIp4(destination) && this.ns.inDevice(device)?.igmp?.has(destination) === true) {
-			this.ns.loopBack(frame.clone(), device);
-		}
-		device.transmit(frame);
 	}
 }

@@ -1,10 +1,12 @@
 import {
 	ANY_IP4,
+	BROADCAST_IP4,
 	BROADCAST_MAC,
 	type Ip4,
 	isLoopbackIp4,
 	isMulticastIp4,
 	type Mac,
+	multicastMacOf,
 	ZERO_MAC,
 } from "../../addr/index.ts";
 import type { Device } from "../../link/index.ts";
@@ -135,6 +137,18 @@ export class Arp {
 			targetMac: packet.senderMac,
 			targetIp: packet.senderIp,
 		});
+	}
+
+	/**
+	 * The link address of a neighbour that need not be asked for it (`arp_constructor`): a group's follows from the group,
+	 * all there is on a device without ARP has the device's own, and everybody is everybody.
+	 */
+	mapped({ device }: InDevice, ip: Ip4): Mac | undefined {
+		if (isMulticastIp4(ip)) return multicastMacOf(ip);
+		if (device.noArp) return device.mac;
+		if (ip === BROADCAST_IP4 || ip >>> 24 === 0) return BROADCAST_MAC;
+		const route = this.#ns.localFib.lookup(ip);
+		return route?.type === "broadcast" && route.device === device ? BROADCAST_MAC : undefined;
 	}
 
 	/** Asks who has `target` (`arp_solicit`): everyone, or the address it had when it is only to be confirmed. */

@@ -2,7 +2,7 @@ import { formatIp4, formatMac, type Ip4, type Mac, toIp4, toMac } from "../../ad
 import { NetError } from "../../errors.ts";
 import type { Device } from "../../link/index.ts";
 import type { Namespace } from "../namespace.ts";
-import type { NudState } from "./state.ts";
+import { NUD_STATES, type NudState } from "./state.ts";
 import type { PromisedNeighbours } from "./table.ts";
 
 /** The part of `ip neigh add` behind the address. */
@@ -11,6 +11,13 @@ export interface NeighbourOptions {
 	readonly lladdr?: Mac | string;
 	/** `permanent` unless said, as iproute2 has it. */
 	readonly nud?: Exclude<NudState, "none" | "incomplete" | "delay">;
+}
+
+/** What `ip neigh show` is asked for. */
+export interface NeighbourFilter {
+	readonly dev?: Device | string;
+	/** Entries in this state, or in one of these. */
+	readonly nud?: NudState | "all" | readonly NudState[];
 }
 
 /** One line of `ip neigh show`. */
@@ -101,23 +108,42 @@ export class NeighbourCommands {
 		this.#ns.delProxyNeighbour(this.#device(options.dev), toIp4(address, "address"));
 	}
 
-	/** `ip neigh show [dev DEV]`; the device that is asked for does not stand in the lines again. */
-	show(filter: { readonly dev?: Device | string } = {}): NeighbourLine[] {
+	/**
+	 * `ip neigh show [dev DEV] [nud STATE]`; the device that is asked for does not stand in the lines again. Without a state
+	 * what never had to be asked (`noarp`) is left out, and so is what was not asked yet (`none`). Throws `NetError` ENODEV,
+	 * EINVAL.
+	 */
+	show(filter: NeighbourFilter = {}): NeighbourLine[] {
 		const only = filter.dev === undefined ? undefined : this.#device(filter.dev);
+		const wanted = shownStates(filter.nud);
 		const asked = this.#ns.inDevices.filter(({ device }) => only === undefined || device === only);
-		return asked.flatMap((inDevice) =>
-			this.#ns
-				.neighbours(inDevice)
-				.entries()
+		return asked.flatMap((inDevice) => {
+			const entries = inDevice.neighbours?.entries() ?? [];
+			return entries
+				.filter(({ facts }) => wanted(facts.state))
 				.map(({ ip, facts }) => {
 					const address = formatIp4(ip);
 					const dev = inDevice.device.name;
 					const lladdr = facts.mac === undefined ? undefined : formatMac(facts.mac);
 					const state = facts.state.toUpperCase();
 					const at = only === undefined ? ` dev ${dev}` : "";
-					const text = `${address}${at} ${lladdr === undefined ? "" : `lladdr ${lladdr} `}${state} `;
+					const to = lladdr === undefined ? "" : `lladdr ${lladdr} `;
+					const text = `${address}${at} ${to}${facts.state === "none" ? "" : `${state} `}`;
 					return { address, dev, lladdr, state, text };
-				}),
-		);
+				});
+		});
 	}
+}
+
+function shownStates(nud: NeighbourFilter["nud"]): (state: NudState) => boolean {
+	if (nud === "all") return () => true;
+	if (nud === undefined) return (state) => state !== "noarp" && state !== "none";
+	const states: readonly NudState[] = typeof nud === "string" ? [nud] : nud;
+	for (const state of states) {
+		if (!NUD_STATES.includes(state))
+			throw new NetError("EINVAL", `Error: argument "${state}" is wrong: nud state is bad`, {
+				remedy: `States: all ${NUD_STATES.join(" ")}.`,
+			});
+	}
+	return (state) => states.includes(state);
 }

@@ -37,6 +37,7 @@ export class Neighbour {
 		this.ip = ip;
 		this.facts = facts;
 		this.#onTimer = onTimer;
+		if (facts.mac !== undefined) this.follow(facts);
 	}
 
 	/** Fires when its state has lasted its time. */

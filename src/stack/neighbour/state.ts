@@ -5,8 +5,19 @@ import type { Instant, Nanoseconds } from "../../sim/index.ts";
 // Read RFC 4861 §7.3.2 for the states and net/core/neighbour.c for what Linux makes of them (also for ARP).
 
 /** The states of `ip neigh`, in lower case. */
-export type NudState =
-	"none" | "incomplete" | "reachable" | "stale" | "delay" | "probe" | "failed" | "noarp" | "permanent";
+export const NUD_STATES = [
+	"none",
+	"incomplete",
+	"reachable",
+	"stale",
+	"delay",
+	"probe",
+	"failed",
+	"noarp",
+	"permanent",
+] as const;
+/** One of them. */
+export type NudState = (typeof NUD_STATES)[number];
 
 /** What is known of one neighbour. */
 export interface NeighbourFacts {
@@ -72,10 +83,10 @@ export const isConnected = (state: NudState): boolean =>
 export const isValid = (state: NudState): boolean =>
 	isConnected(state) || state === "stale" || state === "delay" || state === "probe";
 
-/** An entry nobody asked for yet. */
-export const unknown = (now: Instant): NeighbourFacts => ({
-	state: "none",
-	mac: undefined,
+/** A new entry: nobody asked for it yet, or its address, if that is said, needs no asking (`arp_constructor`). */
+export const created = (now: Instant, mac?: Mac): NeighbourFacts => ({
+	state: mac === undefined ? "none" : "noarp",
+	mac,
 	probes: 0,
 	confirmed: 0,
 	used: now,

@@ -4,13 +4,15 @@ import { ethernet, type Frame } from "../../wire/index.ts";
 import type { InDevice } from "../in-device.ts";
 import type { Kernel } from "../kernel.ts";
 import { Neighbour } from "./neighbour.ts";
-import { isValid, type NeighbourEvent, type NeighbourTimes, type NudState, step, unknown } from "./state.ts";
+import { created, isValid, type NeighbourEvent, type NeighbourTimes, type NudState, step } from "./state.ts";
 
 /** `reachable_time` is drawn anew this often (`neigh_periodic_work`). */
 const REDRAW = seconds(300);
 
 /** What the table needs from ARP and IPv4. Implemented by the namespace. */
 export interface NeighbourHost {
+	/** The link address of a neighbour that need not be asked for it: of groups, of everybody, of all there is without ARP. */
+	mapped(inDevice: InDevice, ip: Ip4): Mac | undefined;
 	/** Sends an ARP request for `target` out of the device; to `to` alone when it is known. */
 	solicit(inDevice: InDevice, target: Ip4, to: Mac | undefined, forPacket: Frame | undefined): void;
 	/** The packet waited for a neighbour that did not answer. Takes the frame, which starts at its IPv4 header. */
@@ -87,7 +89,8 @@ export class NeighbourTable {
 
 	#add(ip: Ip4): Neighbour {
 		if (this.#entries.size >= this.#kernel.neighbourGc.gc_thresh3) this.#makeRoom();
-		const neighbour = new Neighbour(ip, unknown(this.#kernel.world.scheduler.now), this.#onTimer);
+		const facts = created(this.#kernel.world.scheduler.now, this.#host.mapped(this.inDevice, ip));
+		const neighbour = new Neighbour(ip, facts, this.#onTimer);
 		this.#entries.set(ip, neighbour);
 		return neighbour;
 	}
@@ -203,7 +206,14 @@ export class NeighbourTable {
 		}
 	}
 
-	/** The device went down: all learned entries go (`neigh_ifdown`). */
+	/** The device lost its carrier: everything but what is there for good goes (`neigh_carrier_down`). */
+	carrierDown(): void {
+		for (const { ip, facts } of [...this.#entries.values()]) if (facts.state !== "permanent") this.remove(ip);
+	}
+
+	/**
+	 * All entries go: the device went down, or has another address (`neigh_ifdown`, `neigh_changeaddr`).
+	 */
 	clear(): void {
 		this.#promised = undefined;
 		for (const { ip } of this.entries()) this.remove(ip);

@@ -3,7 +3,7 @@ import { NetError } from "../../errors.ts";
 import { type Instant, type Nanoseconds, Timer } from "../../sim/index.ts";
 import type { IpSocket, MtuDiscovery } from "../ipv4/send.ts";
 import type { Namespace } from "../namespace.ts";
-import type { SocketProgram } from "../socket-program.ts";
+import type { SocketFamily, SocketProgram } from "../socket-program.ts";
 import type { Tcp } from "./connections.ts";
 import { COMPRESSED_ACK, type Effects, LEAVE, STOP, type TimerIndex } from "./effects.ts";
 import {
@@ -59,6 +59,7 @@ export class TcpSocket implements IpSocket {
 	linger: Nanoseconds | undefined;
 	/** Who has it. */
 	readonly program: SocketProgram | undefined;
+	readonly family: SocketFamily;
 	readonly mtuDiscovery: MtuDiscovery = "do";
 	/** The handshake is complete. */
 	onConnect: (() => void) | null = null;
@@ -94,6 +95,7 @@ export class TcpSocket implements IpSocket {
 		this.#tcp = owner;
 		this.#tcb = tcb;
 		this.linger = tuning.linger;
+		this.family = tuning.family ?? "inet";
 		this.program = tuning.program;
 		[this.localAddress, this.localPort] = local;
 		[this.remoteAddress, this.remotePort] = remote;

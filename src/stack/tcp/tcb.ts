@@ -5,7 +5,7 @@ import { invalidSpacing, keepAliveOf, TCP_CONF, type TcpChoices, type TcpConf } 
 import { Cubic } from "./cubic.ts";
 import type { Effects } from "./effects.ts";
 import * as limits from "./limits.ts";
-import type { SocketProgram } from "../socket-program.ts";
+import type { SocketFamily, SocketProgram } from "../socket-program.ts";
 import { SendQueue } from "./send-queue.ts";
 
 /** RFC 9293 §3.3.2, in the words of `ss`. LISTEN is a listener's, which has no such block. */
@@ -70,6 +70,11 @@ export interface TcpTuning {
 	 * acknowledged. Without it closing never waits.
 	 */
 	readonly linger?: Nanoseconds;
+	/**
+	 * The address family, `inet` unless said. One of `inet6` is open to both, as what Go and Node open unless they are given
+	 * an address: `ss` shows it as `*`. Here IPv4 is all that reaches it.
+	 */
+	readonly family?: SocketFamily;
 	/** The program that has it, for `ss -p`. */
 	readonly program?: SocketProgram;
 }

@@ -1,6 +1,6 @@
 import { ANY_IP4, formatIp4, type Ip4 } from "../../addr/index.ts";
 import { NetError } from "../../errors.ts";
-import type { SocketProgram } from "../socket-program.ts";
+import type { SocketFamily, SocketProgram } from "../socket-program.ts";
 import type { Tcp, TcpSocket } from "../tcp/index.ts";
 import type { Udp } from "../udp.ts";
 
@@ -12,6 +12,7 @@ export interface SsHost {
 
 interface Row {
 	readonly netid: "udp" | "tcp";
+	readonly family: SocketFamily;
 	readonly state: string;
 	readonly receive: number;
 	readonly send: number;
@@ -65,7 +66,8 @@ export function ss(host: SsHost, line: string): string {
 	const rows = [
 		...(both || asked("u") ? udpRows(host.udpPorts) : []),
 		...(both || asked("t") ? tcpRows(host.tcp) : []),
-	].filter(({ state }) => {
+	].filter(({ state, family }) => {
+		if (asked("4") !== asked("6") && asked("6") !== (family === "inet6")) return false;
 		if (asked("a")) return true;
 		return asked("l") ? LISTENING.includes(state) : !NOT_SHOWN.includes(state);
 	});
@@ -77,53 +79,60 @@ function udpRows(udp: Udp): Row[] {
 		const { peer } = socket;
 		return {
 			netid: "udp",
+			family: socket.family,
 			state: peer === undefined ? "UNCONN" : "ESTAB",
 			receive: socket.waiting,
 			send: 0,
-			local: at(socket.address, socket.port),
-			peer: peer === undefined ? NOBODY : at(peer.address, peer.port),
+			local: at(socket.family, socket.address, socket.port),
+			peer: peer === undefined ? nobody(socket.family) : at(socket.family, peer.address, peer.port),
 			program: socket.program,
 			info: "",
 		};
 	});
 	const tunnels = udp.tunnels.map((port): Row => ({
 		netid: "udp",
+		family: "inet",
 		state: "UNCONN",
 		receive: 0,
 		send: 0,
-		local: at(ANY_IP4, port),
-		peer: NOBODY,
+		local: at("inet", ANY_IP4, port),
+		peer: nobody("inet"),
 		program: undefined,
 		info: "",
 	}));
-	return [...sockets, ...tunnels];
+	return byFamily([...sockets, ...tunnels]);
 }
 
 function tcpRows(tcp: Tcp): Row[] {
-	const listeners = [...tcp.listening()].map((listener): Row => ({
-		netid: "tcp",
-		state: "LISTEN",
-		receive: listener.waiting,
-		send: listener.backlog,
-		local: at(listener.address, listener.port),
-		peer: NOBODY,
-		program: listener.tuning.program,
-		info: "",
-	}));
-	const connections = [...tcp.sockets()].map((socket): Row => {
-		const { info } = socket;
+	const listeners = [...tcp.listening()].map((listener): Row => {
+		const family = listener.tuning.family ?? "inet";
 		return {
 			netid: "tcp",
+			family,
+			state: "LISTEN",
+			receive: listener.waiting,
+			send: listener.backlog,
+			local: at(family, listener.address, listener.port),
+			peer: nobody(family),
+			program: listener.tuning.program,
+			info: "",
+		};
+	});
+	const connections = [...tcp.sockets()].map((socket): Row => {
+		const { info, family } = socket;
+		return {
+			netid: "tcp",
+			family,
 			state: STATES[info.state] ?? info.state,
 			receive: info.receiveQueue,
 			send: info.sendQueue,
-			local: at(socket.localAddress, socket.localPort),
-			peer: at(socket.remoteAddress, socket.remotePort),
+			local: at(family, socket.localAddress, socket.localPort),
+			peer: at(family, socket.remoteAddress, socket.remotePort),
 			program: socket.program,
 			info: info.state === "time-wait" ? "" : infoOf(socket),
 		};
 	});
-	return [...listeners, ...connections];
+	return byFamily([...listeners, ...connections]);
 }
 
 /** `-i`: what congestion control and the timers know. */
@@ -147,8 +156,18 @@ function infoOf(socket: TcpSocket): string {
 	].join(" ");
 }
 
-const NOBODY: Row["peer"] = ["0.0.0.0", "*"];
-const at = (address: Ip4, port: number): readonly [string, string] => [formatIp4(address), String(port)];
+/** The kernel is asked for one family after the other. */
+const byFamily = (rows: readonly Row[]): Row[] =>
+	(["inet", "inet6"] as const).flatMap((family) => rows.filter((row) => row.family === family));
+
+/** All addresses of both families are `*`; one of IPv4 is mapped (RFC 4291 §2.5.5.2). */
+const host = (family: SocketFamily, address: Ip4): string =>
+	family === "inet" ? formatIp4(address) : address === ANY_IP4 ? "*" : `[::ffff:${formatIp4(address)}]`;
+const at = (family: SocketFamily, address: Ip4, port: number): readonly [string, string] => [
+	host(family, address),
+	String(port),
+];
+const nobody = (family: SocketFamily): Row["peer"] => [host(family, ANY_IP4), "*"];
 
 interface Columns {
 	readonly netid: boolean;

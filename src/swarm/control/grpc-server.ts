@@ -43,7 +43,8 @@ export class GrpcServer {
 		this.#rpc = rpc;
 		this.#options = options;
 		const { address, port } = options;
-		this.#listener = ns.tcp.listen({ port, ...(address === undefined ? {} : { address }), ...KEEP_ALIVE });
+		const on = address === undefined ? ({ family: "inet6" } as const) : { address };
+		this.#listener = ns.tcp.listen({ port, ...on, ...KEEP_ALIVE });
 		this.#listener.onConnection = (socket) => {
 			const connection = new ServerConnection(this.#ns, socket, this.#rpc, this.#options, () => {
 				this.#connections.delete(connection);

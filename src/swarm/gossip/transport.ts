@@ -66,9 +66,9 @@ export class Transport {
 
 	/** Opens the port on all addresses. Throws `NetError` EADDRINUSE; nothing is open then. */
 	open(): void {
-		const listener = this.#ns.tcp.listen({ port: memberlist.PORT });
+		const listener = this.#ns.tcp.listen({ port: memberlist.PORT, family: "inet6" });
 		try {
-			this.#udp = this.#ns.udp({ port: memberlist.PORT });
+			this.#udp = this.#ns.udp({ port: memberlist.PORT, family: "inet6" });
 		} catch (error) {
 			listener.close();
 			throw error;
