@@ -1,17 +1,18 @@
-import type { Ip4, Mac, Prefix4 } from "../addr/index.ts";
+import type { Mac, Prefix4 } from "../addr/index.ts";
 import { BROADCAST_MAC, formatMac, macHigh, macLow, toMac } from "../addr/index.ts";
 import type { DropReason } from "../drop.ts";
 import { NetError } from "../errors.ts";
-import type { Jiffies, Sink } from "../sim/index.ts";
+import type { Sink } from "../sim/index.ts";
 import type { Frame } from "../wire/index.ts";
 import { ethernet, vlan } from "../wire/index.ts";
-import type { BridgeFilter } from "./bridge/filter.ts";
+import type { DeviceInput, DeviceOwner } from "./device-owner.ts";
 import type { AddressListener, Layer3Upper } from "./layer3.ts";
 import { ALL_NODES_MAC, MulticastList } from "./multicast-list.ts";
 import { operState, type OperState } from "./operstate.ts";
 import type { Qdisc } from "./qdisc/qdisc.ts";
 import { IN, OUT, type Tap, tapFor } from "./tap.ts";
 import { UnicastList } from "./unicast-list.ts";
+import type { Dependent, TagTaker, Upper } from "./upper.ts";
 import { isTag } from "./vlan/tag.ts";
 import type { World } from "./world.ts";
 
@@ -25,95 +26,6 @@ export interface DeviceCounters {
 	readonly rxErrors: number;
 	readonly txDropped: number;
 	readonly txErrors: number;
-}
-
-/** The neighbour's address is not in the table. */
-export const NO_NEIGHBOUR = -1;
-/** The neighbour is in the table, without an address that may be used now. */
-export const NEIGHBOUR_NOT_VALID = -2;
-
-/** Takes what comes up from one device: the namespace's side of it. */
-export interface DeviceInput {
-	/** A frame that no bridge, VLAN or other upper device took. Takes the frame. */
-	receive(frame: Frame): void;
-	/**
-	 * Whether an IPv4 packet in another namespace's stack is for this device's (ipvlan l3s); the frame starts at its
-	 * IPv4 header and stays the caller's.
-	 */
-	claimsPacket(frame: Frame): boolean;
-	/** A whole packet that was claimed and passed the other stack's INPUT, to its protocol. Takes the frame. */
-	receivePacket(frame: Frame): void;
-}
-
-/** What a device needs of the network namespace it lives in. Declared here, implemented by `stack`. */
-export interface DeviceOwner {
-	/** The namespace's name in captures and messages. */
-	readonly name: string;
-	/** Up, down, carrier, MAC or MTU of the device changed. */
-	deviceChanged(device: Device): void;
-	/** The device has another link address, or resolves others' from now on or no longer: neighbours are forgotten. */
-	linkAddressChanged(device: Device): void;
-	/** `ip link del`: the device leaves the namespace. */
-	deviceGone(device: Device): void;
-	/** `ip address add … dev …`. */
-	addAddress(device: Device, address: string | Prefix4): void;
-	/** `ip address del … dev …`. */
-	removeAddress(device: Device, address: string | Prefix4): void;
-	/** True while the machine it is on stands still: its cards lose what comes. */
-	readonly paused: boolean;
-	/** The tick of the machine it is on, which rounds kernel timers. */
-	readonly jiffies: Jiffies;
-	/**
-	 * `ip neigh show … dev …`: the MAC as a number, `NO_NEIGHBOUR` or `NEIGHBOUR_NOT_VALID`. Fit for use are entries that
-	 * are "connected" (NUD_CONNECTED), or any "valid" one (NUD_VALID: stale ones too).
-	 */
-	neighbourMac(device: Device, address: Ip4, fit: "connected" | "valid"): number;
-	/** The address to speak with on the device's link: its first one, else any of the namespace, else 0.0.0.0 (`inet_select_addr`). */
-	sourceOf(device: Device): Ip4;
-	/** One more listener to a multicast group on the device, which is reported (`ip_mc_inc_group`). */
-	joinGroup(group: Ip4, device: Device): void;
-	/** One listener less. */
-	leaveGroup(group: Ip4, device: Device): void;
-	/** True when the device has the address. */
-	hasAddress(device: Device, address: Ip4): boolean;
-	/**
-	 * An IPv4 packet of another namespace leaves by the device: routed here, by that device alone, its TTL as it is
-	 * (ipvlan l3). The frame starts at its IPv4 header. Takes the frame.
-	 */
-	sendPacket(frame: Frame, device: Device): void;
-	/** Shows frames of its bridges to netfilter; null while br_netfilter is not loaded. */
-	readonly bridgeFilter: BridgeFilter | null;
-	/** A tunnel carries no more than `mtu` octets to the destination of the packet behind the Ethernet header. */
-	tooLong(frame: Frame, mtu: number): void;
-}
-
-/** A bridge port, a macvlan parent: takes what comes up from a device in place of its namespace (`rx_handler`). */
-export interface Upper {
-	/** Takes the frame, or hands it on to `device.input`. */
-	receive(frame: Frame, device: Device): void;
-	/** The lower device went up or down, or changed MAC or MTU. */
-	lowerChanged(device: Device): void;
-	/** The lower device is being deleted. */
-	lowerGone(device: Device): void;
-	/** The device that `ip link show` names as `master`; null above a macvlan or ipvlan parent, which has none. */
-	readonly master: Device | null;
-	/** The devices it takes frames for: the bridge, the children. */
-	readonly above: readonly Device[];
-	/** Stays on its lower device when that moves to another namespace, as macvlan and ipvlan do. */
-	readonly staysOnMove?: boolean;
-}
-
-/** A VLAN device on this one: takes frames with its tag. */
-export interface TagTaker {
-	receiveTagged(frame: Frame): void;
-	lowerChanged(device: Device): void;
-	lowerGone(): void;
-}
-
-/** A device that cannot be without a lower one. */
-export interface Dependent {
-	/** The lower device is being deleted, or moved away. */
-	lowerGone(): void;
 }
 
 /** A device that no namespace has taken in yet is down: nothing comes up from it. */

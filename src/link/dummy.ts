@@ -1,6 +1,7 @@
 import type { Mac } from "../addr/index.ts";
 import type { Frame } from "../wire/index.ts";
-import { Device, type DeviceOwner } from "./device.ts";
+import { Device } from "./device.ts";
+import type { DeviceOwner } from "./device-owner.ts";
 import type { World } from "./world.ts";
 
 const ETH_DATA_LEN = 1500;

@@ -15,19 +15,9 @@ export { type PortState, type PortTimers, type StatefulPort, StpPort } from "./b
 export { VlanGroup, type VlanMember } from "./bridge/vlan-group.ts";
 export { BridgeVlans, type VlanBridge, type VlanFlags, type VlanRange } from "./bridge/vlans.ts";
 export { Cable, CableEnd, type CableOptions, type Plug } from "./cable.ts";
-export {
-	type Dependent,
-	Device,
-	type DeviceCounters,
-	type DeviceInput,
-	type DeviceOwner,
-	FORWARDABLE_EXTRA,
-	isForwardable,
-	NEIGHBOUR_NOT_VALID,
-	NO_NEIGHBOUR,
-	type TagTaker,
-	type Upper,
-} from "./device.ts";
+export { Device, type DeviceCounters, FORWARDABLE_EXTRA, isForwardable } from "./device.ts";
+export { type DeviceInput, type DeviceOwner, NEIGHBOUR_NOT_VALID, NO_NEIGHBOUR } from "./device-owner.ts";
+export type { Dependent, TagTaker, Upper } from "./upper.ts";
 export { Fdb, type FdbEntry, type FdbKind, type FdbPort } from "./fdb.ts";
 export { type IpvlanFlag, type IpvlanMode } from "./ipvlan/port.ts";
 export { IpvlanDevice, type IpvlanOptions } from "./ipvlan/ipvlan.ts";

@@ -2,7 +2,8 @@ import { ZERO_MAC } from "../addr/index.ts";
 import type { Lane, Sink } from "../sim/index.ts";
 import type { Frame } from "../wire/index.ts";
 import { ALL_NODES_MAC } from "./multicast-list.ts";
-import { Device, type DeviceOwner } from "./device.ts";
+import { Device } from "./device.ts";
+import type { DeviceOwner } from "./device-owner.ts";
 import type { World } from "./world.ts";
 
 /** MTU of `lo` (drivers/net/loopback.c). */

@@ -1,7 +1,8 @@
 import type { Mac } from "../addr/index.ts";
 import { ethernet, type Frame } from "../wire/index.ts";
 import type { Cable, CableEnd, Plug } from "./cable.ts";
-import { Device, type DeviceOwner } from "./device.ts";
+import { Device } from "./device.ts";
+import type { DeviceOwner } from "./device-owner.ts";
 import type { World } from "./world.ts";
 
 const ETH_DATA_LEN = 1500;

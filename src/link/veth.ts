@@ -1,7 +1,8 @@
 import type { Mac } from "../addr/index.ts";
 import type { Sink } from "../sim/index.ts";
 import type { Frame } from "../wire/index.ts";
-import { Device, type DeviceOwner, FORWARDABLE_EXTRA, isForwardable } from "./device.ts";
+import { Device, FORWARDABLE_EXTRA, isForwardable } from "./device.ts";
+import type { DeviceOwner } from "./device-owner.ts";
 import type { World } from "./world.ts";
 
 const ETH_DATA_LEN = 1500;

@@ -1,7 +1,8 @@
 import { isLinkLocalGroup, type Mac } from "../../addr/index.ts";
 import { NetError } from "../../errors.ts";
 import { ethernet, type Frame, llc, stp } from "../../wire/index.ts";
-import { type Device, isForwardable, type Upper } from "../device.ts";
+import { type Device, isForwardable } from "../device.ts";
+import type { Upper } from "../upper.ts";
 import type { Bridge } from "./bridge.ts";
 import { PortFlags } from "./flags.ts";
 import { checkGroupMask } from "./link-local.ts";

@@ -2,7 +2,8 @@ import type { Ip4 } from "../../addr/index.ts";
 import { NetError } from "../../errors.ts";
 import type { Lane, Sink } from "../../sim/index.ts";
 import { arp, ethernet, type Frame, ipv4 } from "../../wire/index.ts";
-import { type Device, isForwardable, type Upper } from "../device.ts";
+import { type Device, isForwardable } from "../device.ts";
+import type { Upper } from "../upper.ts";
 import type { IpvlanDevice } from "./ipvlan.ts";
 import type { Layer3Upper } from "../layer3.ts";
 

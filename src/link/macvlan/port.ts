@@ -1,7 +1,8 @@
 import { type Mac, macHigh, macLow } from "../../addr/index.ts";
 import type { Lane, Sink } from "../../sim/index.ts";
 import { ethernet, type Frame } from "../../wire/index.ts";
-import { type Device, isForwardable, type Upper } from "../device.ts";
+import { type Device, isForwardable } from "../device.ts";
+import type { Upper } from "../upper.ts";
 import { keyHigh, MacTable } from "../mac-table.ts";
 import type { MacvlanDevice } from "./macvlan.ts";
 

@@ -1,7 +1,9 @@
 import type { Mac } from "../../addr/index.ts";
 import { NetError } from "../../errors.ts";
 import { ethernet, type Frame, popTag, pushTag, vlan } from "../../wire/index.ts";
-import { Device, type DeviceOwner, type TagTaker } from "../device.ts";
+import { Device } from "../device.ts";
+import type { DeviceOwner } from "../device-owner.ts";
+import type { TagTaker } from "../upper.ts";
 import { LowerFilter } from "../lower-filter.ts";
 import { checkNesting } from "../nesting.ts";
 import { IN } from "../tap.ts";

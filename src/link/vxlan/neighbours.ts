@@ -1,7 +1,7 @@
 import { formatIp4, type Ip4, isLoopbackIp4, isMulticastIp4, type Mac } from "../../addr/index.ts";
 import type { DropReason } from "../../drop.ts";
 import { arp, ethernet, type Frame, type FramePool, ipv4 } from "../../wire/index.ts";
-import { NEIGHBOUR_NOT_VALID, NO_NEIGHBOUR } from "../device.ts";
+import { NEIGHBOUR_NOT_VALID, NO_NEIGHBOUR } from "../device-owner.ts";
 import type { VxlanDevice } from "./vxlan.ts";
 
 /**

@@ -23,7 +23,8 @@ import {
 	Timer,
 } from "../../sim/index.ts";
 import { ethernet, type Frame, ipv4, udp, vxlan } from "../../wire/index.ts";
-import { Device, type DeviceOwner } from "../device.ts";
+import { Device } from "../device.ts";
+import type { DeviceOwner } from "../device-owner.ts";
 import { checkNesting } from "../nesting.ts";
 import type { Underlay } from "../underlay.ts";
 import { showFdb, type VxlanFdbLine } from "./fdb-show.ts";
