@@ -25,6 +25,7 @@ const RULES = [
 	"-A FORWARD -m mark --mark 7/7 -m limit --limit 5/sec -j REJECT",
 	"-A FORWARD -p tcp -m connmark --mark 0 -j REJECT --reject-with tcp-reset",
 	"-A FORWARD -f -j DROP",
+	"-A FORWARD -p 50 -j DROP",
 ] as const;
 const ADDRESSES = [0x0a00_0002, 0x0a00_0001, 0xc0a8_010a, 0xc0a8_0114, 0x7f00_0001, 0xe000_0001, 0xffff_ffff];
 
