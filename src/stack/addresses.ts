@@ -88,13 +88,14 @@ export class Addresses {
 			}
 		}
 		this.#ns.settingsChanged();
+		// Without an address nobody is spoken to by the device, and no way leads there (`fib_disable_ip`).
+		const last = inDevice.addresses.length === 0;
 		for (const fib of this.#ns.tables) {
 			for (const route of fib.routes()) {
-				if (route.device === device && route.source === prefix.address) fib.remove(route);
+				if (route.device === device && (last || route.source === prefix.address)) fib.remove(route);
 			}
 		}
-		// Without an address nobody is spoken to (`fib_disable_ip`).
-		if (inDevice.addresses.length === 0) inDevice.neighbours?.clear();
+		if (last) inDevice.neighbours?.clear();
 	}
 }
 
