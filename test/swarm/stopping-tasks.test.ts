@@ -39,3 +39,29 @@ test("a task whose container somebody stops has failed with what its program end
 	]);
 	expect(web.ps().filter(({ currentState }) => currentState.startsWith("Running"))).toHaveLength(2);
 });
+
+test.each([
+	["runs", "0s"],
+	["winds down", "1s"],
+])(
+	"a container that somebody removes while its task %s is no obstacle to the end of the task, nor of its network",
+	async (_, after) => {
+		const lab = new Lab({ seed: 1 });
+		const attach = lab.switch("underlay");
+		const node1 = lab.host("node1", { nics: { eth0: { address: "172.31.1.5/24", attach } } });
+		const { docker } = node1;
+		const swarm = await docker.swarm.init({ advertiseAddr: "172.31.1.5" }).ready;
+		await docker.networks.create("net", { driver: "overlay" }).ready;
+		const web = swarm.services.create({ name: "web", image: "box", network: "net" });
+		await web.converged();
+		const removed = web.rm();
+		await lab.advance(after);
+		for (const { name } of docker.containers.ls()) docker.rm(name, { force: true });
+		await removed;
+		await lab.advance("10s");
+		await docker.networks.rm("net");
+		await lab.advance("1s");
+		expect(docker.containers.ls({ all: true })).toEqual([]);
+		expect([...node1.namespaces.keys()].filter((name) => !name.includes("ingress"))).toHaveLength(1);
+	},
+);

@@ -2,6 +2,7 @@ import { parsePrefix4 } from "../../addr/index.ts";
 import {
 	type Container,
 	type Docker,
+	DockerError,
 	type ManagedEndpoint,
 	type Network,
 	NETWORK_RELEASE,
@@ -181,7 +182,9 @@ export class ContainerTask<N extends IpNamespace> implements TaskController {
 		}
 		this.#docker.services.deactivateService(container.sandbox);
 		this.#after(CONVERGE, () => {
-			this.#docker.stop(container);
+			unlessUnknown(() => {
+				this.#docker.stop(container);
+			});
 			this.#after(NETWORK_RELEASE, () => {
 				done(container.exitCode);
 			});
@@ -192,7 +195,11 @@ export class ContainerTask<N extends IpNamespace> implements TaskController {
 		if (this.#gone) return;
 		this.#gone = true;
 		for (const timer of this.#timers) timer.cancel();
-		if (this.#container !== undefined) this.#docker.rm(this.#container, { force: true });
+		const container = this.#container;
+		if (container !== undefined)
+			unlessUnknown(() => {
+				this.#docker.rm(container, { force: true });
+			});
 		for (const { id, predefined } of this.#networks)
 			if (!predefined) this.#docker.controller.deleteManagedNetwork(id, this.#task.id);
 	}
@@ -215,6 +222,15 @@ export class ContainerTask<N extends IpNamespace> implements TaskController {
 			if (error instanceof Error) return error.message.replace(/^Error response from daemon: /, "");
 			throw error;
 		}
+	}
+}
+
+/** What is done to a container that somebody has removed by hand is done (`isUnknownContainer`). */
+function unlessUnknown(work: () => void): void {
+	try {
+		work();
+	} catch (error) {
+		if (!(error instanceof DockerError && error.status === 404)) throw error;
 	}
 }
 

@@ -79,9 +79,10 @@ export class SharedState {
 		const node = this.nodes.find(nodeName);
 		if (node === undefined || node.lTime >= lTime) return false;
 		this.nodes.heard(nodeName, lTime);
+		if (type === MEMBERSHIP.LEAVE)
+			return node.state === "active" && nodeName !== this.nodeName && this.nodes.change(nodeName, "left");
 		// One that memberlist does not have would never be found to be gone.
-		if (node.state !== "active") return false;
-		return type === MEMBERSHIP.LEAVE && nodeName !== this.nodeName && this.nodes.change(nodeName, "left");
+		return this.nodes.isMember(nodeName) && this.nodes.change(nodeName, "active");
 	}
 
 	/** A node takes part in a network, or no longer. */
