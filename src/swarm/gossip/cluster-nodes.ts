@@ -130,19 +130,7 @@ export class ClusterNodes {
 	/** Memberlist has lost a node. One that said before that it leaves has left, another one failed. */
 	lost(member: Member): void {
 		this.#log(`Node ${member.text}, left gossip cluster`);
-		const node = this.find(member.name);
-		if (node === undefined) return;
-		this.#byState[node.state].set(member.name, { ...node, member });
-		if (node.state === "active") this.change(member.name, "failed");
-	}
-
-	/**
-	 * Memberlist has a node, whatever networkdb takes it for: one that started again counts as left when its former name is
-	 * heard of after its new one.
-	 */
-	isMember(name: string): boolean {
-		const state = this.find(name)?.member.state;
-		return state === "alive" || state === "suspect";
+		if (this.#byState.active.has(member.name)) this.change(member.name, "failed");
 	}
 
 	/** Forgets those gone for a day; called every two hours. */

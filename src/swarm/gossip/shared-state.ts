@@ -40,11 +40,13 @@ export class SharedState {
 	readonly watchers: Watchers = new Watchers();
 	readonly own: Map<string, OwnNetwork> = new Map();
 	readonly nodes: ClusterNodes;
+	readonly #log: (line: string) => void;
 	/** Nodes that are known to be there and are not spoken to. */
 	silent: CommonNodes | undefined;
 
 	constructor(nodeName: string, log: (line: string) => void) {
 		this.nodeName = nodeName;
+		this.#log = log;
 		this.nodes = new ClusterNodes((name) => {
 			if (name !== nodeName) this.#forget(name);
 		}, log);
@@ -79,10 +81,12 @@ export class SharedState {
 		const node = this.nodes.find(nodeName);
 		if (node === undefined || node.lTime >= lTime) return false;
 		this.nodes.heard(nodeName, lTime);
-		if (type === MEMBERSHIP.LEAVE)
-			return node.state === "active" && nodeName !== this.nodeName && this.nodes.change(nodeName, "left");
 		// One that memberlist does not have would never be found to be gone.
-		return this.nodes.isMember(nodeName) && this.nodes.change(nodeName, "active");
+		if (node.state !== "active") {
+			this.#log(`node: ${nodeName} is unknown to memberlist`);
+			return false;
+		}
+		return type === MEMBERSHIP.LEAVE && nodeName !== this.nodeName && this.nodes.change(nodeName, "left");
 	}
 
 	/** A node takes part in a network, or no longer. */
