@@ -103,16 +103,18 @@ export class World {
 	}
 
 	/**
-	 * Counts a wire crossing, behind which nobody knows how the frame was routed. A frame that crosses `MOST_HOPS` of them goes round in a loop that nothing
-	 * breaks (no STP): the run stops here with a `NetError` of code `ELOOP` that names where it went round.
+	 * Counts a wire crossing, behind which nobody knows how the frame was routed. A frame that crosses `MOST_HOPS` of them goes
+	 * round in a loop that nothing breaks (no STP): the run stops here with a `NetError` of code `ELOOP` that names where it
+	 * went round.
 	 */
 	crossing(frame: Frame): void {
 		frame.routed = false;
 		frame.priority = 0;
-		frame.secPath = null;
 		frame.bridging = 0;
-		frame.physIn = null;
-		frame.physOut = null;
+		// Most frames have none of these, and to look costs less than to write.
+		if (frame.secPath !== null) frame.secPath = null;
+		if (frame.physIn !== null) frame.physIn = null;
+		if (frame.physOut !== null) frame.physOut = null;
 		if (++frame.hops > MOST_HOPS) throw this.storm(`one frame crossed ${String(MOST_HOPS)} wires`);
 	}
 

@@ -133,7 +133,7 @@ export class Frame {
 
 	/** Forgets what connection tracking and IPVS said of it: it leaves the namespace, or enters or left a tunnel (`nf_reset_ct`). */
 	forgetFlow(): void {
-		this.flow = null;
+		if (this.flow !== null) this.flow = null;
 		this.flowInfo = 0;
 		this.ipvs = false;
 	}
