@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { formatIp4, type Ip4 } from "../addr/index.ts";
 import type { Program } from "../cnm/index.ts";
 import { NetError } from "../errors.ts";

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { formatIp4 } from "../../addr/index.ts";
 import { NetError } from "../../errors.ts";
 import type { Driver, Operation } from "../../sim/index.ts";

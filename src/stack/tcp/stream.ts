@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { formatIp4 } from "../../addr/index.ts";
 import { NetError } from "../../errors.ts";
 import { type Driver, type Nanoseconds, type Operation, type Settle, Timer } from "../../sim/index.ts";
