@@ -33,11 +33,10 @@ import { Redirects } from "./redirects.ts";
 export class Ipv4 {
 	readonly ns: Namespace;
 	readonly icmp: Icmp;
-	/** Where packets that come in go. */
-	readonly inputRoutes: InputRoutes;
 	/** `net.ipv4.<name>`. */
 	conf: Ipv4Conf = IPV4_CONF;
 	// Tables are made when first needed: most namespaces never are.
+	#inputRoutes: InputRoutes | undefined;
 	#pathMtus: PathMtus | undefined;
 	#peers: Peers | undefined;
 	/** Better first hops that routers told of, made when the first is believed. */
@@ -49,7 +48,11 @@ export class Ipv4 {
 	constructor(ns: Namespace) {
 		this.ns = ns;
 		this.icmp = new Icmp(this);
-		this.inputRoutes = new InputRoutes(ns);
+	}
+
+	/** Where packets that come in go. */
+	get inputRoutes(): InputRoutes {
+		return (this.#inputRoutes ??= new InputRoutes(this.ns));
 	}
 
 	/** Path MTUs learned from ICMP. */
