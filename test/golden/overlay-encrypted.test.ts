@@ -80,6 +80,21 @@ describe("an encrypted overlay is on every interface what Docker's was", () => {
 		}
 	});
 
+	test("each ping of the machine gets the next echo id, those that failed too", async () => {
+		const { capture } = await replay();
+		const steps = (frames: readonly TimedFrame[]): number[] => {
+			const ids = new Set(
+				keep(frames, (layers) => has(layers, "icmp")).map(({ data }) =>
+					Number(value(dissect(data), "icmp.id")),
+				),
+			);
+			return [...ids].map((id) => id - Math.min(...ids));
+		};
+		const recorded = steps(file("ping-node1-e1-eth0"));
+		expect(recorded).toEqual([0, 1, 2, 5]);
+		expect(steps(ours(capture, "node1/e1:eth0"))).toEqual(recorded);
+	});
+
 	test("outside: each packet is the recorded one in ESP: SPI, number, padding, length, and what is in it", async () => {
 		const { capture } = await replay();
 		for (const node of ["node1", "node2"]) {
