@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type DockerSwarm, dockerSwarm, node, task, webImage } from "../support/docker-swarm.ts";
 import { dumps } from "../support/state-dump.ts";
@@ -5,6 +6,8 @@ import { dumps } from "../support/state-dump.ts";
 // `ss -lntup` on the recorded swarm (09-ingress): the daemon's sockets are of both families. Left out on both sides is who
 // has a socket, and which of two the kernel's hash lists first; on the recorded hosts sshd and containerd, what waited in a
 // socket at that moment, and the backlog of the recorded web server.
+
+const TCP_PORT = /-p tcp .*--to-destination 127\.0\.0\.11:\d{5}/g;
 
 const fields = (text: string): string[] =>
 	text
@@ -22,9 +25,18 @@ const fields = (text: string): string[] =>
 		)
 		.sort();
 
-/** Ports of the container's name server are drawn. */
+/** Ports of the container's name server are drawn, that for TCP among the odd ones of the range's lower half. */
 const drawn = (lines: readonly string[]): string[] =>
-	lines.map((line) => line.replace(/(127\.0\.0\.11):\d+/, "$1:…"));
+	lines
+		.map((line) =>
+			line.replace(/127\.0\.0\.11:(\d+)/, (_, port: string) =>
+				line.startsWith("tcp") ? `127.0.0.11:${shapeOf(Number(port))}` : "127.0.0.11:…",
+			),
+		)
+		.sort();
+
+const shapeOf = (port: number): string =>
+	`${port % 2 === 1 ? "odd" : "even"}, ${port < 46_884 ? "lower" : "upper"} half`;
 
 describe("09: ss -lntup", () => {
 	let made: DockerSwarm;
@@ -52,5 +64,21 @@ describe("09: ss -lntup", () => {
 		const recorded = dumps("09-ingress/state-node2.txt").get("container f22f26666884");
 		const web = task(node(made, 2), "web.");
 		expect(drawn(fields(web.netns.ss("-lntup")))).toEqual(drawn(fields(recorded?.get("ss -lntup") ?? "")));
+	});
+
+	test("every recorded name server's TCP port is an odd one of the lower half, and so are ours", () => {
+		const texts = new URL("iptables-save/", import.meta.url);
+		const recorded = readdirSync(texts).flatMap(
+			(file) => readFileSync(new URL(file, texts), "utf8").match(TCP_PORT) ?? [],
+		);
+		const ours = made.hosts
+			.flatMap((host) => [...host.namespaces.values()])
+			.flatMap((ns) => ns.iptablesTool.save().match(TCP_PORT) ?? []);
+		for (const found of [recorded, ours]) {
+			expect(found.length).toBeGreaterThan(1);
+			expect(new Set(found.map((text) => shapeOf(Number(text.slice(-5)))))).toEqual(
+				new Set(["odd, lower half"]),
+			);
+		}
 	});
 });

@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { toIp4 } from "../../src/addr/index.ts";
-import { espSa, type Lab, type Netns } from "../../src/index.ts";
+import { espSa, type Netns } from "../../src/index.ts";
 import { dissect } from "../../src/wire/index.ts";
 import { openEsp } from "../support/esp.ts";
 import { Comparison, has, keep, recording, type TimedFrame, value } from "../support/golden.ts";
+import { exchanges, HttpReplay } from "../support/http-replay.ts";
 import { recordedOverlay, SEC_NET } from "../support/overlay.ts";
 import { atInstants, emulated } from "../support/scenario.ts";
 import { dissectColumns, expectCleanInWireshark, openEspTable } from "../support/wireshark.ts";
@@ -29,21 +30,6 @@ openEspTable(table);
 
 const file = (name: string): TimedFrame[] => recording(`07-overlay-encrypted/${name}`);
 
-/** Puts a recorded segment of a container's into its eth0 again, hashed by connection and direction as a socket does. */
-function sayAgain(lab: Lab, ns: Netns, { data }: TimedFrame): void {
-	const frame = lab.world.frames.from(data);
-	const layers = dissect(data);
-	const ports =
-		Number(value(layers, "tcp.sourcePort")) * 65_536 + Number(value(layers, "tcp.destinationPort"));
-	frame.flowHash = Math.imul(ports, 0x9e37_79b1) | 1;
-	ns.device("eth0").transmit(frame);
-}
-
-function confirm(ns: Netns, peer: string): void {
-	const inDevice = ns.inDevice(ns.device("eth0"));
-	if (inDevice !== undefined) ns.neighbours(inDevice).confirm(toIp4(peer, "peer"));
-}
-
 async function replay() {
 	const swarm = await recordedOverlay(3, SEC_NET);
 	const { lab, nodes } = swarm;
@@ -58,29 +44,15 @@ async function replay() {
 		[START + 12, ping({ count: 1, size: 1422, mtuDiscovery: "do" })],
 		[START + 14.3066, ping({ count: 1, size: 1422, mtuDiscovery: "dont" })],
 	];
-	// HTTP is said again as it was recorded, from the side that said it.
-	for (const [ns, other, name, source, peer] of [
-		[e1, e2, "ping-node1-e1-eth0", 0x0a07_0706, "10.7.7.6"],
-		[e2, e1, "ping-node2-e2-eth0", 0x0a07_0708, "10.7.7.8"],
-	] as const) {
-		ns.protocols.set(6, (frame) => {
-			frame.release();
-		});
-		// As the packets crossed, node2's clock was a little ahead.
-		const clock = ns === e2 ? 0.0003 : 0;
-		for (const frame of file(name)) {
-			const layers = dissect(frame.data);
-			if (!has(layers, "tcp") || value(layers, "ipv4.source") !== source) continue;
-			commands.push([
-				frame.time - clock,
-				() => {
-					sayAgain(lab, ns, frame);
-					// Its progress confirms the neighbours (`dst_pending_confirm`).
-					confirm(other, peer);
-				},
-			]);
-		}
-	}
+	// The programs act when the recorded ones did; every segment is our stacks'. As the packets crossed, node2's clock was
+	// a little ahead.
+	const web = new HttpReplay(lab);
+	web.listen(e2, 80);
+	const [asked] = exchanges(file("ping-node1-e1-eth0"), 80);
+	const [answered] = exchanges(file("ping-node2-e2-eth0"), 80, -0.0003);
+	if (asked === undefined || answered === undefined) throw new Error("e1 asked e2");
+	web.add(e1, { ...asked, at: { ...asked.at, answer: answered.at.answer, end: answered.at.end } }, 0);
+	commands.push(...web.commands);
 	await atInstants(lab, START - WARM, commands, START + 17);
 	return { ...swarm, capture };
 }
@@ -106,6 +78,21 @@ describe("an encrypted overlay is on every interface what Docker's was", () => {
 			const found = ours(capture, place);
 			expect(comparison.differences(place, recorded, found, START - WARM)).toEqual([]);
 		}
+	});
+
+	test("each ping of the machine gets the next echo id, those that failed too", async () => {
+		const { capture } = await replay();
+		const steps = (frames: readonly TimedFrame[]): number[] => {
+			const ids = new Set(
+				keep(frames, (layers) => has(layers, "icmp")).map(({ data }) =>
+					Number(value(dissect(data), "icmp.id")),
+				),
+			);
+			return [...ids].map((id) => id - Math.min(...ids));
+		};
+		const recorded = steps(file("ping-node1-e1-eth0"));
+		expect(recorded).toEqual([0, 1, 2, 5]);
+		expect(steps(ours(capture, "node1/e1:eth0"))).toEqual(recorded);
 	});
 
 	test("outside: each packet is the recorded one in ESP: SPI, number, padding, length, and what is in it", async () => {
@@ -176,6 +163,33 @@ describe("an encrypted overlay is on every interface what Docker's was", () => {
 		}
 	});
 
+	test("afterwards, on both nodes: octets, packets and times of states and policy, rules' counters, fdb, neighbours", async () => {
+		const { nodes } = await replay();
+		for (const { host, sandbox } of nodes) {
+			const recorded = recordedText(`after-${host.name}.txt`);
+			const { state, policy } = host.netns.xfrm;
+			const shown = state.show({ statistics: true }) + policy.show({ statistics: true });
+			const [, theirs = ""] = /^#.*\n([^]*?)# Generated/.exec(recorded) ?? [];
+			expect(sinceFirstUse(shown)).toBe(sinceFirstUse(theirs));
+			const counted = /^\[\d+:\d+\] -A OUTPUT -p udp .*/m;
+			const rules = host.netns.iptablesTool.save({ counters: true });
+			expect(counted.exec(rules)?.[0]).toBe(counted.exec(recorded)?.[0]);
+			const [, below = ""] = recorded.split(/# Completed.*\n/);
+			const isNeighbour = (line: string): boolean => line.endsWith("PERMANENT");
+			const lines = withoutDrawn(below);
+			// The kernel lists neighbours by a hash of its own.
+			const neighbours = withoutDrawn(
+				sandbox.neigh
+					.show()
+					.map(({ text }) => text)
+					.join("\n"),
+			);
+			expect(neighbours.sort()).toEqual(lines.filter(isNeighbour).sort());
+			const fdb = lines.filter((line) => !isNeighbour(line));
+			expect(withoutDrawn(sandbox.bridgeTool.fdb().text)).toEqual(fdb);
+		}
+	});
+
 	test("Wireshark opens it all with the table of security associations that a host tells", async () => {
 		const { capture, nodes } = await replay();
 		expect(espSa(nodes[0].host.netns)).toBe(table);
@@ -186,6 +200,26 @@ describe("an encrypted overlay is on every interface what Docker's was", () => {
 		await expectCleanInWireshark(pcap);
 	});
 });
+
+/** Texts of `ip xfrm` with times in seconds since the first packet; when states were made was another time. */
+function sinceFirstUse(text: string): string {
+	const used = /(?<=use )\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g;
+	const seconds = (time: string): number => Date.parse(`${time.replace(" ", "T")}Z`) / 1000;
+	const first = Math.min(...(text.match(used) ?? []).map(seconds));
+	return text
+		.replaceAll(used, (time) => `+${String(seconds(time) - first)} s`)
+		.replaceAll(/add [\d-]+ [\d:]+/g, "add")
+		.replaceAll(/index \d+/g, "index");
+}
+
+/** Lines of neighbours and `bridge fdb` without the MACs of veths and vxlan devices, which are drawn. */
+const withoutDrawn = (text: string): string[] =>
+	text
+		.split("\n")
+		.map((line) =>
+			line.replace(/^(?!02:42)(?:[0-9a-f]{2}:){5}[0-9a-f]{2}(?= dev \S+ master)/, "drawn").trimEnd(),
+		)
+		.filter((line) => line !== "");
 
 const hex = (data: Uint8Array): string => Buffer.from(data).toString("hex");
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Netns } from "../../src/index.ts";
 import { recording } from "../support/golden.ts";
-import { HttpRecordings } from "../support/http-recordings.ts";
+import { HttpRecordings, setClient } from "../support/http-recordings.ts";
 import { exchanges, HttpReplay } from "../support/http-replay.ts";
 import { recordedIngress } from "../support/ingress-mesh.ts";
 import { atInstants, emulated } from "../support/scenario.ts";
@@ -33,6 +33,7 @@ async function replay() {
 	const outside = lab.host("outside", {
 		nics: { eth0: { address: "172.31.1.1/24", mac: "02:00:00:00:01:01", attach: lan } },
 	}).netns;
+	setClient(outside);
 	const hosts: readonly Netns[] = nodes.map(({ host }) => host.netns);
 	for (const [i, ns] of hosts.entries()) {
 		const n = String(i + 1);

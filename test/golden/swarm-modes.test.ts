@@ -16,7 +16,7 @@ import {
 } from "../support/docker-swarm.ts";
 import { openEsp } from "../support/esp.ts";
 import { Comparison, has, keep, recording, value } from "../support/golden.ts";
-import { HttpRecordings } from "../support/http-recordings.ts";
+import { HttpRecordings, setClient } from "../support/http-recordings.ts";
 import { exchanges, HttpReplay } from "../support/http-replay.ts";
 import { atInstants, emulated } from "../support/scenario.ts";
 import { allRoutes, dumps, links, recordedRoutes, savedRules } from "../support/state-dump.ts";
@@ -156,6 +156,7 @@ describe("10: a global service with a port of its nodes", () => {
 	beforeAll(async () => {
 		made = await dockerSwarm({ seed: 3, delay: "500us" });
 		const { lab, swarm, hosts, outside } = made;
+		setClient(outside.netns);
 		// Something was published by the mesh before: its chains stay.
 		const web = swarm.services.create({ name: "web", image: "box", publish: ["8080:80"] });
 		await web.converged();

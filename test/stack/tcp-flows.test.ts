@@ -415,6 +415,27 @@ describe("what a connection begins with", () => {
 		expect(steps.filter((step) => step === 2).length).toBeGreaterThan(35);
 	});
 
+	test("who listens on port 0 gets an odd one of the range's lower half, then the even, then the upper half", () => {
+		const { a } = pair();
+		const listen = (): number => a.tcp.listen({ port: 0 }).port;
+		const drawn = Array.from({ length: 200 }, listen);
+		expect(new Set(drawn).size).toBe(200);
+		expect(drawn.filter((port) => port % 2 === 0 || port < 32_768 || port >= 46_884)).toEqual([]);
+		expect(Math.max(...drawn) - Math.min(...drawn)).toBeGreaterThan(12_000);
+		a.localPortRange = [50_000, 50_009];
+		const order = Array.from({ length: 10 }, listen);
+		const sorted = (from: number, to: number): number[] => order.slice(from, to).sort();
+		expect(sorted(0, 2)).toEqual([50_001, 50_003]);
+		expect(sorted(2, 4)).toEqual([50_000, 50_002]);
+		expect(sorted(4, 7)).toEqual([50_005, 50_007, 50_009]);
+		expect(sorted(7, 10)).toEqual([50_004, 50_006, 50_008]);
+		expect(listen).toThrow("Cannot assign requested address");
+		// Of a short range all are alike, and what is over of an odd number is never drawn.
+		a.localPortRange = [51_000, 51_002];
+		expect([listen(), listen()]).toEqual([51_001, 51_000]);
+		expect(listen).toThrow("Cannot assign requested address");
+	});
+
 	test("a SYN from the same port while the server is in TIME-WAIT: a new connection, numbered behind the old one", async () => {
 		const { lab, a, b } = pair();
 		let server: TcpSocket | undefined;

@@ -1,6 +1,7 @@
 import type { Container } from "../../src/cnm/index.ts";
 import type { Host, Lab, Netns } from "../../src/index.ts";
 import { has, keep, recording } from "./golden.ts";
+import { setClient } from "./http-recordings.ts";
 import { type Exchange, exchanges, HttpReplay } from "./http-replay.ts";
 import { atInstants } from "./scenario.ts";
 import { allRoutes, flows, lines, links, savedRules } from "./state-dump.ts";
@@ -92,6 +93,7 @@ export async function replayIngress({ lab, outside, hosts, web1, web2 }: Ingress
 			if (from !== to && !strangers) ns.neigh.replace(addresses[to] ?? "", { dev: "eth0", lladdr });
 		}
 	}
+	setClient(client);
 	await client.ping("172.31.1.5", { count: 1 });
 	for (const ns of nodes.slice(1)) await ns.ping("172.31.1.5", { count: 1 });
 	const capture = lab.capture();

@@ -1,7 +1,8 @@
 /**
  * What the recorded machine chose at random, by field name: the one list. Everything else must be equal.
  *
- * - `zero-or-not`: only whether the value is zero is compared.
+ * - `identification`: whether it is zero; how far it goes on from one segment of a connection's direction to the next,
+ *   which is one each; that fragments of one packet have the same.
  * - `same-mapping`: values may differ, but the same recorded value must always meet the same emulated one, and
  *   different ones different ones, through the whole scenario.
  * - `validity`: of checksums, whether they are right, and whether they are absent (zero).
@@ -12,15 +13,19 @@
  * - `elapsed`: time since something, in 1/256 s: as far apart as frames may be in time.
  */
 export type Normalisation =
-	"zero-or-not" | "same-mapping" | "validity" | "time-of-day" | "same-offset" | "same-clock" | "elapsed";
+	"identification" | "same-mapping" | "validity" | "time-of-day" | "same-offset" | "same-clock" | "elapsed";
 
-/** Ports from here on are drawn by the kernel (`net.ipv4.ip_local_port_range`). */
+/**
+ * Ports from the first to the last are drawn by the kernel (`net.ipv4.ip_local_port_range`). Whether one of TCP's is even
+ * is compared: connections begin with even ones.
+ */
 export const FIRST_EPHEMERAL_PORT = 32_768;
+export const LAST_EPHEMERAL_PORT = 60_999;
 
 export const NORMALISED: Readonly<Record<string, { readonly as: Normalisation; readonly why: string }>> = {
 	"ipv4.ident": {
-		as: "zero-or-not",
-		why: "counters start at random; fragments of one packet keep one value (see below)",
+		as: "identification",
+		why: "a connection's begins at random, one of hosts goes on by a random number of steps",
 	},
 	"ipv4.checksum": { as: "validity", why: "depends on the identification" },
 	"icmp.checksum": { as: "validity", why: "depends on id and time of day" },
@@ -44,6 +49,3 @@ export const EPHEMERAL_PORTS: ReadonlySet<string> = new Set([
 	"tcp.sourcePort",
 	"tcp.destinationPort",
 ]);
-
-/** The field that ties the fragments of one packet together. */
-export const FRAGMENT_TRAIN = "ipv4.ident";

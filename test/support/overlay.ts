@@ -53,7 +53,8 @@ export const SEC_NET: RecordedOverlay = {
 	vni: 4098,
 	options: { encrypted: "" },
 	containers: ["e1", "e2"],
-	delay: "400us",
+	// As long as those machines took: a round trip of some 8 ms.
+	delay: "2ms",
 	// The only Lamport times that the recorded SPIs come from.
 	keys: [
 		ipsec("12757cee70e1a18eaf2e6bfb15051357", 18_621),

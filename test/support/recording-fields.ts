@@ -68,13 +68,19 @@ export function fieldsOf(layers: readonly Layer[], dns: ReadonlySet<number>): Co
 		}
 		const from = `${ip.source}:${of("tcp.sourcePort")?.text ?? ""}`;
 		const to = `${ip.destination}:${of("tcp.destinationPort")?.text ?? ""}`;
-		const counted: Readonly<Record<string, string>> = {
+		const counted: Record<string, string> = {
 			"tcp.sequence": `${from} > ${to}`,
 			"tcp.tsval": `${from} > ${to}`,
 			"tcp.acknowledgment": `${to} > ${from}`,
 			"tcp.sackEdge": `${to} > ${from}`,
 			"tcp.tsecr": `${to} > ${from}`,
 		};
+		const inside = layers[index + 1];
+		if (layer.protocol === "ipv4" && inside?.protocol === "tcp" && !fragment) {
+			const port = (name: string): string => inside.fields.find((field) => field.name === name)?.text ?? "";
+			counted["ipv4.ident"] =
+				`${ip.source}:${port("tcp.sourcePort")} > ${ip.destination}:${port("tcp.destinationPort")}`;
+		}
 		const prefix = `${tunnel}${layer.quoted ? "quoted " : ""}`;
 		for (const field of parts(layer, dns.has(index - 1))) {
 			fields.push({

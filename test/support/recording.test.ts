@@ -101,7 +101,7 @@ describe("an emulation is the same as its recording", () => {
 				const at = IP + 20;
 				const fromClient = frame.text("ipv4.source") === "10.9.0.1";
 				const port = at + (fromClient ? 0 : 2);
-				if (view.getUint16(port) >= 32_768) view.setUint16(port, view.getUint16(port) ^ 1);
+				if (view.getUint16(port) >= 32_768) view.setUint16(port, view.getUint16(port) ^ 2);
 				const counted = at + (fromClient ? 4 : 8);
 				if (view.getUint32(counted) !== 0) view.setUint32(counted, view.getUint32(counted) + amount);
 				rightTcp(view);
@@ -231,6 +231,20 @@ describe("a difference is found:", () => {
 		expect(told(found)).toEqual(["3 ipv4.ident"]);
 	});
 
+	test("a connection's ids that leave one out, as if a segment had been sent that nobody saw", () => {
+		const segments = recordedFrames(INSIDE).flatMap(({ data }, i) => {
+			const frame = new DissectedFrame(i + 1, data);
+			return frame.text("tcp.sourcePort") === "40932" ? [i] : [];
+		});
+		const last = segments.at(-1) ?? 0;
+		const found = differences(INSIDE, (frames) => {
+			const view = frames[last]?.view;
+			view?.setUint16(IP + 4, (view.getUint16(IP + 4) + 1) & 0xffff);
+			if (view !== undefined) repair(view, IP);
+		});
+		expect(told(found)).toEqual([`${String(last + 1)} ipv4.ident`]);
+	});
+
 	test("fragments of one packet with two ids", () => {
 		const numbers = recordedFrames(FRAGMENTS).flatMap(({ data }, i) =>
 			new DissectedFrame(i + 1, data).value("ipv4.fragmentOffset") === 0 ? [] : [i],
@@ -273,6 +287,25 @@ describe("a difference is found:", () => {
 			view?.setUint16(ICMP, 1000);
 		});
 		expect(found.map(({ field }) => field)).toContain("udp.sourcePort");
+	});
+
+	test("a connection that begins with an odd port, or with one behind the kernel's", () => {
+		for (const [added, what] of [
+			[1, "an odd one"],
+			[20_480, "one behind the last"],
+		] as const) {
+			const found = differences(INSIDE, (frames) => {
+				for (const { view, data } of frames) {
+					if (!new DissectedFrame(1, data).has("tcp")) continue;
+					for (const at of [ICMP, ICMP + 2])
+						if (view.getUint16(at) >= 32_768) view.setUint16(at, view.getUint16(at) + added);
+					rightTcp(view);
+				}
+			});
+			expect(new Set(found.map(({ field }) => field)), what).toEqual(
+				new Set(["tcp.sourcePort", "tcp.destinationPort"]),
+			);
+		}
 	});
 
 	test("a wrong checksum, in a tunnel as well, and one that is absent", () => {

@@ -10,7 +10,7 @@ import { CORE_CONF, type CoreConf, TCP_CONF, type TcpChoices, type TcpConf } fro
 import { Reno } from "./congestion.ts";
 import { Effects } from "./effects.ts";
 import { type ListenOptions, TcpListener } from "./listener.ts";
-import { LocalPortSearch } from "./local-port.ts";
+import { LocalPortSearch, openPort } from "./local-port.ts";
 import { open } from "./machine.ts";
 import type { Beginning } from "./open.ts";
 import { type Ends, type PassiveOpener, PassiveOpens } from "./passive-opens.ts";
@@ -199,14 +199,14 @@ export class Tcp {
 	}
 
 	#freePort(): number {
-		const [low, high] = this.#ns.localPortRange;
-		const count = high - low + 1;
-		const first = this.#ns.kernel.rng.below(count);
-		for (let i = 0; i < count; i++) {
-			const port = low + ((first + i) % count);
-			if (!this.#ports.has(port) && !this.#listeners.has(port)) return port;
-		}
-		throw this.#noPort();
+		const { localPortRange, kernel } = this.#ns;
+		const port = openPort(
+			localPortRange,
+			kernel.rng,
+			(each) => !this.#ports.has(each) && !this.#listeners.has(each),
+		);
+		if (port === undefined) throw this.#noPort();
+		return port;
 	}
 
 	#noPort(): NetError {

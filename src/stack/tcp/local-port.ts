@@ -42,3 +42,33 @@ export class LocalPortSearch {
 		return undefined;
 	}
 }
+
+/**
+ * A local port for a socket that is bound to port 0 (`inet_csk_find_open_port`): from a place drawn at random, ports of
+ * the parity that connections do not begin with, then the others; undefined when none is free. Listening sockets have
+ * `SO_REUSEADDR` here as programs set it for them (Go's `net.Listen`, Node), and with it the lower half of the range
+ * comes first.
+ */
+export function openPort(
+	[low, high]: readonly [low: number, high: number],
+	rng: Rng,
+	isFree: (port: number) => boolean,
+): number | undefined {
+	const end = high + 1;
+	const middle = end - low < 4 ? end : low + (((end - low) >> 2) << 1);
+	for (const [from, to] of [
+		[low, middle],
+		[middle, end],
+	] as const) {
+		const count = to - from > 1 ? (to - from) & ~1 : to - from;
+		if (count === 0) continue;
+		const first = rng.below(count) | 1;
+		for (const parity of [0, 1]) {
+			for (let i = 0; i < count; i += 2) {
+				const port = from + ((first - parity + i) % count);
+				if (isFree(port)) return port;
+			}
+		}
+	}
+	return undefined;
+}
