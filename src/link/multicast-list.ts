@@ -1,4 +1,4 @@
-import { type Mac, multicastMacOf } from "../addr/index.ts";
+import { type Ip4, type Mac, multicastMacOf } from "../addr/index.ts";
 import { igmp } from "../wire/index.ts";
 
 /** The group every IPv6 node is in (`ff02::1`): Linux joins it with each Ethernet device it makes. */
@@ -7,8 +7,9 @@ export const ALL_NODES_MAC: Mac = 0x3333_0000_0001 as Mac;
 /** That of all IPv4 hosts (224.0.0.1), in which each device is that is up. */
 const ALL_HOSTS_MAC = multicastMacOf(igmp.ALL_HOSTS);
 
-/** Those of IPv4's and IPv6's snoopers, in which a bridge is (224.0.0.106, ff02::6a). */
-const ALL_SNOOPERS_MACS = [0x0100_5e00_006a as Mac, 0x3333_0000_006a as Mac];
+/** Where snoopers of multicast listen, as bridges do (RFC 4286): 224.0.0.106, and the MAC of ff02::6a. */
+export const ALL_SNOOPERS: Ip4 = (0xe000_006a | 0) as Ip4;
+export const ALL_SNOOPERS_6_MAC: Mac = 0x3333_0000_006a as Mac;
 
 /** An address, and how many listen to it. */
 interface Group {
@@ -28,7 +29,7 @@ const FIRST = usually(ALL_NODES_MAC, NONE);
 usually(ALL_HOSTS_MAC, FIRST);
 usually(
 	ALL_HOSTS_MAC,
-	ALL_SNOOPERS_MACS.reduce((list, mac) => usually(mac, list), FIRST),
+	[multicastMacOf(ALL_SNOOPERS), ALL_SNOOPERS_6_MAC].reduce((list, mac) => usually(mac, list), FIRST),
 );
 
 /**

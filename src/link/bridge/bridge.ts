@@ -6,6 +6,7 @@ import { ethernet, type Frame, type FramePool, llc, pushTag, stp, vlan } from ".
 import { Device } from "../device.ts";
 import type { DeviceOwner } from "../device-owner.ts";
 import { keyHigh } from "../mac-table.ts";
+import { ALL_SNOOPERS, ALL_SNOOPERS_6_MAC } from "../multicast-list.ts";
 import { checkNesting } from "../nesting.ts";
 import { IN } from "../tap.ts";
 import type { World } from "../world.ts";
@@ -28,9 +29,6 @@ const ETH_DATA_LEN = 1500;
 const NO_PORTS: ReadonlySet<string> = new Set(["loopback", "ipvlan"]);
 /** From up to the first look for aged addresses (`br_stp_enable_bridge`). */
 const GC_FIRST = milliseconds(100);
-/** Where snoopers of multicast listen (RFC 4286): 224.0.0.106, and the MAC of ff02::6a. */
-const ALL_SNOOPERS = (0xe000_006a | 0) as Ip4;
-const ALL_SNOOPERS_6 = 0x3333_0000_006a as Mac;
 const MOST_PORTS = 1023; // BR_MAX_PORTS - 1
 
 /**
@@ -219,10 +217,10 @@ export class Bridge extends Device implements StpBridge<BridgePort>, McastBridge
 	#hearSnoopers(on: boolean): void {
 		if (on) {
 			this.owner.joinGroup(ALL_SNOOPERS, this);
-			this.multicast.add(ALL_SNOOPERS_6);
+			this.multicast.add(ALL_SNOOPERS_6_MAC);
 		} else {
 			this.owner.leaveGroup(ALL_SNOOPERS, this);
-			this.multicast.delete(ALL_SNOOPERS_6);
+			this.multicast.delete(ALL_SNOOPERS_6_MAC);
 		}
 	}
 
